@@ -1,0 +1,68 @@
+"""makeway operates machine learning on a shared cluster: who runs now, and it failed, what now.
+
+    import makeway as mw
+
+    @mw.step(cpus=1)
+    def ingest() -> list[str]: ...
+
+    @mw.workflow
+    def flow():
+        return report(ingest())
+
+Everything is imported when it is first used, so that `import makeway` costs a script nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from makeway.errors import Permanent as Permanent
+    from makeway.model.workflow import Goal as Goal
+    from makeway.worker.artifact import File as File
+    from makeway.worker.artifact import Model as Model
+    from makeway.worker.context import current as current
+    from makeway.worker.context import log_model as log_model
+    from makeway.worker.recorder import log_metric as log_metric
+    from makeway.worker.recorder import log_metrics as log_metrics
+    from makeway.worker.recorder import log_param as log_param
+    from makeway.worker.recorder import log_params as log_params
+    from makeway.worker.recorder import progress as progress
+    from makeway.workflows.define import select_top as select_top
+    from makeway.workflows.define import step as step
+    from makeway.workflows.define import workflow as workflow
+
+HOMES = {
+    "Permanent": "makeway.errors",
+    "Goal": "makeway.model.workflow",
+    "File": "makeway.worker.artifact",
+    "Model": "makeway.worker.artifact",
+    "current": "makeway.worker.context",
+    "log_model": "makeway.worker.context",
+    "log_metric": "makeway.worker.recorder",
+    "log_metrics": "makeway.worker.recorder",
+    "log_param": "makeway.worker.recorder",
+    "log_params": "makeway.worker.recorder",
+    "progress": "makeway.worker.recorder",
+    "select_top": "makeway.workflows.define",
+    "step": "makeway.workflows.define",
+    "workflow": "makeway.workflows.define",
+}
+
+__all__ = sorted([*HOMES, "__version__"])  # noqa: PLE0604 - the names of HOMES are strings
+
+
+def __getattr__(name: str) -> object:
+    if name not in HOMES:
+        message = f"module 'makeway' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(importlib.import_module(HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

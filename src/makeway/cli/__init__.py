@@ -1,0 +1,1 @@
+"""The terminal: commands, their output, their exit codes."""

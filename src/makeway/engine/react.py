@@ -1,0 +1,226 @@
+"""Conclude what follows from an event that has just been applied: more events, and orders.
+
+The life cycle of everything stands here, one short function an event. It reads the state and never
+changes it: what it concludes is logged and applied like any other fact, so nothing is believed
+that is not written down. An order is written down as intent before it goes out (`AttemptStopped`
+before `StopWorkers`), so that after a crash the cause of a signal is still known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from makeway.engine.state import State
+from makeway.health.decide import decide
+from makeway.health.diagnose import diagnose
+from makeway.model import event as ev
+from makeway.model.effect import Effect, LaunchWorkers, ReleaseWorkers, StopWorkers
+from makeway.model.job import Attempt, JobSpec
+from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase
+from makeway.model.record import Cause, Exit, Report
+
+Consequence = ev.Event | Effect
+
+# Peers of a worker that failed have nobody to talk to: they get little time to notice.
+PEER_GRACE_MS = 5_000
+NO_REPORT = Report()
+
+
+def react(state: State, entry: ev.Entry) -> Iterable[Consequence]:
+    """Give what follows from the entry, in the order in which it is to be believed."""
+    rule = RULES.get(type(entry.event))
+    return () if rule is None else rule(state, entry.event, entry.at_ms)
+
+
+def due(state: State, now_ms: int) -> Iterator[ev.Event]:
+    """Give the facts that only the passing of time brings about."""
+    for job in state.pop_due(now_ms):
+        attempt = state.attempts.get(job)
+        if attempt is None:
+            state.changed = True  # its backoff is over: the policy may start it
+        elif attempt.phase is AttemptPhase.PREPARING:  # two of one instant may have been due
+            yield _stop(state, attempt, "barrier")
+
+
+# ── machines ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _node_lost(state: State, event: ev.NodeLost, at_ms: int) -> Iterator[Consequence]:
+    for attempt in state.attempts.values():
+        for worker in attempt.workers:
+            if worker.node == event.name and worker.exit is None:
+                # Once it was let go nobody can know how far it came, whether it said so or not.
+                started = worker.started or attempt.released_at_ms is not None
+                gone = Exit(at_ms=at_ms, lost=f"node {event.name} is gone", started=started)
+                yield ev.WorkerExited(
+                    job=attempt.job, fence=attempt.fence, rank=worker.rank, exit=gone
+                )
+
+
+# ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
+
+
+def _cancel_requested(
+    state: State, event: ev.JobCancelRequested, _at_ms: int
+) -> Iterator[Consequence]:
+    attempt = state.attempts.get(event.job)
+    if attempt is None:
+        yield ev.JobFinished(job=event.job, phase=JobPhase.CANCELLED, text=event.text)
+    elif attempt.phase is not AttemptPhase.STOPPING:
+        yield _stop(state, attempt, "cancel")
+
+
+def _rejected(_state: State, event: ev.JobRejected, _at_ms: int) -> Iterator[Consequence]:
+    yield ev.JobFinished(job=event.job, phase=JobPhase.FAILED, text=event.wait.text)
+
+
+def _started(state: State, event: ev.AttemptStarted, _at_ms: int) -> Iterator[Consequence]:
+    yield LaunchWorkers(
+        job=event.job,
+        number=event.number,
+        fence=event.fence,
+        spec=state.jobs[event.job].spec,
+        allocation=event.allocation,
+    )
+
+
+def _ready(state: State, event: ev.WorkerReady, _at_ms: int) -> Iterator[Consequence]:
+    attempt = state.attempts[event.job]
+    if attempt.phase is AttemptPhase.PREPARING and all(w.ready for w in attempt.workers):
+        first = attempt.workers[0]
+        yield ev.AttemptReleased(
+            job=attempt.job,
+            number=attempt.number,
+            fence=attempt.fence,
+            address=first.address,
+            port=first.port,
+        )
+
+
+def _released(_state: State, event: ev.AttemptReleased, _at_ms: int) -> Iterator[Consequence]:
+    yield ReleaseWorkers(
+        job=event.job,
+        number=event.number,
+        fence=event.fence,
+        address=event.address,
+        port=event.port,
+    )
+
+
+def _stopped(_state: State, event: ev.AttemptStopped, _at_ms: int) -> Iterator[Consequence]:
+    yield StopWorkers(
+        job=event.job,
+        number=event.number,
+        fence=event.fence,
+        cause=event.cause,
+        grace_ms=event.grace_ms,
+    )
+
+
+def _exited(state: State, event: ev.WorkerExited, _at_ms: int) -> Iterator[Consequence]:
+    attempt, job = state.attempts[event.job], state.jobs[event.job]
+    if any(worker.exit is None for worker in attempt.workers):
+        # Before the barrier opened even a good end is one too early: the gang can never be whole.
+        early = attempt.phase is AttemptPhase.PREPARING
+        if early or (attempt.phase is AttemptPhase.RUNNING and not event.exit.good):
+            yield _stop(state, attempt, "peer")
+        return
+    first = attempt.workers[0].exit
+    yield ev.AttemptEnded(
+        job=job.id,
+        number=attempt.number,
+        fence=attempt.fence,
+        diagnosis=diagnose(attempt),
+        started=any(w.exit is not None and w.exit.started for w in attempt.workers),
+        report=first.report if first is not None else None,
+    )
+
+
+def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[Consequence]:
+    job = state.jobs[event.job]
+    if event.diagnosis.cause is Cause.NONE:
+        yield ev.JobFinished(job=job.id, phase=JobPhase.SUCCEEDED, report=event.report)
+        return
+    if job.cancel_wanted:
+        yield ev.JobFinished(job=job.id, phase=JobPhase.CANCELLED, text=event.diagnosis.text)
+        return
+    decision = decide(event.diagnosis, job, started=event.started)
+    if decision.action == "stop":
+        yield ev.JobFinished(
+            job=job.id, phase=JobPhase.FAILED, text=decision.text, decision=decision
+        )
+    else:
+        yield ev.JobRequeued(job=job.id, not_before_ms=at_ms + decision.after_ms, decision=decision)
+
+
+def grace_ms(cause: str, spec: JobSpec) -> int:
+    """Say how long workers may take to leave; at the barrier they have nothing to save yet."""
+    match cause:
+        case "barrier":
+            return 0
+        case "peer":
+            return min(PEER_GRACE_MS, spec.grace_ms)
+        case _:
+            return spec.grace_ms
+
+
+def _stop(state: State, attempt: Attempt, cause: str) -> ev.AttemptStopped:
+    return ev.AttemptStopped(
+        job=attempt.job,
+        number=attempt.number,
+        fence=attempt.fence,
+        cause=cause,
+        grace_ms=grace_ms(cause, state.jobs[attempt.job].spec),
+    )
+
+
+# ── runs and their executions ─────────────────────────────────────────────────────────────────────
+
+EXECUTION_OF = {
+    JobPhase.SUCCEEDED: ExecutionPhase.SUCCEEDED,
+    JobPhase.CANCELLED: ExecutionPhase.CANCELLED,
+    JobPhase.FAILED: ExecutionPhase.FAILED,
+}
+
+
+def _finished(state: State, event: ev.JobFinished, _at_ms: int) -> Iterator[Consequence]:
+    execution = state.execution(event.job)
+    if execution is not None:
+        report = event.report or NO_REPORT
+        yield ev.ExecutionEnded(
+            execution=execution.id,
+            phase=EXECUTION_OF[event.phase],
+            text=event.text,
+            output=report.output,
+            metrics=report.metrics,
+        )
+
+
+def _run_cancel_requested(
+    state: State, event: ev.RunCancelRequested, _at_ms: int
+) -> Iterator[Consequence]:
+    for execution in state.executions[event.run].values():
+        job = state.jobs.get(execution.id)
+        if execution.phase is ExecutionPhase.PENDING:
+            yield ev.ExecutionEnded(
+                execution=execution.id, phase=ExecutionPhase.CANCELLED, text=event.text
+            )
+        elif job is not None and not job.cancel_wanted:
+            yield ev.JobCancelRequested(job=job.id, text=event.text)
+
+
+# Any: each rule takes the one type that it is filed under, which a dict cannot express.
+RULES: dict[type, Callable[[State, Any, int], Iterator[Consequence]]] = {
+    ev.NodeLost: _node_lost,
+    ev.JobCancelRequested: _cancel_requested,
+    ev.RunCancelRequested: _run_cancel_requested,
+    ev.WorkerReady: _ready,
+    ev.WorkerExited: _exited,
+    ev.JobRejected: _rejected,
+    ev.AttemptStarted: _started,
+    ev.AttemptReleased: _released,
+    ev.AttemptStopped: _stopped,
+    ev.AttemptEnded: _ended,
+    ev.JobFinished: _finished,
+}

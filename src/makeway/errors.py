@@ -1,0 +1,55 @@
+"""The caller's mistakes: every exception that makeway raises at its edge.
+
+    MakewayError                  the base; `exit_code` is the command's
+    ├── InvalidInput        2     something given to makeway is wrong; says where and what
+    │   └── InvalidWorkflow 2     a workflow cannot be built or run as it is written
+    ├── NotFound            3     no such run, step, job or file
+    ├── Conflict            7     it clashes with what is there already
+    ├── Unavailable         1     what is needed is not there (a store, a process)
+    └── Permanent                 raised by a step: do not try again
+
+The world's failures are events with a cause, and our own bugs are assertions: neither is here.
+"""
+
+from __future__ import annotations
+
+
+class MakewayError(Exception):
+    """Something that makeway was asked for could not be done."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, *, where: str = "", hint: str = "") -> None:
+        """Take what is wrong, where it stands (`file:line`, a name), and what to do about it."""
+        self.problem, self.where, self.hint = problem, where, hint
+        super().__init__(f"{where}: {problem}" if where else problem)
+
+
+class InvalidInput(MakewayError):
+    """A value, a file or an option is wrong."""
+
+    exit_code = 2
+
+
+class InvalidWorkflow(InvalidInput):
+    """A workflow cannot be built or run as it is written."""
+
+
+class NotFound(MakewayError):
+    """There is no such thing."""
+
+    exit_code = 3
+
+
+class Conflict(MakewayError):
+    """It clashes with what is there already."""
+
+    exit_code = 7
+
+
+class Unavailable(MakewayError):
+    """What is needed is not there."""
+
+
+class Permanent(MakewayError):
+    """Raise it in a step: the failure is permanent, and another attempt would repeat it."""

@@ -1,0 +1,1 @@
+"""Make workers real: the port, its messages, and local processes behind it."""

@@ -1,0 +1,197 @@
+"""The messages between the controller, the zygote, and the agents.
+
+    controller --- Load, Define, Fork ---> zygote     (a socket pair; one reply each)
+    controller --- Go, Stop -------------> agent      (the agent calls, and calls again if cut off)
+    controller <-- Ready, Started, Measured -- agent
+
+Frames are a length (4 bytes, big-endian) and MessagePack. What must survive the controller is not
+sent at all: it is a file in the worker's folder (see `folder`).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Generic, TypeVar
+
+import msgspec
+
+from makeway.model.job import Program
+from makeway.model.record import Sample
+from makeway.model.workflow import Workflow
+
+LENGTH = struct.Struct(">I")
+FRAME_MAX = 64 << 20
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The base of every message."""
+
+
+class Launch(Message):
+    """All that an agent must know of its worker; written to `launch.json` before it is forked."""
+
+    job: str
+    number: int
+    fence: int
+    rank: int
+    workers: int
+    workers_min: int
+    workers_max: int
+    local_rank: int
+    local_workers: int
+    node: str
+    node_rank: int
+    nodes: int
+    address: str
+    barrier_ms: int
+    sample_ms: int
+    program: Program
+    run: str | None
+    step: str | None
+    store: str
+    controller: str
+
+
+class Load(Message):
+    """Import this file, so that every worker forked later has it already."""
+
+    file: str
+
+
+class Define(Message):
+    """Build the workflow of this file with these parameters (text, as typed by a person)."""
+
+    file: str
+    workflow: str | None
+    params: dict[str, str]
+
+
+class Fork(Message):
+    """Fork an agent for the worker whose folder this is."""
+
+    folder: str
+
+
+class Loaded(Message):
+    """The file is imported. `cold`: it started threads, so workers must begin afresh."""
+
+    cold: bool = False
+
+
+class Defined(Message):
+    """The workflow, bound to its parameters."""
+
+    workflow: Workflow
+
+
+class Forked(Message):
+    """The agent's process, or why there is none."""
+
+    folder: str
+    pid: int | None
+    problem: str = ""
+
+
+class Failed(Message):
+    """The caller's mistake: what is wrong, where, and what to do about it."""
+
+    problem: str
+    where: str = ""
+    hint: str = ""
+
+
+class Ready(Message):
+    """The worker's needs are reserved; it waits at the barrier. Sent again at each new contact."""
+
+    job: str
+    fence: int
+    rank: int
+    pid: int
+    address: str
+    port: int
+
+
+class Started(Message):
+    """The worker's program runs. Sent again at each new contact."""
+
+    job: str
+    fence: int
+    rank: int
+    pid: int
+
+
+class Measured(Message):
+    """Samples of the worker."""
+
+    job: str
+    number: int
+    rank: int
+    samples: tuple[Sample, ...]
+
+
+class Go(Message):
+    """Run the program; all workers meet at this address."""
+
+    fence: int
+    address: str
+    port: int
+
+
+class Stop(Message):
+    """Leave; what is there after the grace time is killed."""
+
+    fence: int
+    cause: str
+    grace_ms: int
+
+
+ToZygote = Load | Define | Fork
+FromZygote = Loaded | Defined | Forked | Failed
+ToAgent = Go | Stop
+FromAgent = Ready | Started | Measured
+
+Incoming = TypeVar("Incoming")
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def send(sock: socket.socket, message: Message) -> None:
+    """Send one frame, whole."""
+    body = _encoder.encode(message)
+    sock.sendall(LENGTH.pack(len(body)) + body)
+
+
+class Frames(Generic[Incoming]):
+    """Cut a stream into messages of one union, whatever pieces it arrives in."""
+
+    def __init__(self, kind: type[Incoming] | object) -> None:
+        """Take the union of the messages that may come."""
+        self._decoder: msgspec.msgpack.Decoder[Incoming] = msgspec.msgpack.Decoder(kind)  # type: ignore[arg-type]  # a union is not a type to mypy
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Incoming]:
+        """Take what was read and give the messages that are complete now."""
+        self._buffer += data
+        messages = []
+        while len(self._buffer) >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(self._buffer)
+            if length > FRAME_MAX:
+                message = f"a frame of {length} bytes is not of this protocol"
+                raise ValueError(message)
+            end = LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            messages.append(self._decoder.decode(self._buffer[LENGTH.size : end]))
+            del self._buffer[:end]
+        return messages
+
+    def receive(self, sock: socket.socket) -> Incoming | None:
+        """Wait for one message on a socket that brings one at a time; None at its end."""
+        while True:
+            data = sock.recv(1 << 16)
+            if not data:
+                return None
+            messages = self.feed(data)
+            if messages:
+                return messages[0]

@@ -1,0 +1,117 @@
+"""Find out why an attempt ended, from how its workers ended; strongest evidence first.
+
+Our own intent comes first: what we ordered, we know. Then what the agents saw (signals, exit
+codes), then the exception that a worker's runner wrote down. In a gang the *earliest* failure is
+the cause; the errors of its peers name a socket, not a reason, and only follow from it. One
+failure is known later than what it does to others, and goes before them: the loss of a machine.
+
+Takes:   attempt   an attempt whose workers have all exited
+Gives:   Diagnosis with the rank that failed first; cause NONE when every worker ended well
+Source:  first failure wins: PyTorch elastic, "multiprocessing/errors"
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from makeway.health.causes import CLASS_OF, HINT, MEANING, cause_of_error
+from makeway.model.job import Attempt, Worker
+from makeway.model.record import Cause, CauseClass, Diagnosis, ErrorRecord, Evidence, Exit
+
+SIGNALS = {1: "SIGHUP", 2: "SIGINT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE",
+           9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}  # fmt: skip
+NATIVE = {4, 6, 7, 8, 11}
+NEVER_RETRY = 93
+
+# Classes of causes that a worker proves by itself, whatever became of a machine afterwards.
+CERTAIN = {CauseClass.PERMANENT, CauseClass.RESOURCE, CauseClass.DATA}
+
+
+def diagnose(attempt: Attempt) -> Diagnosis:
+    """Name the cause of the end of an attempt."""
+    released = attempt.released_at_ms is not None
+    failed = sorted((w for w in attempt.workers if not _well(w, released)), key=_instant)
+    if not failed:
+        return _diagnosis(Cause.NONE, "established", "")
+    if attempt.stop_cause == "cancel":
+        return _diagnosis(Cause.CANCELLED, "established", "the order to stop is in the log")
+    if attempt.stop_cause == "barrier":
+        missing = ", ".join(str(w.rank) for w in attempt.workers if not w.ready) or "none"
+        waited = (attempt.barrier_at_ms - attempt.started_at_ms) / 1000
+        return _diagnosis(
+            Cause.START_TIMEOUT, "established", f"after {waited:g} s missing: rank {missing}"
+        )
+    first = _of_worker(failed[0], len(attempt.workers))
+    lost = next((w for w in failed if _node_gone(_exit(w))), None)
+    if lost is None or first.cause_class in CERTAIN:
+        return first
+    # A lost node shows late, when its lease is over: its peers have long failed for want of it.
+    return _of_worker(lost, len(attempt.workers))
+
+
+def _of_worker(worker: Worker, of: int) -> Diagnosis:
+    end = _exit(worker)
+    who = f"rank {worker.rank}: " if of > 1 else ""
+    if end.lost is not None:
+        cause = Cause.NODE_LOST if _node_gone(end) else Cause.KILLED_UNKNOWN
+        return _diagnosis(cause, "established", who + end.lost, rank=worker.rank)
+    if end.error is not None and end.code != NEVER_RETRY:
+        return _of_error(end.error, who, worker.rank)
+    if end.signal is not None:
+        name = SIGNALS.get(end.signal, f"signal {end.signal}")
+        cause = Cause.CRASH_NATIVE if end.signal in NATIVE else Cause.KILLED_UNKNOWN
+        return _diagnosis(cause, "supported", f"{who}ended by {name}", rank=worker.rank, root=name)
+    cause = Cause.USER_PERMANENT if end.code == NEVER_RETRY else Cause.UNKNOWN
+    if end.code in (126, 127):
+        cause = Cause.CODE_ERROR
+    text = f"{who}exit code {end.code}" + ("" if end.started else " before its program began")
+    return _diagnosis(cause, "supported", text, rank=worker.rank, root=f"exit {end.code}")
+
+
+def _of_error(error: ErrorRecord, who: str, rank: int) -> Diagnosis:
+    cause = cause_of_error(error)
+    frame = next((f for f in reversed(error.frames) if f.user), None)
+    where = f" at {frame.file}:{frame.line} in {frame.function}" if frame else ""
+    short = error.type.rpartition(".")[2]
+    root = f"{error.type} {frame.file}:{frame.function}" if frame else error.type
+    confidence = "unknown" if cause is Cause.UNKNOWN else "established"
+    text = f"{who}{short}: {error.message}{where}" if error.message else f"{who}{short}{where}"
+    return _diagnosis(cause, confidence, text, rank=rank, root=root)
+
+
+def _diagnosis(
+    cause: Cause, confidence: str, fact: str, *, rank: int | None = None, root: str = ""
+) -> Diagnosis:
+    ref = "attempt" if rank is None else f"workers[{rank}].exit"
+    return Diagnosis(
+        cause=cause,
+        cause_class=CLASS_OF[cause],
+        confidence=confidence,
+        text=f"{MEANING[cause]} ({fact})" if fact else MEANING[cause],
+        hint=HINT.get(cause, ""),
+        # What varies from attempt to attempt (ranks, times, addresses) stays out of it.
+        fingerprint=hashlib.sha256(f"{cause} {root}".encode()).hexdigest()[:16],
+        rank=rank,
+        evidence=(Evidence(text=fact, ref=ref),) if fact else (),
+    )
+
+
+def _well(worker: Worker, released: bool) -> bool:  # noqa: FBT001 - a plain predicate
+    """Say whether the worker did its work; an agent that leaves the barrier ends with 0 as well."""
+    end = _exit(worker)
+    return released and end.started and end.good
+
+
+def _node_gone(end: Exit) -> bool:
+    return end.lost is not None and end.lost.startswith("node ")
+
+
+def _exit(worker: Worker) -> Exit:
+    assert worker.exit is not None, "an attempt is diagnosed when all of its workers have exited"
+    return worker.exit
+
+
+def _instant(worker: Worker) -> tuple[int, int]:
+    end = _exit(worker)
+    at_ms = end.error.at_ms if end.error is not None and end.error.at_ms else end.at_ms
+    return at_ms, worker.rank

@@ -1,0 +1,1 @@
+"""The nouns of makeway: frozen values, arithmetic and invariants, nothing that acts."""

@@ -1,0 +1,87 @@
+"""Name the machines, the tree of queues that shares them, and who holds what where.
+
+A queue is a node of the share tree: an organisation, a group, a user, at any depth; its path reads
+like a folder (`lab/vision/ada`). An allocation is all that one attempt holds; a placement is one
+row of it. Nothing here decides: `policy` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from makeway.model.resources import NOTHING, Resources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = ""
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine: its name, what it has (before anything runs on it), and its labels."""
+
+    name: str
+    capacity: Resources
+    labels: dict[str, str] = {}  # noqa: RUF012 - never changed; msgspec copies the default
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """One node of the share tree; `weight` divides what the parent has among its children."""
+
+    path: str
+    weight: float = 1.0
+
+    @property
+    def parent(self) -> str:
+        """Give the path of the queue above; the root's is the root itself."""
+        return self.path.rpartition("/")[0]
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """`count` workers of one group on one node."""
+
+    node: str
+    group: str
+    count: int
+
+
+class Allocation(msgspec.Struct, frozen=True):
+    """All that one attempt holds; ranks are given in the order of the placements."""
+
+    placements: tuple[Placement, ...]
+
+    @property
+    def workers(self) -> int:
+        """Count the workers placed."""
+        return sum(placement.count for placement in self.placements)
+
+    def ranks(self) -> Iterator[tuple[int, Placement, int]]:
+        """Give (rank, its placement, its index within that placement) for every worker."""
+        rank = 0
+        for placement in self.placements:
+            for index in range(placement.count):
+                yield rank, placement, index
+                rank += 1
+
+
+def lineage_of(path: str) -> Iterator[str]:
+    """Give the path itself, its parent, and so on up to and including the root."""
+    while path != ROOT:
+        yield path
+        path = path.rpartition("/")[0]
+    yield ROOT
+
+
+def with_parents(queues: Mapping[str, Queue], path: str) -> dict[str, Queue]:
+    """Give the queues that are missing between the root and `path`, each with weight 1."""
+    return {above: Queue(path=above) for above in lineage_of(path) if above not in queues}
+
+
+def usage_of(allocation: Allocation, per_worker: Mapping[str, Resources]) -> Resources:
+    """Add up what an allocation holds; `per_worker` gives each group's vector."""
+    total = NOTHING
+    for placement in allocation.placements:
+        total = total + per_worker[placement.group].times(placement.count)
+    return total

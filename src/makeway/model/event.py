@@ -1,0 +1,243 @@
+"""Name every fact that makeway can believe: one closed union, in the past tense.
+
+The first group comes from the world (a user, an agent, the executor), the second is concluded by
+the engine and written down as well, so that a log can be replayed without running any policy.
+State changes only by applying these. Each is recorded in an `Entry` with its place in the log, the
+instant in ms since 1970, and `cause`: the `seq` of the entry that it follows from (0: the world).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from makeway.model.cluster import Allocation, Node, Queue
+from makeway.model.job import JobSpec
+from makeway.model.phase import ExecutionPhase, JobPhase, RunPhase
+from makeway.model.record import Decision, Diagnosis, Exit, Output, Report
+from makeway.model.wait import Wait
+from makeway.model.workflow import Reusable, Selection, Workflow
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
+    """The base of every event; its name is its tag on the wire."""
+
+
+# ── from the world ────────────────────────────────────────────────────────────────────────────────
+
+
+class NodeJoined(Fact):
+    """A machine came, or came back, or changed its capacity."""
+
+    node: Node
+
+
+class NodeLost(Fact):
+    """A machine and everything on it is gone."""
+
+    name: str
+    text: str = ""
+
+
+class QueuesConfigured(Fact):
+    """The share tree was set; queues that are not named here and hold no job go."""
+
+    queues: tuple[Queue, ...]
+
+
+class JobSubmitted(Fact):
+    """A job was accepted; from here on it ends in exactly one final phase."""
+
+    job: str
+    spec: JobSpec
+
+
+class JobCancelRequested(Fact):
+    """Somebody who may do so wants a job gone."""
+
+    job: str
+    text: str = ""
+
+
+class RunSubmitted(Fact):
+    """A workflow was accepted, with its parameters bound."""
+
+    run: str
+    workflow: Workflow
+    user: str
+    queue: str
+    priority: int = 0
+    resumed_from: str | None = None
+    reusable: tuple[Reusable, ...] = ()
+
+
+class RunCancelRequested(Fact):
+    """Somebody who may do so wants a run stopped."""
+
+    run: str
+    text: str = ""
+
+
+class WorkerReady(Fact):
+    """An agent has reserved all that its worker needs and waits at the barrier."""
+
+    job: str
+    fence: int
+    rank: int
+    pid: int = 0
+    address: str = ""
+    port: int = 0
+
+
+class WorkerStarted(Fact):
+    """An agent let its worker's program go."""
+
+    job: str
+    fence: int
+    rank: int
+    pid: int = 0
+
+
+class WorkerExited(Fact):
+    """A worker and its whole process tree are gone."""
+
+    job: str
+    fence: int
+    rank: int
+    exit: Exit
+
+
+# ── concluded by the engine ───────────────────────────────────────────────────────────────────────
+
+
+class JobRejected(Fact):
+    """A job can never run; it ends at once and holds nothing."""
+
+    job: str
+    wait: Wait
+
+
+class JobWaiting(Fact):
+    """The reason why a queued job does not run has changed."""
+
+    job: str
+    wait: Wait
+
+
+class AttemptStarted(Fact):
+    """A job got its allocation; its workers are being prepared."""
+
+    job: str
+    number: int
+    fence: int
+    allocation: Allocation
+    barrier_at_ms: int
+
+
+class AttemptReleased(Fact):
+    """Every worker was ready; all are let go at once and meet at this address."""
+
+    job: str
+    number: int
+    fence: int
+    address: str
+    port: int
+
+
+class AttemptStopped(Fact):
+    """The workers of an attempt were told to leave. Written before the order goes out."""
+
+    job: str
+    number: int
+    fence: int
+    cause: str
+    grace_ms: int
+
+
+class AttemptEnded(Fact):
+    """The last worker of an attempt is gone, and what happened is known."""
+
+    job: str
+    number: int
+    fence: int
+    diagnosis: Diagnosis
+    started: bool = True
+    report: Report | None = None
+
+
+class JobRequeued(Fact):
+    """Another attempt is worth it; the job waits with its place kept."""
+
+    job: str
+    not_before_ms: int
+    decision: Decision
+
+
+class JobFinished(Fact):
+    """A job has reached its final phase."""
+
+    job: str
+    phase: JobPhase
+    text: str = ""
+    decision: Decision | None = None
+    report: Report | None = None
+
+
+class ExecutionSubmitted(Fact):
+    """A step's inputs are complete; its job follows."""
+
+    execution: str
+    cache_key: str
+
+
+class ExecutionEnded(Fact):
+    """A step has reached its final phase."""
+
+    execution: str
+    phase: ExecutionPhase
+    text: str = ""
+    output: Output | None = None
+    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
+    cache_key: str = ""
+    selection: Selection | None = None
+
+
+class RunFinished(Fact):
+    """Every step of a run is final."""
+
+    run: str
+    phase: RunPhase
+    text: str = ""
+
+
+Event = (
+    NodeJoined
+    | NodeLost
+    | QueuesConfigured
+    | JobSubmitted
+    | JobCancelRequested
+    | RunSubmitted
+    | RunCancelRequested
+    | WorkerReady
+    | WorkerStarted
+    | WorkerExited
+    | JobRejected
+    | JobWaiting
+    | AttemptStarted
+    | AttemptReleased
+    | AttemptStopped
+    | AttemptEnded
+    | JobRequeued
+    | JobFinished
+    | ExecutionSubmitted
+    | ExecutionEnded
+    | RunFinished
+)
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the log."""
+
+    seq: int
+    at_ms: int
+    cause: int
+    event: Event

@@ -1,0 +1,126 @@
+"""Describe what is submitted, queued and started as one: the job, and one try at it.
+
+`JobSpec` is what the user asked for and never changes. `Job` is what is believed about it now,
+`Attempt` what is believed about one try; both are replaced, never modified, and only by
+`engine.apply`. The identity of a worker is (job, attempt number, fence, rank): the fence rises with
+every new attempt, so that a message of an older one is recognised and refused.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from makeway.model.cluster import Allocation
+from makeway.model.phase import AttemptPhase, JobPhase
+from makeway.model.record import Decision, Exit
+from makeway.model.resources import NOTHING, Resources
+from makeway.model.workflow import Binding
+
+CLASSES = {"low": -100, "medium": 0, "high": 100, "system": 1000}
+
+
+class WorkerGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Workers of one shape. As a gang, `count_min` of them start together or none does."""
+
+    name: str = "worker"
+    count_min: int = 1
+    count_max: int = 1
+    per_worker: Resources = NOTHING
+
+
+class StepCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a Python step: which function of which file, and its arguments, resolved."""
+
+    file: str
+    function: str
+    arguments: dict[str, Binding] = {}  # noqa: RUF012 - never changed
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """What each worker runs: a command line, or a call of a Python step."""
+
+    argv: tuple[str, ...] = ()
+    call: StepCall | None = None
+    directory: str = ""
+    environment: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for. Times in ms; `retries` is the app ledger (N retries, N + 1 attempts)."""
+
+    name: str
+    user: str
+    queue: str
+    priority: int = 0
+    groups: tuple[WorkerGroup, ...] = (WorkerGroup(),)
+    program: Program = Program()
+    retries: int = 0
+    idempotent: bool = True
+    barrier_ms: int = 60_000
+    grace_ms: int = 30_000
+    run: str | None = None
+
+    @property
+    def workers_min(self) -> int:
+        """Count the workers without which the job does not start."""
+        return sum(group.count_min for group in self.groups)
+
+    @property
+    def asked(self) -> Resources:
+        """Add up what the job holds when every group is at its maximum."""
+        total = NOTHING
+        for group in self.groups:
+            total = total + group.per_worker.times(group.count_max)
+        return total
+
+    def shape(self) -> dict[str, Resources]:
+        """Give each group's vector by its name."""
+        return {group.name: group.per_worker for group in self.groups}
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """What is believed of one worker of an attempt."""
+
+    rank: int
+    node: str
+    pid: int = 0
+    address: str = ""
+    port: int = 0
+    ready: bool = False
+    started: bool = False
+    exit: Exit | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at a job, from its placement to its end; numbered from 1."""
+
+    job: str
+    number: int
+    fence: int
+    allocation: Allocation
+    phase: AttemptPhase
+    started_at_ms: int
+    barrier_at_ms: int
+    workers: tuple[Worker, ...]
+    released_at_ms: int | None = None
+    stop_cause: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Give the name that is written down: `job/number`."""
+        return f"{self.job}/{self.number}"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What is believed about a job now. `submitted_at_ms` is kept over every requeue."""
+
+    id: str
+    spec: JobSpec
+    order: int
+    submitted_at_ms: int
+    phase: JobPhase = JobPhase.QUEUED
+    not_before_ms: int = 0
+    attempts: int = 0
+    fence: int = 0
+    cancel_wanted: bool = False
+    history: tuple[Decision, ...] = ()

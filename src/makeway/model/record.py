@@ -1,0 +1,154 @@
+"""Describe what is recorded while a worker runs, how it ended, and what was concluded.
+
+One direction, one type a station: samples and exits come in, a diagnosis names the cause with its
+evidence, a decision says what is done about it and which ledger pays.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Cause(StrEnum):
+    """Why an attempt ended as it did: one closed list of codes (docs/failures.md)."""
+
+    NONE = "NONE"
+    CANCELLED = "CANCELLED"
+    PREEMPTED = "PREEMPTED"
+    CANCELLED_EXTERNALLY = "CANCELLED_EXTERNALLY"
+    START_TIMEOUT = "START_TIMEOUT"
+    NODE_LOST = "NODE_LOST"
+    CONNECTION = "CONNECTION"
+    AUTH = "AUTH"
+    OOM_HOST = "OOM_HOST"
+    DISK_FULL = "DISK_FULL"
+    STORAGE = "STORAGE"
+    MISSING_INPUT = "MISSING_INPUT"
+    DATA_LOST = "DATA_LOST"
+    BAD_DATA = "BAD_DATA"
+    BAD_OUTPUT = "BAD_OUTPUT"
+    CODE_ERROR = "CODE_ERROR"
+    PERMISSION = "PERMISSION"
+    CRASH_NATIVE = "CRASH_NATIVE"
+    KILLED_UNKNOWN = "KILLED_UNKNOWN"
+    USER_PERMANENT = "USER_PERMANENT"
+    NO_QUALIFIED_MODEL = "NO_QUALIFIED_MODEL"
+    UNKNOWN = "UNKNOWN"
+
+
+class CauseClass(StrEnum):
+    """Whether trying again can help, and what it would need."""
+
+    NONE = "none"
+    PERMANENT = "permanent"
+    TEMPORARY = "temporary"
+    RESOURCE = "resource"
+    DATA = "data"
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a traceback; `user` tells the user's own code from a library's."""
+
+    file: str
+    line: int
+    function: str
+    user: bool = False
+
+
+class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An exception as the worker's own runner wrote it down."""
+
+    type: str
+    message: str
+    bases: tuple[str, ...] = ()
+    errno: int | None = None
+    frames: tuple[Frame, ...] = ()
+    at_ms: int = 0
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact at rest: its content address, how to read it, and what it is."""
+
+    digest: str
+    codec: str
+    size_bytes: int
+    kind: str = "value"
+    name: str = ""
+    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step that ended well leaves behind: its output, other artifacts, final metrics."""
+
+    output: Output | None = None
+    artifacts: tuple[Output, ...] = ()
+    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
+    params: dict[str, object] = {}  # noqa: RUF012 - never changed
+    dropped: int = 0
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """How one worker ended, written by its agent. Exactly one of code and signal, or `lost`."""
+
+    at_ms: int
+    code: int | None = None
+    signal: int | None = None
+    lost: str | None = None
+    started: bool = True
+    error: ErrorRecord | None = None
+    report: Report | None = None
+    memory_peak_bytes: int = 0
+    cpu_ms: int = 0
+
+    @property
+    def good(self) -> bool:
+        """Say whether the worker ended well."""
+        return self.code == 0 and self.lost is None
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """One fact that a diagnosis stands on, and where it is to be found."""
+
+    text: str
+    ref: str
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """A named cause with its evidence; `rank` is the worker that failed first."""
+
+    cause: Cause
+    cause_class: CauseClass
+    confidence: str
+    text: str
+    hint: str = ""
+    fingerprint: str = ""
+    rank: int | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done about a diagnosis, which rule said so, and which ledger pays."""
+
+    action: str
+    cause: Cause
+    fingerprint: str
+    text: str
+    rule: str
+    after_ms: int = 0
+    ledger: str | None = None
+    ledger_used: int = 0
+    ledger_allowed: int = 0
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One reading of one series of one worker; `step` is the training step, if it has one."""
+
+    name: str
+    at_ms: int
+    value: float
+    step: int | None = None

@@ -1,0 +1,173 @@
+"""Describe a workflow, one run of it, and one step in that run.
+
+A `Workflow` is the definition: a graph of steps, already bound to its parameters. Its edges are the
+bindings of its arguments. A `Run` is one execution of all of it; an `Execution` one step in that
+run, which is either a job or something the controller decides by itself (a selection).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from makeway.model.phase import ExecutionPhase, RunPhase
+from makeway.model.record import Output
+from makeway.model.resources import NOTHING, Resources
+
+
+class Constant(msgspec.Struct, frozen=True, tag="constant"):
+    """A value known before the run starts; `value` is plain JSON."""
+
+    value: object
+
+
+class Stored(msgspec.Struct, frozen=True, tag="stored"):
+    """An artifact by its content address."""
+
+    output: Output
+
+
+class FromStep(msgspec.Struct, frozen=True, tag="step"):
+    """The output of another step."""
+
+    step: str
+
+
+class FromSlot(msgspec.Struct, frozen=True, tag="slot"):
+    """The output of the candidate that a selection put at place `slot` (counted from 0)."""
+
+    step: str
+    slot: int
+
+
+class Many(msgspec.Struct, frozen=True, tag="many"):
+    """A list of bindings: a fan-in."""
+
+    items: tuple[Binding, ...]
+
+
+Binding = Constant | Stored | FromStep | FromSlot | Many
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a training step is trying to reach."""
+
+    metric: str
+    mode: str = "max"
+    target: float | None = None
+    min_delta: float | None = None
+
+
+class SelectTop(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision at run time: the best `k` candidates whose metric is at least `minimum`."""
+
+    candidates: tuple[str, ...]
+    metric: str
+    k: int
+    minimum: float | None = None
+    mode: str = "max"
+    if_fewer: str = "proceed"
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One node of the graph. A step with `select` is decided by the controller, without a job."""
+
+    key: str
+    function: str = ""
+    arguments: dict[str, Binding] = {}  # noqa: RUF012 - never changed
+    after: tuple[str, ...] = ()
+    workers: int = 1
+    per_worker: Resources = NOTHING
+    retries: int = 0
+    idempotent: bool = True
+    priority: int = 0
+    code_digest: str = ""
+    goal: Goal | None = None
+    select: SelectTop | None = None
+    tags: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+class Workflow(msgspec.Struct, frozen=True, kw_only=True):
+    """A graph of steps bound to its parameters; `result` binds what the run gives back."""
+
+    name: str
+    file: str
+    steps: tuple[Step, ...]
+    result: Binding = Constant(None)
+    params: dict[str, object] = {}  # noqa: RUF012 - never changed
+    given: dict[str, str] = {}  # noqa: RUF012 - the parameters as they were typed
+    document: str = ""
+
+    def step(self, key: str) -> Step:
+        """Find a step by its key."""
+        return next(step for step in self.steps if step.key == key)
+
+
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate of a selection: its value, its place (from 1), and why it was (not) taken."""
+
+    candidate: str
+    value: float | None
+    place: int | None
+    chosen: bool
+    why: str
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `SelectTop` decided, with every candidate in it, losers too."""
+
+    metric: str
+    k: int
+    minimum: float | None
+    ranking: tuple[Ranked, ...]
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Give the chosen candidates, best first."""
+        return tuple(ranked.candidate for ranked in self.ranking if ranked.chosen)
+
+
+class Reusable(msgspec.Struct, frozen=True, kw_only=True):
+    """An output of an earlier run that may stand in for a step with the same cache key."""
+
+    cache_key: str
+    output: Output | None
+    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
+    run: str = ""
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """One step in one run; `id` is `run.key`, and is its job's id too."""
+
+    id: str
+    run: str
+    key: str
+    phase: ExecutionPhase = ExecutionPhase.PENDING
+    text: str = ""
+    output: Output | None = None
+    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
+    cache_key: str = ""
+    selection: Selection | None = None
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a workflow, in a user's name and on a queue's account."""
+
+    id: str
+    workflow: Workflow
+    user: str
+    queue: str
+    priority: int = 0
+    resumed_from: str | None = None
+    reusable: dict[str, Reusable] = {}  # noqa: RUF012 - by cache key; never changed
+    submitted_at_ms: int = 0
+    phase: RunPhase = RunPhase.RUNNING
+
+
+def execution_id(run: str, key: str) -> str:
+    """Name one step in one run; its job bears the same id. Run ids hold no dot."""
+    return f"{run}.{key}"
+
+
+def run_of(execution: str) -> str:
+    """Give the run that an execution, or its job, belongs to."""
+    return execution.partition(".")[0]

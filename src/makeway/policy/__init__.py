@@ -1,0 +1,1 @@
+"""Decide who runs now: a pure function from a snapshot to a plan."""

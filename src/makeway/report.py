@@ -1,0 +1,220 @@
+"""Fold a log into the figures that people compare: waits, completion times, use, fairness, losses.
+
+A log is a log, live or simulated: nothing here knows which. Each event moves a few sums.
+
+Takes:   entries   a log from its first entry on
+Gives:   Report with one `JobFigures` a job, in the order of submission; a figure that cannot be
+         said (no job has ended, no machine was there) is None, and times are in ms
+Holds:   waits and completion times count from submission, over all attempts · use is that of
+         processors from the first submission to the last end, and at most 1
+Cost:    O(entries)
+Source:  fairness index: Jain, Chiu, Hawe, DEC-TR-301, 1984
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from makeway.model import event as ev
+from makeway.model.cluster import Queue, lineage_of, usage_of, with_parents
+from makeway.model.job import JobSpec
+from makeway.model.phase import JobPhase
+from makeway.model.record import Cause
+from makeway.model.resources import CPU
+
+
+class JobFigures(msgspec.Struct, kw_only=True):
+    """What the log says of one job; `lost_worker_ms` went into attempts that came to nothing."""
+
+    job: str
+    user: str
+    queue: str
+    submitted_at_ms: int
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    phase: JobPhase = JobPhase.QUEUED
+    attempts: int = 0
+    retries: int = 0
+    lost_worker_ms: int = 0
+
+    @property
+    def wait_ms(self) -> int | None:
+        """Give the time from submission to the first start."""
+        return None if self.started_at_ms is None else self.started_at_ms - self.submitted_at_ms
+
+    @property
+    def completion_ms(self) -> int | None:
+        """Give the time from submission to the end, if it ended well."""
+        well = self.ended_at_ms is not None and self.phase is JobPhase.SUCCEEDED
+        return (self.ended_at_ms or 0) - self.submitted_at_ms if well else None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a whole log."""
+
+    jobs: tuple[JobFigures, ...]
+    events: int
+    makespan_ms: int
+    mean_wait_ms: float | None
+    mean_completion_ms: float | None
+    p50_completion_ms: int | None
+    p99_completion_ms: int | None
+    utilisation: float | None
+    jain: float | None
+    retries: int
+    lost_worker_ms: int
+
+
+def report(entries: Iterable[ev.Entry]) -> Report:
+    """Fold a log."""
+    fold = _Fold()
+    for entry in entries:
+        fold.add(entry)
+    jobs = tuple(fold.jobs.values())
+    waits = [job.wait_ms for job in jobs if job.wait_ms is not None]
+    completions = sorted(job.completion_ms for job in jobs if job.completion_ms is not None)
+    return Report(
+        jobs=jobs,
+        events=fold.events,
+        makespan_ms=max(0, fold.end_ms - fold.begin_ms),
+        mean_wait_ms=_mean(waits),
+        mean_completion_ms=_mean(completions),
+        p50_completion_ms=_percentile(completions, 50),
+        p99_completion_ms=_percentile(completions, 99),
+        utilisation=fold.use,
+        jain=jain(list(fold.usage_by_share().values())),
+        retries=sum(job.retries for job in jobs),
+        lost_worker_ms=sum(job.lost_worker_ms for job in jobs),
+    )
+
+
+def jain(values: Sequence[float]) -> float | None:
+    """Say how even the values are: 1 if all are equal, 1/n if one has it all."""
+    squares = sum(value * value for value in values)
+    return sum(values) ** 2 / (len(values) * squares) if squares else None
+
+
+class _Holding(msgspec.Struct):
+    since_ms: int
+    workers: int
+    cpu: int
+
+
+class _Fold:
+    """The sums that the events move."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, JobFigures] = {}
+        self.events = 0
+        self.use: float | None = None
+        self._cpu_held = self._cpu_there = 0  # integrals over time, since the first submission
+        self._specs: dict[str, JobSpec] = {}
+        self._holding: dict[str, _Holding] = {}
+        self._nodes: dict[str, int] = {}
+        self._queues: dict[str, Queue] = {}
+        self._usage: dict[tuple[str, str], int] = defaultdict(int)  # by queue and user
+        self._cpu = self._at_ms = self.begin_ms = self.end_ms = 0
+
+    def add(self, entry: ev.Entry) -> None:
+        """Count one event."""
+        self.events += 1
+        self._pass_time(entry.at_ms)
+        match entry.event:
+            case ev.NodeJoined(node=node):
+                self._nodes[node.name] = node.capacity[CPU]
+            case ev.NodeLost(name=name):
+                self._nodes.pop(name, None)
+            case ev.QueuesConfigured(queues=queues):
+                self._queues = {queue.path: queue for queue in queues}
+            case ev.JobSubmitted(job=job, spec=spec):
+                self._submitted(job, spec)
+            case ev.AttemptStarted() as started:
+                self._started(started)
+            case ev.AttemptEnded(job=job, diagnosis=diagnosis):
+                self._ended(job, lost=diagnosis.cause is not Cause.NONE)
+            case ev.JobRequeued(job=job, decision=decision):
+                self.jobs[job].phase = JobPhase.QUEUED
+                self.jobs[job].retries += decision.action == "retry"
+            case ev.JobFinished(job=job, phase=phase):
+                self.jobs[job].phase = phase
+                self.jobs[job].ended_at_ms = self.end_ms = entry.at_ms
+                self.use = self._cpu_held / self._cpu_there if self._cpu_there else None
+                del self._specs[job]
+            case _:
+                pass
+
+    def usage_by_share(self) -> dict[str, float]:
+        """Give, by user, processor time over the part that the weights of the queues promise.
+
+        The users of one queue divide its part equally; so a user's parts of several queues add up.
+        """
+        queues = dict(self._queues)
+        for path in [*queues, *(queue for queue, _ in self._usage)]:
+            queues |= with_parents(queues, path)
+        users: dict[str, int] = defaultdict(int)
+        for queue, _ in self._usage:
+            users[queue] += 1
+        used: dict[str, int] = defaultdict(int)
+        share: dict[str, float] = defaultdict(float)
+        for (queue, user), usage in self._usage.items():
+            used[user] += usage
+            share[user] += _part(queue, queues) / users[queue]
+        return {user: used[user] / share[user] for user in used if share[user]}
+
+    def _pass_time(self, at_ms: int) -> None:
+        past_ms = at_ms - self._at_ms
+        if past_ms and self.jobs:
+            self._cpu_there += past_ms * sum(self._nodes.values())
+            self._cpu_held += past_ms * self._cpu
+        self._at_ms = at_ms
+
+    def _submitted(self, job: str, spec: JobSpec) -> None:
+        if not self.jobs:
+            self.begin_ms = self._at_ms
+        self._specs[job] = spec
+        self._usage[spec.queue, spec.user] += 0
+        self.jobs[job] = JobFigures(
+            job=job, user=spec.user, queue=spec.queue, submitted_at_ms=self._at_ms
+        )
+
+    def _started(self, event: ev.AttemptStarted) -> None:
+        figures = self.jobs[event.job]
+        cpu = usage_of(event.allocation, self._specs[event.job].shape())[CPU]
+        self._cpu += cpu
+        self._holding[event.job] = _Holding(self._at_ms, event.allocation.workers, cpu)
+        figures.phase, figures.attempts = JobPhase.RUNNING, event.number
+        if figures.started_at_ms is None:
+            figures.started_at_ms = self._at_ms
+
+    def _ended(self, job: str, *, lost: bool) -> None:
+        held, figures = self._holding.pop(job), self.jobs[job]
+        ran_ms = self._at_ms - held.since_ms
+        self._cpu -= held.cpu
+        self._usage[figures.queue, figures.user] += ran_ms * held.cpu
+        figures.lost_worker_ms += ran_ms * held.workers * lost
+
+
+def _part(path: str, queues: dict[str, Queue]) -> float:
+    """Multiply, down from the root, each queue's weight over those of its siblings and its own."""
+    part = 1.0
+    for queue in (queues[above] for above in lineage_of(path) if above):
+        siblings = (
+            other for other in queues.values() if other.path and other.parent == queue.parent
+        )
+        part *= queue.weight / sum(sibling.weight for sibling in siblings)
+    return part
+
+
+def _mean(values: Sequence[int]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _percentile(ordered: Sequence[int], per_cent: int) -> int | None:
+    """Give the smallest value that at least so many per cent do not exceed (nearest rank)."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(len(ordered) * per_cent / 100) - 1)]

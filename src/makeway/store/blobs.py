@@ -1,0 +1,233 @@
+"""Keep artifacts as files that are named by what is in them.
+
+The name of a file is the SHA-256 of its content, so that the same content is stored once, and what
+was read can be compared with what was written. A file appears under its name only when it is
+complete and on the disk: it is written beside, flushed and then renamed. Two that write the same
+content at once do no harm, each renames its own.
+
+A folder is stored as a tar file that depends on names, contents, links and the right to execute
+alone: not on times, owners, or the order in which the disk lists it.
+
+It is imported in every worker, so it takes the standard library and our errors, nothing else.
+
+Takes:   the folder of the store; artifacts lie under it as `artifacts/ab/cdef…`
+Raises:  NotFound: no such artifact · Unavailable: damaged content, full disk, no permission
+         InvalidInput: no digest, or a path that cannot be stored
+Cost:    put_bytes 0.2 ms and the disk's flush; put_file and verify about 1 s a GB
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from makeway.errors import InvalidInput, NotFound, Unavailable
+
+CHUNK_BYTES = 1 << 20
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Blobs:
+    """The artifacts in one folder; see the module."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take the folder of the store; nothing is made before the first put."""
+        self.root = directory / "artifacts"
+
+    def put_bytes(self, data: bytes) -> str:
+        """Store these bytes and give their digest."""
+        digest = hashlib.sha256(data).hexdigest()
+        with _plainly(self.root):
+            if not self._complete(digest, len(data)):
+                self._put(lambda file: file.write(data), digest)
+        return digest
+
+    def put_file(self, path: Path) -> str:
+        """Store a file, or a folder as a tar file, and give the digest; it is read once."""
+        if not path.exists():
+            raise NotFound("there is no such file or folder", where=str(path))
+        with _plainly(path):
+            if path.is_dir():
+                return self._put(lambda file: _write_tar(path, file))
+            if path.is_file():
+                return self._put(lambda file: _copy(path, file))
+        raise InvalidInput("this is neither a file nor a folder", where=str(path))
+
+    def path(self, digest: str) -> Path:
+        """Say where the artifact lies, or would lie."""
+        if not DIGEST.fullmatch(digest):
+            raise InvalidInput(f"{digest!r} is no digest: 64 of 0-9a-f", where="artifact")
+        return self.root / digest[:2] / digest[2:]
+
+    def has(self, digest: str) -> bool:
+        """Say whether the artifact is there."""
+        return self.path(digest).is_file()
+
+    def size(self, digest: str) -> int:
+        """Give its size in bytes."""
+        with self._found(digest) as path:
+            return path.stat().st_size
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open it for reading; what is read is not compared with the digest."""
+        with self._found(digest) as path:
+            return path.open("rb")
+
+    def read(self, digest: str) -> bytes:
+        """Read all of it, without comparing."""
+        with self._found(digest) as path:
+            return path.read_bytes()
+
+    def read_verified(self, digest: str) -> bytes:
+        """Read all of it, and be sure that it is what was put there."""
+        data = self.read(digest)
+        self._compare(digest, hashlib.sha256(data).hexdigest(), len(data))
+        return data
+
+    def verify(self, digest: str) -> None:
+        """Be sure that it is what was put there, without holding it in memory."""
+        hashed, size = hashlib.sha256(), 0
+        with self._found(digest) as path, path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                hashed.update(chunk)
+                size += len(chunk)
+        self._compare(digest, hashed.hexdigest(), size)
+
+    def unpack(self, digest: str, directory: Path) -> None:
+        """Put the content of a stored folder into this one; nothing lands outside of it."""
+        import tarfile  # few workers store a folder
+
+        self.verify(digest)
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._found(digest) as path, tarfile.open(path, "r:") as tar:
+                tar.extractall(directory, filter="data")
+        except tarfile.TarError as error:
+            raise InvalidInput(f"this folder cannot be unpacked: {error}", where=digest) from None
+
+    def _put(self, write: Callable[[_Hashing], object], digest: str | None = None) -> str:
+        """Write a new file, and give it its name once it is on the disk."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".new-", dir=self.root)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                hashing = _Hashing(file)
+                write(hashing)
+                digest = digest or hashing.digest.hexdigest()
+                if not self._complete(digest, hashing.size):
+                    file.flush()
+                    os.fchmod(file.fileno(), 0o444)  # an artifact never changes
+                    os.fsync(file.fileno())
+                    self._publish(name, digest)
+        finally:
+            with suppress(FileNotFoundError):  # it has its name by now
+                Path(name).unlink()
+        return digest
+
+    def _publish(self, name: str, digest: str) -> None:
+        target = self.path(digest)
+        if not target.parent.is_dir():
+            target.parent.mkdir(exist_ok=True)
+            _flush_folder(self.root)
+        Path(name).replace(target)
+        _flush_folder(target.parent)
+
+    def _complete(self, digest: str, size: int) -> bool:
+        """Say whether it is there in full length; one that a broken disk cut off is put again."""
+        try:
+            return self.path(digest).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
+    @contextmanager
+    def _found(self, digest: str) -> Iterator[Path]:
+        path = self.path(digest)
+        with _plainly(path):
+            try:
+                yield path
+            except FileNotFoundError:
+                hint = "was it removed? the step that made it can make it again"
+                raise NotFound(f"artifact {digest} is not here", hint=hint) from None
+
+    def _compare(self, digest: str, found: str, size: int) -> None:
+        if found != digest:
+            problem = f"this artifact is damaged: its {size} bytes have the digest {found}"
+            hint = "remove the file, and the step that made it can make it again"
+            raise Unavailable(problem, where=str(self.path(digest)), hint=hint)
+
+
+class _Hashing:
+    """A file that is written to, and the digest and size of what was written so far."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+
+def _copy(path: Path, into: _Hashing) -> None:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            into.write(chunk)
+
+
+def _write_tar(folder: Path, into: _Hashing) -> None:
+    import tarfile
+
+    # "w|" only ever writes forward, so that the digest can be taken on the way.
+    with tarfile.open(fileobj=into, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK_BYTES) as tar:
+        for path in _contents(folder):
+            name = path.relative_to(folder).as_posix()
+            entry, found = tarfile.TarInfo(name), path.lstat()
+            if stat.S_ISDIR(found.st_mode):
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(entry)
+            elif stat.S_ISLNK(found.st_mode):
+                entry.type, entry.mode, entry.linkname = tarfile.SYMTYPE, 0o777, os.readlink(path)
+                tar.addfile(entry)
+            elif stat.S_ISREG(found.st_mode):
+                entry.size = found.st_size
+                entry.mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
+                with path.open("rb") as file:
+                    tar.addfile(entry, file)
+            else:
+                raise InvalidInput("this is no file, folder or link", where=str(path))
+
+
+def _contents(folder: Path) -> Iterator[Path]:
+    """Give everything in a folder in one fixed order, each folder before what is in it."""
+    for path in sorted(folder.iterdir(), key=lambda path: os.fsencode(path.name)):
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _contents(path)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a file's own flush does not."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _plainly(path: Path) -> Iterator[None]:
+    """Say in our own words what the disk refused."""
+    try:
+        yield
+    except OSError as error:
+        problem = f"it could not be read or written: {error.strerror or error}"
+        raise Unavailable(problem, where=str(error.filename or path)) from error

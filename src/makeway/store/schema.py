@@ -1,0 +1,245 @@
+"""Define the tables, once, for every engine that SQL has: SQLite now, PostgreSQL beside it.
+
+`event` is the truth and only ever grows. `run` to `param` are views: folded from the events in the
+transaction that appends them, and to be had again from the log alone. Series are no events: a
+series has a short number, and a sample is a row of three numbers and a value under it.
+
+Times are whole ms since 1970 in UTC. JSON is text, and only what is never filtered by is JSON. The
+migrations build the same tables step by step; a test holds the two equal.
+
+Cost:    about 25 bytes a sample; importing this module imports SQLAlchemy (145 ms of processor
+         time), which is why reading and writing do without it
+Source:  one number instead of five text columns: MLflow issue 12813, 237 against 29 bytes a row
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+# On SQLite only INTEGER is another name of the row's own number, which costs nothing to keep.
+Number = BigInteger().with_variant(Integer(), "sqlite")
+Json = Text
+
+JOB_OPEN = text("phase IN ('queued', 'running', 'evicting')")
+RUN_OPEN = text("phase IN ('running', 'cancelling')")
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("cause", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("job", Text),
+    Column("run", Text),
+    Column("payload", Json, nullable=False),
+    Index("event_by_run", "run", "seq"),
+    Index("event_by_job", "job", "seq"),
+    Index("event_by_type", "type", "at_ms"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workflow", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("params", Json, nullable=False),
+    Column("resumed_from", Text),
+    Column("definition", Json, nullable=False),
+    Column("submitted_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Index("run_by_time", "submitted_at_ms", "id"),
+    Index("run_open", "submitted_at_ms", sqlite_where=RUN_OPEN, postgresql_where=RUN_OPEN),
+)
+
+execution = Table(
+    "execution",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("run", Text, ForeignKey("run.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("output", Json),
+    Column("digest", Text),
+    Column("metrics", Json),
+    Column("cache_key", Text),
+    Column("selection", Json),
+    Column("started_at_ms", BigInteger),
+    Column("ended_at_ms", BigInteger),
+    Index("execution_by_run", "run", "position"),
+    Index("execution_by_cache_key", "cache_key"),
+    Index("execution_by_key", "key"),
+)
+
+execution_edge = Table(
+    "execution_edge",
+    metadata,
+    Column("run", Text, ForeignKey("run.id"), primary_key=True),
+    Column("up", Text, primary_key=True),
+    Column("down", Text, primary_key=True),
+    Index("execution_edge_by_down", "run", "down"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("wait_reason", Text),
+    Column("wait_text", Text),
+    Column("wait_detail", Json),
+    Column("wait_blocked_by", Json),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before_ms", BigInteger),
+    Column("submitted_at_ms", BigInteger, nullable=False),
+    Column("started_at_ms", BigInteger),
+    Column("ended_at_ms", BigInteger),
+    Column("run", Text),
+    Column("spec", Json, nullable=False),
+    Index("job_by_time", "submitted_at_ms", "id"),
+    Index("job_by_run", "run"),
+    Index("job_open", "submitted_at_ms", sqlite_where=JOB_OPEN, postgresql_where=JOB_OPEN),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("job", Text, ForeignKey("job.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("fence", Integer, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("stop_cause", Text),
+    Column("cause", Text),
+    Column("cause_class", Text),
+    Column("confidence", Text),
+    Column("text", Text),
+    Column("hint", Text),
+    Column("fingerprint", Text),
+    Column("rank", Integer),
+    Column("evidence", Json),
+    Column("decision", Json),
+    Column("ledger", Text),
+    Column("placements", Json, nullable=False),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("released_at_ms", BigInteger),
+    Column("ended_at_ms", BigInteger),
+    Index("attempt_by_cause", "cause", "ended_at_ms"),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("pid", BigInteger),
+    Column("code", Integer),
+    Column("signal", Integer),
+    Column("lost", Text),
+    Column("memory_peak_bytes", BigInteger),
+    Column("cpu_ms", BigInteger),
+    Column("ready_at_ms", BigInteger),
+    Column("started_at_ms", BigInteger),
+    Column("ended_at_ms", BigInteger),
+    Column("error", Json),
+    ForeignKeyConstraint(["job", "number"], ["attempt.job", "attempt.number"]),
+)
+
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("codec", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("metrics", Json),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("producer", Text),
+    Index("artifact_by_name", "kind", "name", "created_at_ms"),
+    Index("artifact_by_producer", "producer"),
+)
+
+artifact_use = Table(
+    "artifact_use",
+    metadata,
+    Column("execution", Text, primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Index("artifact_use_by_digest", "digest", "role", "execution"),
+)
+
+param = Table(
+    "param",
+    metadata,
+    Column("execution", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value_type", Text, nullable=False),
+    Column("value_text", Text, nullable=False),
+    Column("value_num", Double),
+    Index("param_by_text", "key", "value_text"),
+    Index("param_by_num", "key", "value_num"),
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("job", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Index("series_by_worker", "job", "number", "rank", "name", unique=True),
+    Index("series_by_name", "name"),
+)
+
+sample = Table(
+    "sample",
+    metadata,
+    Column("series", Number, ForeignKey("series.id"), primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("value", Double),
+    sqlite_with_rowid=False,
+)
+
+series_stat = Table(
+    "series_stat",
+    metadata,
+    Column("series", Number, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    Column("n", BigInteger, nullable=False),
+    Column("first", Double),
+    Column("last", Double),
+    Column("min", Double),
+    Column("max", Double),
+    Column("last_step", BigInteger),
+    Column("last_at_ms", BigInteger, nullable=False),
+)

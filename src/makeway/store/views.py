@@ -1,0 +1,346 @@
+"""Fold events into the tables that lists and pages are read from.
+
+One short function an event says which rows change; it looks at the event alone, never at the
+tables. So folding a log in one go, entry by entry, or again from the start gives the same rows.
+The phases follow `engine.apply`; what leaves the engine's state when it is final stays here.
+
+Artifacts, their uses and parameters come from three events: what a job reads and is given from
+`JobSubmitted`, what rank 0 leaves behind from `WorkerExited`, what a step gives from
+`ExecutionEnded`. The first execution that makes an artifact is its producer; a reused one makes
+nothing, but gives it all the same.
+
+Holds:   every event has its line in FOLDS · the statements depend on the kind of event alone
+Cost:    5 to 40 µs an event with its statements
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from makeway.codec import encode
+from makeway.model import event as ev
+from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase, RunPhase
+from makeway.model.record import Decision, Output
+from makeway.model.workflow import Binding, Constant, Many, Stored, execution_id
+from makeway.store.database import Database
+from makeway.workflows.graph import upstream
+
+Write = tuple[str, Sequence[object]]
+Fold = Callable[[Any, int], Iterable[Write]]  # Any: each takes the event that it is filed under
+
+PARAM_CHARS_MAX = 8_000
+
+
+def fold(database: Database, entries: Iterable[ev.Entry]) -> None:
+    """Bring the views from before these entries to after them, within the caller's transaction."""
+    writes = (
+        write for entry in entries for write in FOLDS[type(entry.event)](entry.event, entry.at_ms)
+    )
+    # Neighbours of one kind go out as one: the thousand workers of a gang, the steps of a run.
+    for statement, group in groupby(writes, itemgetter(0)):
+        database.write(statement, [values for _, values in group])
+
+
+def _insert(table: str, *columns: str, otherwise: str = "") -> str:
+    names = ", ".join(f'"{column}"' for column in columns)
+    marks = ", ".join("?" * len(columns))
+    return f'INSERT INTO "{table}" ({names}) VALUES ({marks}) {otherwise}'  # noqa: S608 - our names
+
+
+def _json(value: object) -> str | None:
+    """Write a value as JSON; nothing at all is no text at all."""
+    return encode(value).decode() if value else None
+
+
+def _nothing(_event: ev.Event, _at_ms: int) -> Iterable[Write]:
+    return ()
+
+
+# ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
+
+JOB = _insert(
+    "job", "id", "name", "user", "queue", "priority", "phase", "text", "attempts",
+    "submitted_at_ms", "run", "spec",
+)  # fmt: skip
+JOB_WAITS = (
+    "UPDATE job SET wait_reason = ?, wait_text = ?, wait_detail = ?, wait_blocked_by = ?"
+    " WHERE id = ?"
+)
+JOB_STARTS = (
+    "UPDATE job SET phase = ?, attempts = ?, started_at_ms = coalesce(started_at_ms, ?),"
+    " not_before_ms = NULL, wait_reason = NULL, wait_text = NULL, wait_detail = NULL,"
+    " wait_blocked_by = NULL WHERE id = ?"
+)
+JOB_EVICTS = "UPDATE job SET phase = ? WHERE id = ?"
+JOB_QUEUES = "UPDATE job SET phase = ?, not_before_ms = ? WHERE id = ?"
+JOB_ENDS = "UPDATE job SET phase = ?, text = ?, ended_at_ms = ? WHERE id = ?"
+ATTEMPT = _insert(
+    "attempt", "job", "number", "fence", "phase", "placements", "started_at_ms"
+)  # fmt: skip
+ATTEMPT_RELEASED = (
+    "UPDATE attempt SET phase = ?, released_at_ms = ? WHERE job = ? AND number = ?"
+)
+ATTEMPT_STOPS = "UPDATE attempt SET phase = ?, stop_cause = ? WHERE job = ? AND number = ?"
+ATTEMPT_ENDS = (
+    "UPDATE attempt SET phase = ?, ended_at_ms = ?, cause = ?, cause_class = ?, confidence = ?,"
+    " text = ?, hint = ?, fingerprint = ?, rank = ?, evidence = ? WHERE job = ? AND number = ?"
+)
+ATTEMPT_DECIDED = (
+    "UPDATE attempt SET decision = ?, ledger = ? WHERE job = ?"
+    " AND number = (SELECT max(number) FROM attempt WHERE job = ?)"
+)
+WORKER = _insert("worker", "job", "number", "rank", "node")
+# A worker's messages carry the fence; its attempt has the number.
+OF_WORKER = (
+    " WHERE job = ? AND rank = ?"
+    " AND number = (SELECT number FROM attempt WHERE attempt.job = worker.job AND fence = ?)"
+)
+WORKER_READY = "UPDATE worker SET pid = ?, ready_at_ms = ?" + OF_WORKER
+WORKER_STARTED = "UPDATE worker SET pid = ?, started_at_ms = ?" + OF_WORKER
+WORKER_EXITED = (
+    "UPDATE worker SET ended_at_ms = ?, code = ?, signal = ?, lost = ?, memory_peak_bytes = ?,"
+    " cpu_ms = ?, error = ?" + OF_WORKER
+)
+
+
+def _job_submitted(event: ev.JobSubmitted, at_ms: int) -> Iterator[Write]:
+    spec, job = event.spec, event.job
+    yield (
+        JOB,
+        (job, spec.name, spec.user, spec.queue, spec.priority, JobPhase.QUEUED.value, "", 0,
+         at_ms, spec.run, encode(spec).decode()),
+    )  # fmt: skip
+    call = spec.program.call
+    if call is None:
+        return
+    for name, binding in call.arguments.items():
+        if isinstance(binding, Constant):
+            yield PARAM, (job, name, *_typed(binding.value))
+        else:
+            for key, output in _inputs(name, binding):
+                yield ARTIFACT, _artifact(output, at_ms, None)
+                yield USE, (job, "input", key, output.digest)
+
+
+def _job_waiting(event: ev.JobWaiting | ev.JobRejected, _at_ms: int) -> Iterator[Write]:
+    wait = event.wait
+    detail, blocked_by = _json(wait.detail), _json(wait.blocked_by)
+    yield JOB_WAITS, (wait.reason.value, wait.text, detail, blocked_by, event.job)
+
+
+def _attempt_started(event: ev.AttemptStarted, at_ms: int) -> Iterator[Write]:
+    job, number = event.job, event.number
+    yield JOB_STARTS, (JobPhase.RUNNING.value, number, at_ms, job)
+    placements = encode(event.allocation.placements).decode()
+    phase = AttemptPhase.PREPARING.value
+    yield ATTEMPT, (job, number, event.fence, phase, placements, at_ms)
+    yield EXECUTION_STARTS, (ExecutionPhase.STARTING.value, at_ms, job)
+    for rank, placement, _ in event.allocation.ranks():
+        yield WORKER, (job, number, rank, placement.node)
+
+
+def _worker_ready(event: ev.WorkerReady, at_ms: int) -> Iterator[Write]:
+    yield WORKER_READY, (event.pid, at_ms, event.job, event.rank, event.fence)
+
+
+def _worker_started(event: ev.WorkerStarted, at_ms: int) -> Iterator[Write]:
+    yield WORKER_STARTED, (event.pid, at_ms, event.job, event.rank, event.fence)
+
+
+def _worker_exited(event: ev.WorkerExited, at_ms: int) -> Iterator[Write]:
+    end, job = event.exit, event.job
+    yield (
+        WORKER_EXITED,
+        (end.at_ms, end.code, end.signal, end.lost, end.memory_peak_bytes, end.cpu_ms,
+         _json(end.error), job, event.rank, event.fence),
+    )  # fmt: skip
+    if event.rank != 0 or not end.good or end.report is None:
+        return
+    for output in filter(None, (end.report.output, *end.report.artifacts)):
+        yield ARTIFACT, _artifact(output, at_ms, job)
+        yield USE, (job, "output", output.name, output.digest)
+    for name, value in end.report.params.items():
+        yield PARAM, (job, name, *_typed(value))
+
+
+def _attempt_released(event: ev.AttemptReleased, at_ms: int) -> Iterator[Write]:
+    yield ATTEMPT_RELEASED, (AttemptPhase.RUNNING.value, at_ms, event.job, event.number)
+    yield EXECUTION_MOVES, (ExecutionPhase.RUNNING.value, event.job)
+
+
+def _attempt_stopped(event: ev.AttemptStopped, _at_ms: int) -> Iterator[Write]:
+    yield ATTEMPT_STOPS, (AttemptPhase.STOPPING.value, event.cause, event.job, event.number)
+    yield JOB_EVICTS, (JobPhase.EVICTING.value, event.job)
+
+
+def _attempt_ended(event: ev.AttemptEnded, at_ms: int) -> Iterator[Write]:
+    said = event.diagnosis
+    yield (
+        ATTEMPT_ENDS,
+        (AttemptPhase.ENDED.value, at_ms, said.cause.value, said.cause_class.value,
+         said.confidence, said.text, said.hint, said.fingerprint, said.rank,
+         _json(said.evidence), event.job, event.number),
+    )  # fmt: skip
+
+
+def _job_requeued(event: ev.JobRequeued, at_ms: int) -> Iterator[Write]:
+    later = event.not_before_ms > at_ms
+    phase = ExecutionPhase.BACKOFF if later else ExecutionPhase.QUEUED
+    yield JOB_QUEUES, (JobPhase.QUEUED.value, event.not_before_ms if later else None, event.job)
+    yield EXECUTION_MOVES, (phase.value, event.job)
+    yield ATTEMPT_DECIDED, _decided(event.job, event.decision)
+
+
+def _job_finished(event: ev.JobFinished, at_ms: int) -> Iterator[Write]:
+    yield JOB_ENDS, (event.phase.value, event.text, at_ms, event.job)
+    if event.phase is JobPhase.CANCELLED:  # a refused job keeps its reason, and only that one
+        yield JOB_WAITS, (None, None, None, None, event.job)
+    if event.decision is not None:
+        yield ATTEMPT_DECIDED, _decided(event.job, event.decision)
+
+
+def _decided(job: str, decision: Decision) -> Sequence[object]:
+    return (_json(decision), decision.ledger, job, job)
+
+
+# ── runs and their executions ─────────────────────────────────────────────────────────────────────
+
+RUN = _insert(
+    "run", "id", "workflow", "user", "queue", "phase", "text", "params", "resumed_from",
+    "definition", "submitted_at_ms",
+)  # fmt: skip
+RUN_CANCELS = "UPDATE run SET phase = ?, text = ? WHERE id = ?"
+RUN_ENDS = "UPDATE run SET phase = ?, text = ?, ended_at_ms = ? WHERE id = ?"
+EXECUTION = _insert("execution", "id", "run", "key", "position", "phase", "text")
+EXECUTION_QUEUES = "UPDATE execution SET phase = ?, cache_key = ? WHERE id = ?"
+EXECUTION_STARTS = (
+    "UPDATE execution SET phase = ?, started_at_ms = coalesce(started_at_ms, ?) WHERE id = ?"
+)
+EXECUTION_MOVES = "UPDATE execution SET phase = ? WHERE id = ?"
+EXECUTION_ENDS = (
+    "UPDATE execution SET phase = ?, text = ?, output = ?, digest = ?, metrics = ?,"
+    " cache_key = coalesce(?, cache_key), selection = ?, ended_at_ms = ? WHERE id = ?"
+)
+EDGE = _insert("execution_edge", "run", "up", "down")
+
+
+def _run_submitted(event: ev.RunSubmitted, at_ms: int) -> Iterator[Write]:
+    workflow, run = event.workflow, event.run
+    yield (
+        RUN,
+        (run, workflow.name, event.user, event.queue, RunPhase.RUNNING.value, "",
+         encode(workflow.params).decode(), event.resumed_from, encode(workflow).decode(), at_ms),
+    )  # fmt: skip
+    pending = ExecutionPhase.PENDING.value
+    for position, step in enumerate(workflow.steps):
+        yield EXECUTION, (execution_id(run, step.key), run, step.key, position, pending, "")
+    for step in workflow.steps:
+        for key in upstream(step):
+            yield EDGE, (run, key, step.key)
+
+
+def _run_cancel_requested(event: ev.RunCancelRequested, _at_ms: int) -> Iterator[Write]:
+    yield RUN_CANCELS, (RunPhase.CANCELLING.value, event.text, event.run)
+
+
+def _execution_submitted(event: ev.ExecutionSubmitted, _at_ms: int) -> Iterator[Write]:
+    yield EXECUTION_QUEUES, (ExecutionPhase.QUEUED.value, event.cache_key, event.execution)
+
+
+def _execution_ended(event: ev.ExecutionEnded, at_ms: int) -> Iterator[Write]:
+    output, execution = event.output, event.execution
+    yield (
+        EXECUTION_ENDS,
+        (event.phase.value, event.text, _json(output), output.digest if output else None,
+         _json(event.metrics), event.cache_key or None, _json(event.selection), at_ms, execution),
+    )  # fmt: skip
+    if output is not None:
+        made = event.phase is not ExecutionPhase.CACHED
+        yield ARTIFACT, _artifact(output, at_ms, execution if made else None)
+        yield USE, (execution, "output", output.name, output.digest)
+
+
+def _run_finished(event: ev.RunFinished, at_ms: int) -> Iterator[Write]:
+    yield RUN_ENDS, (event.phase.value, event.text, at_ms, event.run)
+
+
+# ── artifacts and parameters ──────────────────────────────────────────────────────────────────────
+
+ARTIFACT = _insert(
+    "artifact", "digest", "kind", "name", "codec", "size_bytes", "metrics", "created_at_ms",
+    "producer", otherwise="ON CONFLICT (digest, kind, name)"
+    " DO UPDATE SET producer = coalesce(artifact.producer, excluded.producer)",
+)  # fmt: skip
+USE = _insert(
+    "artifact_use", "execution", "role", "key", "digest", otherwise="ON CONFLICT DO NOTHING"
+)
+PARAM = _insert(
+    "param", "execution", "key", "value_type", "value_text", "value_num",
+    otherwise="ON CONFLICT (execution, key) DO UPDATE SET value_type = excluded.value_type,"
+    " value_text = excluded.value_text, value_num = excluded.value_num",
+)  # fmt: skip
+
+
+def _artifact(output: Output, at_ms: int, producer: str | None) -> Sequence[object]:
+    return (
+        output.digest, output.kind, output.name, output.codec, output.size_bytes,
+        _json(output.metrics), at_ms, producer,
+    )  # fmt: skip
+
+
+def _inputs(key: str, binding: Binding) -> Iterator[tuple[str, Output]]:
+    """Give what an argument reads, each with its key: `model`, or `models[1]` in a list."""
+    match binding:
+        case Stored(output):
+            yield key, output
+        case Many(items):
+            for place, item in enumerate(items):
+                yield from _inputs(f"{key}[{place}]", item)
+        case _:
+            return
+
+
+def _typed(value: object) -> tuple[str, str, float | None]:
+    """Give type, text and number of a parameter: a number is found by its value, not its text."""
+    match value:
+        case bool():
+            return "bool", str(value).lower(), float(value)
+        case int() | float():
+            try:
+                number = float(value)
+            except OverflowError:  # a whole number too large for a float
+                number = math.nan
+            return type(value).__name__, str(value), number if math.isfinite(number) else None
+        case str():
+            return "str", value[:PARAM_CHARS_MAX], None
+        case _:
+            return "json", encode(value).decode()[:PARAM_CHARS_MAX], None
+
+
+FOLDS: dict[type, Fold] = {
+    ev.NodeJoined: _nothing,
+    ev.NodeLost: _nothing,
+    ev.QueuesConfigured: _nothing,
+    ev.JobSubmitted: _job_submitted,
+    ev.JobCancelRequested: _nothing,
+    ev.RunSubmitted: _run_submitted,
+    ev.RunCancelRequested: _run_cancel_requested,
+    ev.WorkerReady: _worker_ready,
+    ev.WorkerStarted: _worker_started,
+    ev.WorkerExited: _worker_exited,
+    ev.JobRejected: _job_waiting,
+    ev.JobWaiting: _job_waiting,
+    ev.AttemptStarted: _attempt_started,
+    ev.AttemptReleased: _attempt_released,
+    ev.AttemptStopped: _attempt_stopped,
+    ev.AttemptEnded: _attempt_ended,
+    ev.JobRequeued: _job_requeued,
+    ev.JobFinished: _job_finished,
+    ev.ExecutionSubmitted: _execution_submitted,
+    ev.ExecutionEnded: _execution_ended,
+    ev.RunFinished: _run_finished,
+}

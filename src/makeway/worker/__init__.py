@@ -1,0 +1,1 @@
+"""What lives around and inside the processes of a job."""

@@ -1,0 +1,188 @@
+"""Keep an agent in touch with the controller and with the recorder of its worker.
+
+Nothing here waits for the controller: what it does not take now is kept, up to a limit, and sent
+when it is back; what is still there at the end is left in the worker's folder. The oldest samples
+go first when there are too many, and how many is counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from makeway.executor.address import connect, listen
+from makeway.executor.folder import SPOOL, write_whole
+from makeway.executor.protocol import (
+    LENGTH,
+    Frames,
+    Go,
+    Launch,
+    Measured,
+    Message,
+    Ready,
+    Started,
+    Stop,
+    ToAgent,
+)
+from makeway.model.record import Sample
+
+CALL_AGAIN_S = 0.25
+BATCH = 500
+KEPT_MAX = 100_000
+RECORDS = "record.sock"
+
+_encoder = msgspec.msgpack.Encoder()
+_records = msgspec.msgpack.Decoder(tuple[Sample, ...])
+
+
+class Link:
+    """The agent's two sockets and what waits to be sent; see the module."""
+
+    def __init__(self, controller: Path, folder: Path) -> None:
+        """Listen for the worker's recorder and call the controller."""
+        self._controller, self._folder = controller, folder
+        self._records = listen(folder / RECORDS, socket.SOCK_DGRAM)
+        self._records.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(self._records, select.POLLIN)
+        self._peer: socket.socket | None = None
+        self._frames: Frames[ToAgent] = Frames(ToAgent)
+        self._greetings: list[Ready | Started] = []
+        self._out = bytearray()
+        self._kept: deque[Measured] = deque()
+        self._kept_samples = 0
+        self._call_at = 0.0
+        self.dropped = 0
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Give what the worker must not inherit."""
+        own = (self._records.fileno(),)
+        return own if self._peer is None else (*own, self._peer.fileno())
+
+    def watch(self, descriptor: int) -> None:
+        """Let `exchange` return as well when this descriptor can be read."""
+        self._poll.register(descriptor, select.POLLIN)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Stop watching a descriptor."""
+        self._poll.unregister(descriptor)
+
+    def greet(self, message: Ready | Started) -> None:
+        """Say where the worker stands, now and again whenever contact is made anew."""
+        self._greetings.append(message)
+        if self._peer is None:
+            self._call()
+        else:
+            self._queue(message)
+            self._push()
+
+    def pass_on(self, launch: Launch, samples: Iterable[Sample]) -> None:
+        """Send samples, or keep them until somebody takes them."""
+        batch = tuple(samples)
+        if not batch:
+            return
+        self._kept.append(
+            Measured(job=launch.job, number=launch.number, rank=launch.rank, samples=batch)
+        )
+        self._kept_samples += len(batch)
+        while self._kept_samples > KEPT_MAX:
+            lost = len(self._kept.popleft().samples)
+            self._kept_samples -= lost
+            self.dropped += lost
+        self._push()
+
+    def exchange(self, timeout_ms: int) -> Iterator[Go | Stop]:
+        """Wait at most so long; send what can be sent; give what the controller orders."""
+        if self._peer is None:
+            timeout_ms = min(timeout_ms, int(CALL_AGAIN_S * 1000))
+            self._call()
+        events = dict(self._poll.poll(timeout_ms))
+        if self._peer is not None and self._peer.fileno() in events:
+            yield from self._listen()
+        self._push()
+
+    def read_records(self) -> Iterator[Sample]:
+        """Take what the worker has recorded since the last look."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                # A datagram that is no record comes from a stranger in the worker: not our trouble.
+                with contextlib.suppress(msgspec.DecodeError):
+                    yield from _records.decode(self._records.recv(1 << 18))
+
+    def close(self) -> None:
+        """Send what is left if somebody listens, else leave it in the folder."""
+        self._push()
+        if self._peer is not None and (self._out or self._kept):
+            self._peer.settimeout(1.0)
+            self._peer.setblocking(True)
+            with contextlib.suppress(OSError):
+                self._push()
+        if self._kept:
+            write_whole(self._folder / SPOOL, _encoder.encode(list(self._kept)))
+        self._records.close()
+        if self._peer is not None:
+            self._peer.close()
+        with contextlib.suppress(FileNotFoundError):
+            (self._folder / RECORDS).unlink()
+
+    def _call(self) -> None:
+        if time.monotonic() < self._call_at:
+            return
+        self._call_at = time.monotonic() + CALL_AGAIN_S
+        with contextlib.suppress(OSError):
+            self._peer = connect(self._controller)
+            self._peer.setblocking(False)
+            self._poll.register(self._peer, select.POLLIN)
+            self._frames = Frames(ToAgent)
+            self._out.clear()
+            for message in self._greetings:
+                self._queue(message)
+            self._push()
+
+    def _queue(self, message: Message) -> None:
+        body = _encoder.encode(message)
+        self._out += LENGTH.pack(len(body)) + body
+
+    def _push(self) -> None:
+        while self._peer is not None:
+            if not self._out:
+                if not self._kept:
+                    return
+                batch = self._kept.popleft()
+                self._kept_samples -= len(batch.samples)
+                self._queue(batch)
+            try:
+                sent = self._peer.send(self._out)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._cut_off()
+                return
+            del self._out[:sent]
+
+    def _listen(self) -> Iterator[Go | Stop]:
+        assert self._peer is not None, "listened to only while there is contact"
+        try:
+            data = self._peer.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            yield from self._frames.feed(data)
+        else:
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        if self._peer is not None:
+            self._poll.unregister(self._peer)
+            self._peer.close()
+            self._peer = None
+            self._out.clear()

@@ -1,0 +1,140 @@
+"""Run one step in the worker's own process: arguments in, function, output and report out.
+
+Everything that the outside must know is a file in the worker's folder when this process ends: the
+report if the step ended well, the exception if one ended it. The agent reads them and owns the end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from makeway.errors import InvalidInput
+from makeway.executor.folder import ERROR, LAUNCH, REPORT, read_whole, write_whole
+from makeway.executor.protocol import Launch
+from makeway.model.record import ErrorRecord, Frame
+from makeway.model.workflow import Binding, Constant, Many, Stored
+from makeway.store.blobs import Blobs
+from makeway.worker import recorder
+from makeway.worker.flowfile import find_step
+from makeway.worker.values import decode, encode
+
+FRAMES_KEPT = 50
+
+
+def run_step(folder: Path, launch: Launch) -> None:
+    """Run the step and end this process with its exit code."""
+    code = 1
+    try:
+        _fresh_streams()
+        code = _run(folder, launch)
+    finally:
+        _leave(code)
+
+
+def _run(folder: Path, launch: Launch) -> int:
+    call = launch.program.call
+    assert call is not None, "only steps are run here"
+    file, store = Path(call.file), Path(launch.store)
+    try:
+        function = find_step(file, call.function)
+        arguments = {name: resolve(each, store) for name, each in call.arguments.items()}
+        value = function(**arguments)
+        output = encode(value, Blobs(store)) if launch.rank == 0 else None
+        active = recorder.current()
+        if active is not None:
+            write_whole(folder / REPORT, active.report(output))
+    except SystemExit as error:
+        return _exit_code(error)
+    except BaseException as error:  # noqa: BLE001 - whatever ended it is to be written down
+        traceback.print_exc()
+        write_whole(folder / ERROR, describe(error, file.parent))
+        return 1
+    return 0
+
+
+def resolve(binding: Binding, store: Path) -> object:
+    """Give the value behind a resolved argument."""
+    match binding:
+        case Constant(value):
+            return value
+        case Stored(output):
+            return decode(output, store)
+        case Many(items):
+            return [resolve(item, store) for item in items]
+        case _:
+            message = f"an argument is not resolved: {binding}"
+            raise AssertionError(message)
+
+
+def describe(error: BaseException, project: Path) -> ErrorRecord:
+    """Write an exception down; frames under the project's folder are the user's own."""
+    stack = traceback.extract_tb(error.__traceback__)[-FRAMES_KEPT:]
+    return ErrorRecord(
+        type=_name(type(error)),
+        message=error.problem if isinstance(error, InvalidInput) else str(error)[:2000],
+        bases=tuple(_name(base) for base in type(error).__mro__[1:-1]),
+        errno=error.errno if isinstance(error, OSError) else None,
+        frames=tuple(
+            Frame(
+                file=frame.filename,
+                line=frame.lineno or 0,
+                function=frame.name,
+                user=Path(frame.filename).is_relative_to(project),
+            )
+            for frame in stack
+        ),
+        at_ms=time.time_ns() // 1_000_000,
+    )
+
+
+def _name(kind: type) -> str:
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{module}{kind.__qualname__}"
+
+
+def _exit_code(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    print(error.code, file=sys.stderr)
+    return 1
+
+
+def _fresh_streams() -> None:
+    """Write line by line to the descriptors of this process, whatever the parent had buffered."""
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115, PTH123 - as the interpreter does
+    sys.stdout = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115, PTH123
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115, PTH123
+
+
+def _leave(code: int) -> None:
+    """End as an interpreter does: join threads, run exit handlers, flush; then go at once."""
+    with contextlib.suppress(BaseException):
+        shutdown = getattr(threading, "_shutdown", None)
+        if shutdown is not None:
+            shutdown()
+        atexit._run_exitfuncs()  # noqa: SLF001 - a forked child has no other way to run them
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    """Run a step in a fresh interpreter: `python -m makeway.worker.runner FOLDER`."""
+    folder = Path(sys.argv[1])
+    launch = read_whole(folder / LAUNCH, Launch)
+    assert launch is not None, "launch.json is written before the fork"
+    run_step(folder, launch)
+
+
+if __name__ == "__main__":
+    main()

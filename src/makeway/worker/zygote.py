@@ -1,0 +1,138 @@
+"""Wait with everything imported, and fork agents and workflow definitions from that.
+
+A fresh interpreter costs 70 ms, one that imports torch 3 s; a fork of this process costs 2 ms and
+shares its memory. It imports the user's file once, then only forks: it runs no step itself, so it
+stays as it was after the import. The controller never imports the user's code at all.
+
+A file that starts threads while it is imported cannot be forked safely (the threads, and whatever
+locks they held, do not come along): its workers begin as fresh interpreters instead.
+
+Started as `python -m makeway.worker.zygote FD`, with a socket to the controller at FD. It ends when
+that socket does; the agents, in sessions of their own, go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from makeway.errors import MakewayError
+from makeway.executor.folder import try_lock
+from makeway.executor.processes import reap
+from makeway.executor.protocol import (
+    Define,
+    Defined,
+    Failed,
+    Fork,
+    Forked,
+    Frames,
+    Load,
+    Loaded,
+    ToZygote,
+    send,
+)
+from makeway.worker.agent import run_agent
+from makeway.worker.flowfile import build_workflow, load_file
+
+
+def main() -> None:
+    """Serve the controller until it is gone."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    wake = _wake_on_child()
+    frames: Frames[ToZygote] = Frames(ToZygote)
+    loaded = ""
+    while True:
+        ready, _, _ = select.select([control, wake], [], [])
+        if wake in ready:
+            os.read(wake, 4096)
+            reap()
+        if control not in ready:
+            continue
+        data = control.recv(1 << 16)
+        if not data:
+            return
+        for message in frames.feed(data):
+            match message:
+                case Load():
+                    reply = _load(message)
+                    if isinstance(reply, Loaded) and not reply.cold:
+                        loaded = message.file
+                    send(control, reply)
+                case Define():
+                    _define(message, control, wake)
+                case Fork():
+                    send(control, _fork(message, control, wake, loaded))
+
+
+def _wake_on_child() -> int:
+    """Give a descriptor that can be read when a child has ended."""
+    wake, signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the controller's to handle
+    return wake
+
+
+def _load(message: Load) -> Loaded | Failed:
+    try:
+        load_file(Path(message.file))
+    except MakewayError as error:
+        return Failed(problem=error.problem, where=error.where, hint=error.hint)
+    gc.collect()
+    gc.freeze()  # a collection in a child would touch, and so copy, every shared page
+    return Loaded(cold=threading.active_count() > 1)
+
+
+def _define(message: Define, control: socket.socket, wake: int) -> None:
+    """Build the workflow in a child, so that what building it changes is gone afterwards."""
+    if os.fork() != 0:
+        return
+    _forget(wake)
+    try:
+        store = Path(os.environ["MAKEWAY_STORE"])
+        workflow = build_workflow(Path(message.file), message.workflow, message.params, store)
+        send(control, Defined(workflow=workflow))
+    except MakewayError as error:
+        send(control, Failed(problem=error.problem, where=error.where, hint=error.hint))
+    finally:
+        os._exit(0)
+
+
+def _fork(message: Fork, control: socket.socket, wake: int, loaded: str) -> Forked:
+    folder = Path(message.folder)
+    try:
+        lock = try_lock(folder)
+    except OSError as error:
+        return Forked(folder=message.folder, pid=None, problem=str(error))
+    if lock is None:
+        return Forked(folder=message.folder, pid=None, problem="its lock is held: it runs already")
+    pid = os.fork()
+    if pid == 0:
+        _forget(wake)
+        control.close()
+        try:
+            run_agent(folder, lock, loaded)
+        finally:
+            os._exit(1)
+    os.close(lock)  # the agent has inherited it: held while it, or its worker, lives
+    return Forked(folder=message.folder, pid=pid)
+
+
+def _forget(wake: int) -> None:
+    """Undo in a child what only this process needs."""
+    signalled = signal.set_wakeup_fd(-1)
+    for descriptor in (wake, signalled):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Define workflows and carry one run of a workflow forward; pure."""

@@ -1,0 +1,210 @@
+"""Carry a run forward: which steps can be submitted, which end without running, when it is over.
+
+A step waits until everything it reads is final. If all of it is good, the step is submitted (or an
+earlier output with the same cache key stands in). If something will never come, the step is
+omitted. A place that a selection could not fill is *vacant*: a step that reads it alone is omitted
+too, but a fan-in goes on with those that are there.
+
+Takes:   run, executions   what is believed about the run and its steps, by execution id
+Gives:   events in the order in which they are to be believed; none when there is nothing to do
+Holds:   a step is submitted once · a finished run has only final steps · order of the workflow
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from makeway.errors import InvalidInput
+from makeway.model import event as ev
+from makeway.model.job import JobSpec, Program, StepCall, WorkerGroup
+from makeway.model.phase import ExecutionPhase, RunPhase
+from makeway.model.workflow import (
+    Binding,
+    Constant,
+    Execution,
+    FromSlot,
+    FromStep,
+    Many,
+    Run,
+    Step,
+    Stored,
+    Workflow,
+    execution_id,
+)
+from makeway.workflows.cache import cache_key
+from makeway.workflows.graph import upstream
+from makeway.workflows.select import select_top
+
+Executions = Mapping[str, Execution]
+
+
+class Missing(Exception):
+    """Something that a step reads will never come."""
+
+
+def advance(run: Run, executions: Executions) -> list[ev.Event]:
+    """Say what can happen next in this run."""
+    by_key = {execution.key: execution for execution in executions.values()}
+    if run.phase is RunPhase.RUNNING:
+        events = [
+            event
+            for step in run.workflow.steps
+            if by_key[step.key].phase is ExecutionPhase.PENDING and _settled(step, by_key)
+            for event in _begin(run, step, by_key)
+        ]
+        if events:
+            return events
+    if all(execution.phase.final for execution in executions.values()):
+        return [_finish(run, by_key)]
+    return []
+
+
+def resolve(workflow: Workflow, binding: Binding, by_key: Executions) -> Binding:
+    """Replace references by the artifacts they stand for; raise `Missing` if one never comes."""
+    match binding:
+        case FromStep(step):
+            return _output(by_key[step])
+        case FromSlot(step, slot):
+            _output(by_key[step])  # a selection that failed fills no place at all
+            selection = by_key[step].selection
+            if selection is None or slot >= len(selection.chosen):
+                raise Missing(f"{step} filled no place {slot + 1}")
+            return _output(by_key[selection.chosen[slot]])
+        case Many(items):
+            there = [item for item in items if not _vacant(workflow, item, by_key)]
+            if items and not there:
+                raise Missing("none of what it gathers is there")
+            return Many(tuple(resolve(workflow, item, by_key) for item in there))
+        case Constant() | Stored():
+            return binding
+
+
+def _settled(step: Step, by_key: Executions) -> bool:
+    return all(by_key[key].phase.final for key in upstream(step))
+
+
+def _begin(run: Run, step: Step, by_key: Executions) -> Iterator[ev.Event]:
+    execution = execution_id(run.id, step.key)
+    try:
+        for key in step.after:
+            _output(by_key[key])
+        if step.select is not None:
+            yield _selected(execution, step, by_key)
+            return
+        arguments = {
+            name: resolve(run.workflow, binding, by_key) for name, binding in step.arguments.items()
+        }
+    except Missing as missing:
+        yield ev.ExecutionEnded(
+            execution=execution, phase=ExecutionPhase.OMITTED, text=str(missing)
+        )
+        return
+    key = cache_key(step, arguments)
+    earlier = run.reusable.get(key)
+    if earlier is not None:
+        yield ev.ExecutionEnded(
+            execution=execution,
+            phase=ExecutionPhase.CACHED,
+            text=f"reused from run {earlier.run}: same code, same inputs",
+            output=earlier.output,
+            metrics=earlier.metrics,
+            cache_key=key,
+        )
+        return
+    yield ev.ExecutionSubmitted(execution=execution, cache_key=key)
+    yield ev.JobSubmitted(job=execution, spec=_job(run, step, arguments))
+
+
+def _job(run: Run, step: Step, arguments: dict[str, Binding]) -> JobSpec:
+    group = WorkerGroup(count_min=step.workers, count_max=step.workers, per_worker=step.per_worker)
+    call = StepCall(file=run.workflow.file, function=step.function, arguments=arguments)
+    return JobSpec(
+        name=f"{run.workflow.name}.{step.key}",
+        user=run.user,
+        queue=run.queue,
+        priority=max(run.priority, step.priority),
+        groups=(group,),
+        program=Program(call=call),
+        retries=step.retries,
+        idempotent=step.idempotent,
+        run=run.id,
+    )
+
+
+def _selected(execution: str, step: Step, by_key: Executions) -> ev.ExecutionEnded:
+    select = step.select
+    assert select is not None, "asked only for steps that select"
+    try:
+        selection = select_top(select, {key: by_key[key] for key in select.candidates})
+    except InvalidInput as error:
+        return ev.ExecutionEnded(execution=execution, phase=ExecutionPhase.FAILED, text=str(error))
+    chosen = len(selection.chosen)
+    phase, text = ExecutionPhase.SUCCEEDED, f"chose {', '.join(selection.chosen)}"
+    if chosen == 0:
+        phase = ExecutionPhase.FAILED
+        text = f"NO_QUALIFIED_MODEL: {_best(selection.metric, selection.minimum, by_key, step)}"
+    elif chosen < select.k:
+        text += f"; only {chosen} of the {select.k} wanted are good enough"
+        if select.if_fewer == "fail":
+            phase = ExecutionPhase.FAILED
+    return ev.ExecutionEnded(execution=execution, phase=phase, text=text, selection=selection)
+
+
+def _best(metric: str, minimum: float | None, by_key: Executions, step: Step) -> str:
+    assert step.select is not None, "asked only for steps that select"
+    values = [
+        (by_key[key].metrics[metric], key)
+        for key in step.select.candidates
+        if by_key[key].phase.good and math.isfinite(by_key[key].metrics.get(metric, math.nan))
+    ]
+    if not values:
+        return f"no candidate recorded {metric}"
+    best = max(values) if step.select.mode == "max" else min(values)
+    wanted = "" if minimum is None else f", wanted is {minimum:g}"
+    return f"the best is {best[1]} with {metric} {best[0]:g}{wanted}"
+
+
+def _output(execution: Execution) -> Binding:
+    if not execution.phase.good:
+        raise Missing(f"{execution.key} {execution.phase.value}")
+    return Constant(None) if execution.output is None else Stored(execution.output)
+
+
+def _vacant(workflow: Workflow, binding: Binding, by_key: Executions) -> bool:
+    """Say whether the binding reads a place that a good selection left empty."""
+    match binding:
+        case FromSlot(step, slot):
+            selection = by_key[step].selection
+            if selection is None or not by_key[step].phase.good:
+                return False
+            return slot >= len(selection.chosen)
+        case FromStep(step):
+            if by_key[step].phase is not ExecutionPhase.OMITTED:
+                return False
+            arguments = workflow.step(step).arguments.values()
+            return any(_vacant(workflow, argument, by_key) for argument in arguments)
+        case _:
+            return False
+
+
+def _finish(run: Run, by_key: Executions) -> ev.RunFinished:
+    if run.phase is RunPhase.CANCELLING:
+        return ev.RunFinished(run=run.id, phase=RunPhase.CANCELLED)
+    bad = [execution.key for execution in by_key.values() if _bad(run, execution, by_key)]
+    if not bad:
+        return ev.RunFinished(run=run.id, phase=RunPhase.SUCCEEDED)
+    failed = ", ".join(bad)
+    try:
+        resolve(run.workflow, run.workflow.result, by_key)
+        usable = run.workflow.result != Constant(None)
+    except Missing:
+        usable = False
+    phase = RunPhase.SUCCEEDED_WITH_FAILURES if usable else RunPhase.FAILED
+    return ev.RunFinished(run=run.id, phase=phase, text=f"did not succeed: {failed}")
+
+
+def _bad(run: Run, execution: Execution, by_key: Executions) -> bool:
+    if execution.phase is ExecutionPhase.OMITTED:
+        return not _vacant(run.workflow, FromStep(execution.key), by_key)
+    return not execution.phase.good and execution.phase is not ExecutionPhase.SKIPPED

@@ -1,0 +1,1 @@
+"""What makeway promises, written as programs."""

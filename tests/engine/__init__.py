@@ -1,0 +1,1 @@
+"""The engine, asked fact by fact."""

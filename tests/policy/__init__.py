@@ -1,0 +1,1 @@
+"""Test the decisions: text tables for the rules, properties for what must always hold."""

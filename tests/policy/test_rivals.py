@@ -1,0 +1,75 @@
+"""Test the rivals: strict FIFO, FIFO that passes over what does not fit, and the names."""
+
+from __future__ import annotations
+
+import pytest
+
+from makeway.errors import InvalidInput
+from makeway.policy.rivals import POLICIES, fifo, fit, policy_named
+from makeway.policy.schedule import schedule
+from tests.builders import check
+
+FIFO = """
+S1: in the order of submission, whatever the class
+nodes    n1 cpu 2
+queued   a main cpu 1 prio low | b main cpu 1 | c main cpu 1 prio high
+expect   start a on n1 | start b on n1 | hold c InsufficientFree by a b
+
+S1: a later job waits for the earlier ones, also if it would fit
+nodes    n1 cpu 4
+running  x main n1 cpu 3
+queued   a main cpu 2 | b main cpu 1 | c main cpu 1 prio high
+expect   hold a InsufficientFree by x | hold b ReservedForOther by a
+         hold c ReservedForOther by a
+says     b: needs 1 worker of 1 cpu; a was submitted before it and comes first
+
+who can never fit or may not start yet holds up nobody
+nodes    n1 cpu 4
+queued   a main cpu 5 | b main cpu 1 backoff 5s | c main cpu 1 | d main cpu 4 | e main cpu 9
+expect   start c on n1 | reject a NoNodeFits | reject e NoNodeFits | hold b Backoff
+         hold d InsufficientFree by c
+
+the head says what is special about it
+nodes    n1..n2 cpu 2
+running  x main n1 cpu 1 | y main n2 cpu 1
+queued   a main cpu 2 | b main gang 4 cpu 1
+expect   hold a Fragmented by x y | hold b ReservedForOther by a
+
+no node yet
+queued   a main cpu 1 | b main cpu 1
+expect   hold a InsufficientFree | hold b ReservedForOther by a
+"""
+
+FIT = """
+in the order of submission, but what does not fit is passed over
+nodes    n1 cpu 4
+running  x main n1 cpu 2
+queued   a main cpu 3 | b main cpu 1 | c main cpu 2 prio high | d main cpu 1 | e main cpu 1
+expect   start b on n1 | start d on n1 | hold a InsufficientFree by x b d
+         hold c InsufficientFree by x b d | hold e InsufficientFree by x b d
+
+who can never fit or may not start yet
+nodes    n1 cpu 4
+queued   a main cpu 5 | b main cpu 1 backoff 5s | c main cpu 1
+expect   start c on n1 | reject a NoNodeFits | hold b Backoff
+"""
+
+
+@pytest.mark.parametrize("text", FIFO.strip().split("\n\n"), ids=lambda text: text.split("\n")[0])
+def test_fifo(text: str) -> None:
+    check(text, fifo)
+
+
+@pytest.mark.parametrize("text", FIT.strip().split("\n\n"), ids=lambda text: text.split("\n")[0])
+def test_fit(text: str) -> None:
+    check(text, fit)
+
+
+def test_policies_are_found_by_name() -> None:
+    assert policy_named("fair") is schedule
+    assert {name: policy_named(name) for name in POLICIES} == POLICIES
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InvalidInput, match="'lifo'; there are fair, fifo, fit"):
+        policy_named("lifo")
