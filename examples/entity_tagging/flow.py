@@ -31,7 +31,7 @@ REQUESTS = [
 ]
 
 
-@mw.step
+@mw.step(memory="400MB")
 def ingest(leave_out: list[str]) -> Dataset:
     """Gather real names from installed packages, clean and split them."""
     data = build_dataset(leave_out)

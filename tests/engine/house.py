@@ -59,6 +59,10 @@ class House:
         self.now_ms = end_ms
         return told
 
+    def wait_for(self, job: str) -> list[str]:
+        """Let the time pass that a job waits before its next attempt."""
+        return self.pass_time(self.job(job).not_before_ms - self.now_ms)
+
     def submit(self, job: str, workers: int = 1, cpus: float = 1, **asked: Any) -> list[str]:
         """Submit a job."""
         return self.tell(ev.JobSubmitted(job=job, spec=spec(workers, cpus, **asked)))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import replace
 
 from makeway.model.cluster import Node
 from makeway.model.job import WorkerGroup
 from makeway.model.resources import Resources
 from makeway.policy.ledger import Ledger
 from makeway.policy.place import most_workers, never_fits, place, shape_key, shape_of
+from makeway.policy.plan import Hold, Start
 from makeway.policy.schedule import schedule
 from tests.builders import amounts, check, group, job, node, running, snapshot_of, table
 
@@ -179,6 +181,22 @@ def test_sums_that_are_made_late_know_what_was_placed_before() -> None:
     ledger.rollback(mark)
     assert ledger.usage("lab") == ledger.usage("lab/ada/") == amounts(cpus=2)
     assert ledger.jobs_in("lab") == 1
+
+
+def test_a_node_that_shrank_under_its_jobs_takes_nothing_from_the_others() -> None:
+    world = snapshot_of([node("n1"), node("n2")], [job("a", cpus=4)])
+    shrunk = replace(world, free={**world.free, "n1": Resources.of({"cpu_milli": -2000})})
+    (start,) = schedule(shrunk).decisions
+    assert start == Start(job="a", allocation=running(job("a"), "n2").allocation)
+
+
+def test_an_amount_of_0_is_none() -> None:
+    nothing = Resources({"cpu_milli": 1000, "gpu_milli": 0})
+    nodes = [Node(name=name, capacity=nothing) for name in ("n1", "n2")]
+    waiting = [job(name, groups=[WorkerGroup(per_worker=nothing)]) for name in ("a", "b", "c")]
+    *_, hold = schedule(snapshot_of(nodes, waiting)).decisions
+    assert isinstance(hold, Hold)
+    assert hold.wait.text == "needs 1 worker of 1 cpu; 0 cpus are free"
 
 
 def test_more_than_a_node_has_is_our_own_bug() -> None:

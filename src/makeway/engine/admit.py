@@ -11,7 +11,6 @@ from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Worker
 from makeway.model.phase import AttemptPhase, RunPhase
-from makeway.model.workflow import run_of
 
 
 def refusal(state: State, event: ev.Event) -> str | None:
@@ -44,7 +43,7 @@ def _worker_refusal(
 ) -> str | None:
     attempt = state.attempts.get(event.job)
     if attempt is None:
-        return f"no attempt of {event.job} is alive in {run_of(event.job)}"
+        return f"no attempt of {event.job} is alive"
     if event.fence != attempt.fence:
         return f"stale: fence {event.fence}, the living attempt has {attempt.fence}"
     if not 0 <= event.rank < len(attempt.workers):

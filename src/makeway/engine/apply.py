@@ -27,7 +27,7 @@ from makeway.model.phase import (
     RunPhase,
     changed,
 )
-from makeway.model.resources import NOTHING
+from makeway.model.resources import NOTHING, Resources
 from makeway.model.workflow import Execution, Run, execution_id, run_of
 from makeway.policy.snapshot import Running
 
@@ -113,7 +113,7 @@ def _attempt_started(state: State, event: ev.AttemptStarted, at_ms: int) -> None
         usage = usage + taken
     _move(state, job.id, ExecutionPhase.STARTING)
     state.free |= room
-    state.held[job.spec.queue] = state.held.get(job.spec.queue, NOTHING) + usage
+    _hold(state, job.spec.queue, state.held.get(job.spec.queue, NOTHING) + usage)
     state.jobs[job.id] = job
     del state.waiting[job.id]
     state.waits.pop(job.id, None)
@@ -182,12 +182,17 @@ def _attempt_ended(state: State, event: ev.AttemptEnded, _at_ms: int) -> None:
         if placement.node in state.free:  # a lost node took its room with it
             given = shape[placement.group].times(placement.count)
             state.free[placement.node] = state.free[placement.node] + given
-    rest = state.held[job.spec.queue] - state.running.pop(job.id).usage
-    if rest:
-        state.held[job.spec.queue] = rest
-    else:
-        del state.held[job.spec.queue]
+    held = state.held.get(job.spec.queue, NOTHING)
+    _hold(state, job.spec.queue, held - state.running.pop(job.id).usage)
     state.changed = True
+
+
+def _hold(state: State, queue: str, amount: Resources) -> None:
+    """Keep what the jobs of a queue hold; a queue whose jobs hold nothing is not named."""
+    if amount:
+        state.held[queue] = amount
+    else:
+        state.held.pop(queue, None)
 
 
 def _job_requeued(state: State, event: ev.JobRequeued, at_ms: int) -> None:

@@ -135,6 +135,8 @@ class LocalExecutor:
         ]
 
     def _launch(self, launch: Launch) -> None:
+        if (launch.job, launch.fence, launch.rank) in self._watched:
+            return
         folder = files.worker_folder(self._store, launch.job, launch.number, launch.rank)
         worker = Watched(
             job=launch.job,
@@ -388,6 +390,8 @@ class _Caller:
         self._frames: Frames[FromAgent] = Frames(FromAgent)
 
     def hear(self, _peer: object) -> None:
+        if self._peer.fileno() < 0:
+            return  # it hung up in the same round in which it could still be heard
         try:
             data = self._peer.recv(1 << 18)
             messages = self._frames.feed(data)

@@ -128,7 +128,8 @@ def needs(groups: Sequence[WorkerGroup]) -> str:
     for group in groups:
         worker = "worker" if group.count_min == 1 else "workers"
         name = f" ({group.name})" if len(groups) > 1 else ""
-        amounts = _list(quantity(kind, group.per_worker[kind]) for kind in group.per_worker)
+        asked = {kind: amount for kind, amount in group.per_worker.amounts.items() if amount}
+        amounts = _list(quantity(kind, amount) for kind, amount in asked.items())
         parts.append(f"{group.count_min} {worker}{name}{amounts and f' of {amounts}'}")
     return f"needs {_list(parts)}"
 
@@ -159,14 +160,13 @@ def _first(equals: Sequence[Ask], ledger: Ledger) -> Ask:
 def _behind(ask: Ask, first: Ask, ledger: Ledger) -> Wait | None:
     """Explain a job by the one that is alike and comes first, if it does not only come earlier."""
     mine, theirs = ask.job.spec, first.job.spec
-    start = f"{needs(ask.shape.groups)}; {first.job.id} is alike and comes first: "
     if not ledger.nodes:
         return None
     if theirs.priority > mine.priority:
-        text = f"its class is {_class(theirs.priority)}, this one's {_class(mine.priority)}"
+        why = f"its class is {_class(theirs.priority)}, this one's {_class(mine.priority)}"
         return Wait(
             reason=Reason.BEHIND_PRIORITY,
-            text=start + text,
+            text=_after(ask, first, why),
             detail={"priority": mine.priority, "ahead": theirs.priority},
             blocked_by=(first.job.id,),
         )
@@ -177,16 +177,25 @@ def _behind(ask: Ask, first: Ask, ledger: Ledger) -> Wait | None:
     if own <= ahead:
         return None
     if own[0] > ahead[0]:
-        text = f"the weight of {here} is 0, which is no claim while others have one"
+        why = f"the weight of {_called(here)} is 0, which is no claim while others have one"
     else:
-        text = f"with it {there} would be at {ahead[1]:.1%} of the cluster for its weight, "
-        text += f"with this one {here} at {own[1]:.1%}"
+        why = f"with it {_called(there)} would be at {ahead[1]:.1%} of the cluster for its weight, "
+        why += f"with this one {_called(here)} at {own[1]:.1%}"
     return Wait(
         reason=Reason.BEHIND_SHARE,
-        text=start + text,
+        text=_after(ask, first, why),
         detail={"queue": here, "share": own[1], "ahead": there, "share_ahead": ahead[1]},
         blocked_by=(first.job.id,),
     )
+
+
+def _after(ask: Ask, first: Ask, why: str) -> str:
+    return f"{needs(ask.shape.groups)}; {first.job.id} is alike and comes first: {why}"
+
+
+def _called(branch: str) -> str:
+    """Name a branch for people; the own part of a queue goes by the queue."""
+    return branch.rstrip("/") or "the root queue"
 
 
 def _parting(one: str, other: str) -> tuple[str, str]:

@@ -138,9 +138,10 @@ def own_part(path: str) -> str:
 
 
 def total_of(vectors: Iterable[Resources]) -> Resources:
-    """Add up many vectors at the price of one."""
+    """Add up many vectors at the price of one; what is below 0 (a node that shrank) is no room."""
     total: dict[str, int] = {}
     for vector in vectors:
         for kind, amount in vector.amounts.items():
-            total[kind] = total.get(kind, 0) + amount
+            if amount > 0:
+                total[kind] = total.get(kind, 0) + amount
     return Resources.of(total)

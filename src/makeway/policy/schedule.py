@@ -16,7 +16,7 @@ Holds:   no node over its room · a gang whole or not at all · no waiting job f
          the same snapshot gives the same plan · carried out and asked again, only the same waits
 Cost:    placements for what starts and for each shape that does not, nothing for what runs. With 64
          nodes, 8 queues and 500 running jobs: 0.1 ms for one waiting job, 2 ms for 500 that cannot
-         start (one core of 2024)
+         start (measured on one shared core of a virtual machine)
 """
 
 from __future__ import annotations

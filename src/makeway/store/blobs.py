@@ -22,11 +22,10 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
 
@@ -115,9 +114,9 @@ class Blobs:
     def _put(self, write: Callable[[_Hashing], object], digest: str | None = None) -> str:
         """Write a new file, and give it its name once it is on the disk."""
         self.root.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".new-", dir=self.root)
+        name = self.root / f".new-{os.urandom(8).hex()}"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with name.open("xb") as file:
                 hashing = _Hashing(file)
                 write(hashing)
                 digest = digest or hashing.digest.hexdigest()
@@ -127,16 +126,15 @@ class Blobs:
                     os.fsync(file.fileno())
                     self._publish(name, digest)
         finally:
-            with suppress(FileNotFoundError):  # it has its name by now
-                Path(name).unlink()
+            name.unlink(missing_ok=True)  # unless it has its own name by now
         return digest
 
-    def _publish(self, name: str, digest: str) -> None:
+    def _publish(self, name: Path, digest: str) -> None:
         target = self.path(digest)
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)
             _flush_folder(self.root)
-        Path(name).replace(target)
+        name.replace(target)
         _flush_folder(target.parent)
 
     def _complete(self, digest: str, size: int) -> bool:
@@ -187,7 +185,8 @@ def _write_tar(folder: Path, into: _Hashing) -> None:
     import tarfile
 
     # "w|" only ever writes forward, so that the digest can be taken on the way.
-    with tarfile.open(fileobj=into, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK_BYTES) as tar:
+    forward = cast("IO[bytes]", into)
+    with tarfile.open(fileobj=forward, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for path in _contents(folder):
             name = path.relative_to(folder).as_posix()
             entry, found = tarfile.TarInfo(name), path.lstat()
@@ -195,7 +194,11 @@ def _write_tar(folder: Path, into: _Hashing) -> None:
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o755
                 tar.addfile(entry)
             elif stat.S_ISLNK(found.st_mode):
-                entry.type, entry.mode, entry.linkname = tarfile.SYMTYPE, 0o777, os.readlink(path)
+                entry.type, entry.mode, entry.linkname = (
+                    tarfile.SYMTYPE,
+                    0o777,
+                    str(path.readlink()),
+                )
                 tar.addfile(entry)
             elif stat.S_ISREG(found.st_mode):
                 entry.size = found.st_size

@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from makeway.errors import NotFound, Unavailable
 
@@ -68,7 +68,7 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    def __enter__(self) -> Database:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,7 +127,9 @@ def _make_folder(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise Unavailable("this is a file, and the store is a folder", where=str(directory)) from None
+        raise Unavailable(
+            "this is a file, and the store is a folder", where=str(directory)
+        ) from None
     except OSError as error:
         problem = f"the folder of the store cannot be made: {error.strerror}"
         raise Unavailable(problem, where=str(directory)) from None
@@ -175,7 +177,10 @@ PROBLEMS = {
     "SQLITE_CORRUPT": ("the file is damaged", "bring it back from a backup, or move it away"),
     "SQLITE_FULL": ("the disk is full", "make room; nothing that was stored is lost"),
     "SQLITE_IOERR": ("the disk failed to read or write it", "look at the disk, then try again"),
-    "SQLITE_NOTADB": ("the file is no database, or damaged", "move it away, or name another folder"),
+    "SQLITE_NOTADB": (
+        "the file is no database, or damaged",
+        "move it away, or name another folder",
+    ),
     "SQLITE_READONLY": ("it cannot be written", "may this user write the file and its folder?"),
 }
 

@@ -26,9 +26,7 @@ APPEND = (
     "INSERT INTO event (seq, at_ms, cause, type, version, job, run, payload)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-READ = (
-    "SELECT seq, at_ms, cause, version, payload FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
-)
+READ = "SELECT seq, at_ms, cause, version, payload FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
 LAST = "SELECT coalesce(max(seq), 0) FROM event"
 
 

@@ -51,6 +51,12 @@ def _insert(table: str, *columns: str, otherwise: str = "") -> str:
     return f'INSERT INTO "{table}" ({names}) VALUES ({marks}) {otherwise}'  # noqa: S608 - our names
 
 
+def _update_worker(changes: str) -> str:
+    # A worker's messages carry the fence; its attempt has the number.
+    which = "SELECT number FROM attempt WHERE attempt.job = worker.job AND fence = ?"
+    return f"UPDATE worker SET {changes} WHERE job = ? AND rank = ? AND number = ({which})"  # noqa: S608
+
+
 def _json(value: object) -> str | None:
     """Write a value as JSON; nothing at all is no text at all."""
     return encode(value).decode() if value else None
@@ -81,9 +87,7 @@ JOB_ENDS = "UPDATE job SET phase = ?, text = ?, ended_at_ms = ? WHERE id = ?"
 ATTEMPT = _insert(
     "attempt", "job", "number", "fence", "phase", "placements", "started_at_ms"
 )  # fmt: skip
-ATTEMPT_RELEASED = (
-    "UPDATE attempt SET phase = ?, released_at_ms = ? WHERE job = ? AND number = ?"
-)
+ATTEMPT_RELEASED = "UPDATE attempt SET phase = ?, released_at_ms = ? WHERE job = ? AND number = ?"
 ATTEMPT_STOPS = "UPDATE attempt SET phase = ?, stop_cause = ? WHERE job = ? AND number = ?"
 ATTEMPT_ENDS = (
     "UPDATE attempt SET phase = ?, ended_at_ms = ?, cause = ?, cause_class = ?, confidence = ?,"
@@ -94,16 +98,10 @@ ATTEMPT_DECIDED = (
     " AND number = (SELECT max(number) FROM attempt WHERE job = ?)"
 )
 WORKER = _insert("worker", "job", "number", "rank", "node")
-# A worker's messages carry the fence; its attempt has the number.
-OF_WORKER = (
-    " WHERE job = ? AND rank = ?"
-    " AND number = (SELECT number FROM attempt WHERE attempt.job = worker.job AND fence = ?)"
-)
-WORKER_READY = "UPDATE worker SET pid = ?, ready_at_ms = ?" + OF_WORKER
-WORKER_STARTED = "UPDATE worker SET pid = ?, started_at_ms = ?" + OF_WORKER
-WORKER_EXITED = (
-    "UPDATE worker SET ended_at_ms = ?, code = ?, signal = ?, lost = ?, memory_peak_bytes = ?,"
-    " cpu_ms = ?, error = ?" + OF_WORKER
+WORKER_READY = _update_worker("pid = ?, ready_at_ms = ?")
+WORKER_STARTED = _update_worker("pid = ?, started_at_ms = ?")
+WORKER_EXITED = _update_worker(
+    "ended_at_ms = ?, code = ?, signal = ?, lost = ?, memory_peak_bytes = ?, cpu_ms = ?, error = ?"
 )
 
 

@@ -6,6 +6,7 @@ A migration stays as it was written: it takes nothing from the schema of today, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,10 +14,13 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-Text, Big, Int, Real = sa.Text(), sa.BigInteger(), sa.Integer(), sa.Double()
-Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Kind = sa.types.TypeEngine[Any]
 
-Kind = sa.Text | sa.BigInteger | sa.Integer | sa.Double
+Text: Kind = sa.Text()
+Int: Kind = sa.Integer()
+Big: Kind = sa.BigInteger()
+Real: Kind = sa.Double()
+Number: Kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -187,13 +191,13 @@ def _index_open(table: str, unfinished: str) -> None:
     )
 
 
-def _key(kind: Kind, *names: str) -> Iterator[sa.Column[object]]:
+def _key(kind: Kind, *names: str) -> Iterator[sa.Column[Any]]:
     return (sa.Column(name, kind, primary_key=True) for name in names)
 
 
-def _always(kind: Kind, *names: str) -> Iterator[sa.Column[object]]:
+def _always(kind: Kind, *names: str) -> Iterator[sa.Column[Any]]:
     return (sa.Column(name, kind, nullable=False) for name in names)
 
 
-def _maybe(kind: Kind, *names: str) -> Iterator[sa.Column[object]]:
+def _maybe(kind: Kind, *names: str) -> Iterator[sa.Column[Any]]:
     return (sa.Column(name, kind, nullable=True) for name in names)

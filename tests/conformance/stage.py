@@ -1,0 +1,172 @@
+"""A stage for executors: give orders, collect what they tell, look at the world outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from makeway.executor.base import Observed, Readings
+from makeway.executor.folder import AGENT, AgentRecord, read_whole, worker_folder
+from makeway.executor.local import LocalExecutor
+from makeway.executor.zygote import Zygote
+from makeway.model import event as ev
+from makeway.model.cluster import Allocation, Placement
+from makeway.model.effect import LaunchWorkers, ReleaseWorkers, StopWorkers
+from makeway.model.job import JobSpec, Program, WorkerGroup
+from makeway.model.record import Exit
+
+NODE = "here"
+PATIENCE_S = 30.0
+
+
+def script(text: str) -> Program:
+    """A program that is a shell script."""
+    return Program(argv=("/bin/sh", "-c", text))
+
+
+class Stage:
+    """An executor on a store, and all that it has told so far."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+        self.zygote = Zygote(store)
+        self.executor = LocalExecutor(store, self.zygote, NODE, sample_ms=100)
+        self.events: list[ev.Event] = []
+        self.readings: list[Readings] = []
+
+    def launch(self, program: Program, *, job: str = "j", workers: int = 1, fence: int = 1) -> None:
+        """PREPARE."""
+        spec = JobSpec(
+            name=job,
+            user="u",
+            queue="q",
+            groups=(WorkerGroup(count_min=workers, count_max=workers),),
+            program=program,
+        )
+        allocation = Allocation((Placement(NODE, "worker", workers),))
+        self.executor.carry_out(
+            LaunchWorkers(job=job, number=fence, fence=fence, spec=spec, allocation=allocation)
+        )
+
+    def release(self, *, job: str = "j", fence: int = 1) -> None:
+        """GO, with the address that rank 0 reserved."""
+        first = self.ready(0, job=job)
+        self.executor.carry_out(
+            ReleaseWorkers(
+                job=job, number=fence, fence=fence, address=first.address, port=first.port
+            )
+        )
+
+    def stop(self, *, grace_ms: int, cause: str = "cancel", job: str = "j", fence: int = 1) -> None:
+        """Tell the workers to leave."""
+        self.executor.carry_out(
+            StopWorkers(job=job, number=fence, fence=fence, cause=cause, grace_ms=grace_ms)
+        )
+
+    def run(self, program: Program, *, workers: int = 1) -> list[Exit]:
+        """Go from PREPARE to the end and give each rank's exit."""
+        self.launch(program, workers=workers)
+        for rank in range(workers):
+            self.ready(rank)
+        self.release()
+        return [self.exit(rank) for rank in range(workers)]
+
+    def look(self, timeout_ms: int = 100) -> Observed:
+        """Let the executor tell what happened."""
+        observed = self.executor.observe(timeout_ms)
+        self.events += observed.events
+        self.readings += observed.readings
+        return observed
+
+    def until(self, told: Callable[[ev.Event], bool], what: str) -> ev.Event:
+        """Wait until an event is told."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            for event in self.events:
+                if told(event):
+                    return event
+            self.look()
+        message = f"never told: {what}; told was {self.events}"
+        raise AssertionError(message)
+
+    def ready(self, rank: int = 0, *, job: str = "j") -> ev.WorkerReady:
+        """Wait for a rank to be ready."""
+        found = self.until(
+            lambda e: isinstance(e, ev.WorkerReady) and (e.job, e.rank) == (job, rank), "ready"
+        )
+        assert isinstance(found, ev.WorkerReady)
+        return found
+
+    def started(self, rank: int = 0, *, job: str = "j") -> ev.WorkerStarted:
+        """Wait for a rank's program to be let go."""
+        found = self.until(
+            lambda e: isinstance(e, ev.WorkerStarted) and (e.job, e.rank) == (job, rank), "started"
+        )
+        assert isinstance(found, ev.WorkerStarted)
+        return found
+
+    def exit(self, rank: int = 0, *, job: str = "j") -> Exit:
+        """Wait for a rank's end."""
+        found = self.until(
+            lambda e: isinstance(e, ev.WorkerExited) and (e.job, e.rank) == (job, rank), "exited"
+        )
+        assert isinstance(found, ev.WorkerExited)
+        return found.exit
+
+    def folder(self, rank: int = 0, *, job: str = "j", number: int = 1) -> Path:
+        """Where a worker's files lie."""
+        return worker_folder(self.store, job, number, rank)
+
+    def log(self, rank: int = 0, *, job: str = "j") -> str:
+        """What a worker printed."""
+        return (self.folder(rank, job=job) / "out.log").read_text()
+
+    def agent(self, rank: int = 0) -> int:
+        """The pid of a worker's agent."""
+        record = read_whole(self.folder(rank) / AGENT, AgentRecord)
+        assert record is not None
+        return record.pid
+
+    def restart(self) -> None:
+        """Do what a killed controller and its successor do: let go of all, and begin again."""
+        self.executor.close()
+        self.zygote = Zygote(self.store)
+        self.executor = LocalExecutor(self.store, self.zygote, NODE, sample_ms=100)
+        self.events, self.readings = [], []
+
+    def close(self) -> None:
+        """End the stage; workers that a test left are ended too."""
+        self.executor.close()
+        for file in self.store.rglob(AGENT):
+            record = msgspec.json.decode(file.read_bytes(), type=AgentRecord)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(record.pid, 9)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat[stat.rindex(")") + 2] != "Z"
+
+
+def eventually(true: Callable[[], bool], *, within_s: float = 10.0) -> bool:
+    """Whether something becomes true."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.02)
+    return true()
+
+
+def pids_in(file: Path) -> Iterator[int]:
+    """The pids that a script wrote, one a line."""
+    return (int(line) for line in file.read_text(encoding="utf-8").split())
