@@ -52,7 +52,7 @@ HOMES = {
     "workflow": "makeway.workflows.define",
 }
 
-__all__ = sorted([*HOMES, "__version__"])  # noqa: PLE0604 - the names of HOMES are strings
+__all__ = sorted([*HOMES, "__version__"])
 
 
 def __getattr__(name: str) -> object:

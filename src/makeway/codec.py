@@ -136,15 +136,11 @@ def _invalid(error: Exception, where: str) -> InvalidInput:
 
 
 def _any_not_finite(value: object) -> bool:
-    match value:
-        case float():
-            return not math.isfinite(value)
-        case dict():
-            return any(_any_not_finite(item) for item in value.values())
-        case list() | tuple():
-            return any(_any_not_finite(item) for item in value)
-        case _:
-            return False
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_any_not_finite, value.values()))
+    return isinstance(value, list | tuple) and any(map(_any_not_finite, value))
 
 
 def _spelled(value: object) -> object:

@@ -11,6 +11,7 @@ import pytest
 from makeway.engine.apply import HANDLERS, apply
 from makeway.engine.react import RULES
 from makeway.model import event as ev
+from makeway.model.cluster import Allocation
 from makeway.model.phase import (
     ATTEMPT_CHANGES,
     EXECUTION_CHANGES,
@@ -22,7 +23,7 @@ from makeway.model.phase import (
     RunPhase,
     changed,
 )
-from makeway.model.wait import Reason, Wait
+from makeway.model.record import Cause, Decision
 from makeway.model.workflow import Step, Workflow
 from tests.engine.house import House
 from tests.engine.replayed import believed
@@ -88,34 +89,79 @@ def test_every_event_is_handled() -> None:
 # ── what is illegal raises, and changes nothing ───────────────────────────────────────────────────
 
 
-def preparing() -> House:
-    """Give a house where `a` is prepared, `b` runs, `c` waits, and run `r` waits for its step."""
+def busy() -> House:
+    """Give a house where `a` is prepared, `b` runs, `c` waits, `d` leaves, and run `r` begins."""
     house = House("n1", "n2", cpus=2)
     house.submit("a", workers=2)
     house.submit("b")
     house.go("b")
+    house.submit("d")
     house.submit("c", cpus=2)
-    house.runs("r", Workflow(name="f", file="f.py", steps=(Step(key="s"),)))
+    house.tell(ev.JobCancelRequested(job="d"))
+    house.runs("r", Workflow(name="f", file="f.py", steps=(Step(key="s"), Step(key="t"))))
     return house
 
 
-def illegal(house: House) -> list[ev.Event]:
-    a, b = house.last(ev.AttemptStarted), house.attempt("b")
+NOWHERE = Allocation(())
+RETRY = Decision(action="retry", cause=Cause.UNKNOWN, fingerprint="", text="", rule="")
+STOPPED = {"number": 1, "fence": 1, "cause": "peer", "grace_ms": 0}
+
+ILLEGAL: dict[str, ev.Event] = {
+    "an attempt of a job that has one": ev.AttemptStarted(
+        job="a", number=2, fence=2, allocation=NOWHERE, barrier_at_ms=0
+    ),
+    "a barrier that opens twice": ev.AttemptReleased(
+        job="b", number=1, fence=1, address="", port=0
+    ),
+    "a barrier that opens for workers who leave": ev.AttemptReleased(
+        job="d", number=1, fence=1, address="", port=0
+    ),
+    "an attempt that is stopped twice": ev.AttemptStopped(job="d", **STOPPED),
+    "a job that is queued again while it is queued": ev.JobRequeued(
+        job="c", not_before_ms=0, decision=RETRY
+    ),
+    "a job that succeeds without an attempt": ev.JobFinished(job="c", phase=JobPhase.SUCCEEDED),
+    "a job that finishes as queued": ev.JobFinished(job="b", phase=JobPhase.QUEUED),
+    "a job that is cancelled while its workers run": ev.JobFinished(
+        job="b", phase=JobPhase.CANCELLED
+    ),
+    "a step that is submitted twice": ev.ExecutionSubmitted(execution="r.s", cache_key=""),
+    "a step that succeeds before its job has begun": ev.ExecutionEnded(
+        execution="r.s", phase=ExecutionPhase.SUCCEEDED
+    ),
+    "a step that is omitted although it was submitted": ev.ExecutionEnded(
+        execution="r.s", phase=ExecutionPhase.OMITTED
+    ),
+    "a run that was cancelled without anybody asking": ev.RunFinished(
+        run="r", phase=RunPhase.CANCELLED
+    ),
+    "a job that succeeds while its workers run": ev.JobFinished(job="b", phase=JobPhase.SUCCEEDED),
+    "a job that is queued again while its workers run": ev.JobRequeued(
+        job="b", not_before_ms=0, decision=RETRY
+    ),
+    "a step that ends as running": ev.ExecutionEnded(
+        execution="r.s", phase=ExecutionPhase.RUNNING
+    ),
+    "a run that finishes as running": ev.RunFinished(run="r", phase=RunPhase.RUNNING),
+}
+
+
+@pytest.mark.parametrize("what", ILLEGAL)
+def test_an_illegal_event_raises_and_changes_nothing(what: str) -> None:
+    house = busy()
     state = house.engine.state
-    again = {"allocation": state.attempts["a"].allocation, "barrier_at_ms": 0}
-    wait = Wait(reason=Reason.HELD, text="")
-    assert wait
-    assert a
-    return [
-        ev.AttemptStarted(job="a", number=2, fence=2, **again),
-        ev.AttemptReleased(job="b", number=1, fence=1, address="", port=0),
-        ev.JobRequeued(job="c", not_before_ms=0, decision=decision(house)),
-        ev.JobFinished(job="c", phase=JobPhase.SUCCEEDED),
-        ev.JobFinished(job="b", phase=JobPhase.QUEUED),
-        ev.JobFinished(job="b", phase=JobPhase.CANCELLED),
-        ev.ExecutionSubmitted(execution="r.s", cache_key=""),
-        ev.ExecutionEnded(execution="r.s", phase=ExecutionPhase.SUCCEEDED),
-        ev.ExecutionEnded(execution="r.s", phase=ExecutionPhase.OMITTED),
-        ev.RunFinished(run="r", phase=RunPhase.CANCELLED),
-        ev.RunFinished(run="r", phase=RunPhase.RUNNING),
-    ] + ([] if b.stop_cause else [])
+    before = believed(state, 0)
+    entry = ev.Entry(seq=state.seq + 1, at_ms=house.now_ms, cause=0, event=ILLEGAL[what])
+    with pytest.raises(AssertionError, match="^illegal"):
+        apply(state, entry)
+    assert believed(state, 0) == before
+
+
+@pytest.mark.parametrize("ahead", [0, 2], ids=["again", "with a gap"])
+def test_an_entry_out_of_its_place_is_not_applied(ahead: int) -> None:
+    house = House()
+    state = house.engine.state
+    entry = ev.Entry(seq=state.seq + ahead, at_ms=0, cause=0, event=ev.NodeLost(name="n1"))
+    with pytest.raises(AssertionError, match="cannot follow entry 2"):
+        apply(state, entry)
+    assert {*state.nodes} == {"n1", "n2"}

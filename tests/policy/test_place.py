@@ -121,13 +121,32 @@ def test_how_much_of_a_gang_has_room() -> None:
     assert most_workers(both, free, nodes) == 3
 
 
-def test_groups_are_tried_in_another_order_if_the_first_does_not_work() -> None:
-    nodes = {"n1": node("n1", cpus=5, gpus=1), "n2": node("n2", cpus=4), "n3": node("n3", cpus=1)}
+# The tightest node for `a`, which is tried first, is the only one for `b`.
+TRAP = [group("a", cpus=2.5), group("b", cpus=2, gpus=4)]
+
+
+def trap() -> tuple[Mapping[str, Resources], Mapping[str, Node]]:
+    rooms: dict[str, dict[str, float]] = {
+        "n2": {"cpus": 10},
+        "n1": {"cpus": 2.5, "gpus": 8},
+        "n3": {"gpus": 40},
+    }
+    nodes = {name: node(name, **amount) for name, amount in rooms.items()}
     free = {name: one.capacity for name, one in nodes.items()}
-    groups = [group("wide", count=1, cpus=4), group("long", count=5, cpus=1), group("g", gpus=1)]
-    found = place(groups, free, nodes)
+    return {**free, "n1": amounts(cpus=2.5, gpus=4)}, nodes
+
+
+def test_groups_are_tried_in_another_order_if_the_first_leads_nowhere() -> None:
+    found = place(TRAP, *trap())
     assert found is not None
-    assert found.workers == 7
+    assert [(row.group, row.node) for row in found.placements] == [("a", "n2"), ("b", "n1")]
+
+
+def test_if_no_order_that_is_tried_packs_well_any_room_will_do() -> None:
+    found = place([*TRAP, group("c", cpus=1), group("d", cpus=0.5)], *trap())
+    assert found is not None
+    rows = [(row.group, row.node) for row in found.placements]
+    assert rows == [("a", "n2"), ("b", "n1"), ("c", "n2"), ("d", "n2")]
 
 
 def test_jobs_are_alike_by_what_they_need_to_start() -> None:

@@ -45,8 +45,9 @@ in the order of submission, but what does not fit is passed over
 nodes    n1 cpu 4
 running  x main n1 cpu 2
 queued   a main cpu 3 | b main cpu 1 | c main cpu 2 prio high | d main cpu 1 | e main cpu 1
+         f main cpu 1
 expect   start b on n1 | start d on n1 | hold a InsufficientFree by x b d
-         hold c InsufficientFree by x b d | hold e InsufficientFree by x b d
+         hold c InsufficientFree by x b d | hold e InsufficientFree | hold f InsufficientFree
 
 who can never fit or may not start yet
 nodes    n1 cpu 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from makeway.model.wait import Reason
-from makeway.policy.plan import Hold
+from makeway.policy.plan import Hold, Start
 from makeway.policy.schedule import schedule
 from makeway.policy.snapshot import Rules
 from tests.builders import check, job, node, running, snapshot_of, table
@@ -192,6 +192,19 @@ queued   a main gang 2 cpu 0.5 mem 400MiB
 expect   hold a InsufficientFree by x
 says     a: needs 2 workers of 0.5 cpus and 400 MiB; 0.3 cpus and 524 MiB are free
 
+other kinds of resources have their own names
+nodes    n1 cpu 4 license 3
+running  x main n1 license 2
+queued   a main cpu 0.25 license 2
+expect   hold a InsufficientFree by x
+says     a: needs 1 worker of 0.25 cpus and 2 license; 1 license is free
+
+a gang of 2 on a cluster that would have room for 1 of each kind
+nodes    n1 cpu 4 mem 1.5TiB | n2 cpu 1 mem 100KiB
+queued   a main gang 2 cpu 1 mem 1.25TiB
+expect   reject a NoNodeFits
+says     a: needs 2 workers of 1 cpu and 1.25 TiB; the whole cluster, when it is empty, has room for 1
+
 an elastic job starts at its minimum
 nodes    n1 cpu 4
 queued   a main gang 2 max 4 cpu 1
@@ -202,6 +215,18 @@ expect   start a on n1*2
 @pytest.mark.parametrize("text", CASES.strip().split("\n\n"), ids=lambda text: text.split("\n")[0])
 def test_case(text: str) -> None:
     check(text, schedule)
+
+
+def test_a_group_is_not_held_back_by_what_its_users_hold_of_different_kinds() -> None:
+    case = table("""
+        one user of eng asks for cpus alone, the other for memory alone
+                    sci      eng
+                          dev   prod
+        nodes    n1 cpu 10 mem 10GiB
+        queued   a1..a20 sci cpu 1 mem 1GiB | b1..b20 dev cpu 1 | c1..c20 prod mem 1GiB
+        """)
+    started = [one.job[0] for one in schedule(case.snapshot).decisions if isinstance(one, Start)]
+    assert {name: started.count(name) for name in "abc"} == {"a": 5, "b": 5, "c": 5}
 
 
 def test_a_backoff_says_until_when() -> None:

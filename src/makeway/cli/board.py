@@ -27,7 +27,7 @@ class Row(msgspec.Struct, kw_only=True):
     attempt: int = 0
     workers: int = 0
     progress: float | None = None
-    metrics: dict[str, float] = {}  # noqa: RUF012 - msgspec copies the default
+    metrics: dict[str, float] = {}
     memory_bytes: float = 0
     since_ms: int = 0
     began_ms: int | None = None
@@ -47,7 +47,9 @@ class Board:
             for step in run.workflow.steps
         }
         self.executions: dict[str, Execution] = {
-            step.key: Execution(id=execution_id(self.run_id, step.key), run=self.run_id, key=step.key)
+            step.key: Execution(
+                id=execution_id(self.run_id, step.key), run=self.run_id, key=step.key
+            )
             for step in run.workflow.steps
         }
         self.phase = RunPhase.RUNNING

@@ -12,8 +12,9 @@ import click
 import msgspec
 
 from makeway.cli.board import Board
-from makeway.cli.history import OUTPUT, print_data
+from makeway.cli.output import OUTPUT, print_data
 from makeway.cli.summary import print_summary
+from makeway.cli.view import run_view
 from makeway.cli.watch import View, view_for
 from makeway.errors import InvalidInput, NotFound
 from makeway.live.assemble import House, embedded
@@ -24,12 +25,23 @@ from makeway.live.owner import user_name
 from makeway.model.event import RunCancelRequested, RunSubmitted
 from makeway.model.job import CLASSES
 from makeway.model.phase import RunPhase
-from makeway.model.workflow import Reusable, Workflow
+from makeway.model.workflow import Workflow
+from makeway.store.blobs import Blobs
 from makeway.store.database import Database
-from makeway.store.read import Reader
+from makeway.store.read import get_run, list_executions, reusable_outputs
+from makeway.store.resolve import resolve_run
+from makeway.store.rows import ExecutionRow
 
 LOOK_EVERY_MS = 200
 ENDED_BADLY, CTRL_C = 5, 130
+
+
+class Watching(msgspec.Struct, frozen=True, kw_only=True):
+    """How the person wants to watch, and what to print at the end."""
+
+    watch: bool | None
+    output: str
+
 
 PARAM = click.option(
     "-P", "params", multiple=True, metavar="KEY=VALUE", help="A parameter of the workflow."
@@ -56,7 +68,7 @@ def run(
     params: tuple[str, ...],
     queue: str | None,
     job_class: str,
-    watch: bool | None,  # noqa: FBT001 - click passes options by name
+    watch: bool | None,
     output: str,
 ) -> None:
     """Run a workflow with processes of this machine, and show it coming alive.
@@ -77,7 +89,7 @@ def run(
             queue=queue or user_name(),
             priority=CLASSES[job_class],
         )
-        code = _follow_new(house, submission, watch=watch, output=output)
+        code = _follow_new(house, submission, Watching(watch=watch, output=output))
     ctx.exit(code)
 
 
@@ -93,8 +105,8 @@ def resume(
     /,
     run_id: str,
     params: tuple[str, ...],
-    dry_run: bool,  # noqa: FBT001 - click passes options by name
-    watch: bool | None,  # noqa: FBT001 - click passes options by name
+    dry_run: bool,
+    watch: bool | None,
     output: str,
 ) -> None:
     """Go on with a run: what has succeeded with the same code and inputs is not run again.
@@ -103,37 +115,33 @@ def resume(
     ended is repeated as a new run that reuses what is there.
     """
     store = Path(ctx.obj)
-    database = Database.open(store, read_only=True)
-    try:
-        reader = Reader(database)
-        earlier = reader.get_run(reader.resolve_run(run_id))
-        workflow = msgspec.convert(earlier.definition, Workflow)
-        reusable = reader.reusable(earlier.id)
-    finally:
-        database.close()
-    phase = RunPhase(earlier.phase)
-    if phase is RunPhase.SUCCEEDED and not params:
-        click.echo(f"run {earlier.id} has succeeded: nothing is missing", err=True)
+    with Database.open(store, read_only=True) as database:
+        earlier = get_run(database, resolve_run(database, run_id))
+        steps = list_executions(database, earlier.row.id)
+        reusable = tuple(reusable_outputs(database, earlier.row.id))
+    row, workflow = earlier.row, earlier.workflow
+    if row.phase is RunPhase.SUCCEEDED and not params:
+        click.echo(f"run {row.id} has succeeded: nothing is missing", err=True)
         return
     if dry_run:
-        _print_plan(workflow, reusable, finished=phase.final)
+        _print_plan(workflow, steps, finished=row.phase.final)
         return
+    file = Path(workflow.file)
     with embedded(store) as house:
-        if not phase.final:
-            code = _follow_old(house, earlier.id, Path(workflow.file), watch=watch, output=output)
-        else:
-            given = {**workflow.given, **parse_params(params)}
-            again = _define(house, Path(workflow.file), workflow.name, given)
+        watching = Watching(watch=watch, output=output)
+        if row.phase.final:
+            again = _define(house, file, workflow.name, {**workflow.given, **parse_params(params)})
             submission = RunSubmitted(
                 run=fresh_id(house.clock.now_ms()),
                 workflow=again,
                 user=user_name(),
-                queue=earlier.queue,
-                priority=earlier.priority,
-                resumed_from=earlier.id,
-                reusable=tuple(reusable),
+                queue=row.queue,
+                resumed_from=row.id,
+                reusable=reusable,
             )
-            code = _follow_new(house, submission, watch=watch, output=output)
+            code = _follow_new(house, submission, watching)
+        else:
+            code = _follow_old(house, row.id, file, watching)
     ctx.exit(code)
 
 
@@ -155,49 +163,42 @@ def _define(house: House, file: Path, name: str | None, params: dict[str, str]) 
     return house.zygote.define(file, name, params)
 
 
-def _follow_new(
-    house: House, submission: RunSubmitted, *, watch: bool | None, output: str
-) -> int:
+def _follow_new(house: House, submission: RunSubmitted, watching: Watching) -> int:
     node = this_machine()
     controller = house.controller(node.name)
-    controller.start(node)
+    controller.recover()
     _tell_of_others(controller)
-    entries = controller.submit(submission)
+    controller.start(node)
     board = Board(submission)
-    board.take(entries)
-    return _follow(controller, board, watch=watch, output=output)
+    board.take(controller.submit(submission))
+    return _follow(house, controller, board, watching)
 
 
-def _follow_old(
-    house: House, run_id: str, file: Path, *, watch: bool | None, output: str
-) -> int:
+def _follow_old(house: House, run_id: str, file: Path, watching: Watching) -> int:
     if file.is_file():
         house.zygote.load(file)
     node = this_machine()
     controller = house.controller(node.name)
-    entries = controller.start(node)
-    run = controller.state.runs.get(run_id)
-    if run is None:  # its last worker ended while nobody was there: that is all it was missing
-        raise NotFound("it has ended in the meantime", where=f"run {run_id}")
-    board = Board(run)
+    controller.recover()
+    board = Board(controller.state.runs[run_id])
     board.adopt(controller.state)
-    board.take(entries)
-    return _follow(controller, board, watch=watch, output=output)
+    board.take(controller.start(node))
+    return _follow(house, controller, board, watching)
 
 
-def _follow(controller: Controller, board: Board, *, watch: bool | None, output: str) -> int:
+def _follow(house: House, controller: Controller, board: Board, watching: Watching) -> int:
     stop = _StopRequest()
-    view = view_for(board, watch)
     try:
-        with view:
+        with view_for(board, watching.watch) as view:
             _loop(controller, board, view, stop)
     finally:
         controller.flush()
         stop.forget()
-    if output == "table":
-        print_summary(board)
+    view_of_run = run_view(house.database, board.run_id)
+    if watching.output == "table":
+        print_summary(view_of_run, Blobs(house.store))
     else:
-        print_data(board.data(), output)
+        print_data(view_of_run, watching.output)
     return _leave(controller, board, stop)
 
 
@@ -221,12 +222,13 @@ def _leave(controller: Controller, board: Board, stop: _StopRequest) -> int:
     if not board.phase.final:
         click.echo(f"left at once; workers may still be stopping. Go on with: {again}", err=True)
         return CTRL_C
-    others = [run for run in controller.state.runs if run != board.run_id]
-    for run_id in others:
+    for run_id in controller.state.runs:
         click.echo(f"run {run_id} is not finished. Go on with: makeway resume {run_id}", err=True)
+    text = f": {board.text}" if board.text else ""
+    click.echo(f"run {board.run_id} {board.phase.value.replace('_', ' ')}{text}", err=True)
     if board.phase in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
         return 0
-    click.echo(f"Go on with: {again}   (only what is missing runs)", err=True)
+    click.echo(f"go on with: {again}   (only what is missing runs)", err=True)
     return CTRL_C if stop.count else ENDED_BADLY
 
 
@@ -236,16 +238,17 @@ def _tell_of_others(controller: Controller) -> None:
         click.echo(text, err=True)
 
 
-def _print_plan(workflow: Workflow, reusable: list[Reusable], *, finished: bool) -> None:
-    have = {each.step for each in reusable}
+def _print_plan(workflow: Workflow, steps: list[ExecutionRow], *, finished: bool) -> None:
+    phases = {step.key: step.phase for step in steps}
+    width = max(len(step.key) for step in workflow.steps)
     for step in workflow.steps:
-        if step.key in have:
-            text = "is there; reused if its code and inputs are the same"
-        elif step.select is not None:
+        if step.select is not None:
             text = "is decided again"
+        elif phases[step.key].good:
+            text = "is there: reused if its code and its inputs are the same"
         else:
-            text = "runs" if finished else "goes on, or runs"
-        click.echo(f"{step.key:<24} {text}")
+            text = f"runs: it {phases[step.key].value}" if finished else "goes on, or runs"
+        click.echo(f"{step.key:<{width}}  {text}")
 
 
 class _StopRequest:
@@ -267,5 +270,3 @@ class _StopRequest:
     def forget(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-

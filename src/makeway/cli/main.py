@@ -23,9 +23,9 @@ COMMANDS = {
     "runs": ("makeway.cli.history:runs", "List the runs, latest first."),
     "run-show": ("makeway.cli.history:run_show", "Show one run: its steps, selection, result."),
     "run-graph": ("makeway.cli.history:run_graph", "Draw the graph of a run, with its states."),
-    "step": ("makeway.cli.history:step", "Show one step: its attempts, logs, samples."),
-    "logs": ("makeway.cli.history:logs", "Print what a step's workers printed."),
-    "events": ("makeway.cli.history:events", "Print the log of all that happened."),
+    "step": ("makeway.cli.samples:step", "Show one step: its attempts, logs, samples."),
+    "logs": ("makeway.cli.logs:logs", "Print what a step's workers printed."),
+    "events": ("makeway.cli.events:events", "Print the log of all that happened."),
     "version": ("makeway.cli.version:version", "Print the version."),
 }
 CTRL_C = 130
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Say which command may have been meant."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib  # noqa: PLC0415 - only for a mistake
+            import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else " See makeway --help."

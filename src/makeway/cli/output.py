@@ -56,7 +56,7 @@ def print_data(value: object, output: str) -> None:
     """Print one value as JSON (indented or on a line) or YAML."""
     match output:
         case "yaml":
-            import yaml  # noqa: PLC0415 - costs 20 ms, and few ask for it
+            import yaml
 
             plain = msgspec.to_builtins(value, str_keys=True)
             click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), nl=False)

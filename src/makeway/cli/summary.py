@@ -5,19 +5,18 @@ from __future__ import annotations
 import click
 import msgspec
 
-from makeway.cli.board import Board
+from makeway.cli.view import RunView
 from makeway.model.workflow import Binding, Constant, Many, Selection, Stored
+from makeway.store.blobs import Blobs
 
 
-def print_summary(board: Board) -> None:
+def print_summary(view: RunView, blobs: Blobs) -> None:
     """Print it to standard output: this is what was asked for."""
-    for row in board.rows.values():
-        if row.selection is not None:
-            click.echo(selection_text(row.key, row.selection))
-    if board.result is not None:
-        click.echo(value_text(board.result, board.read))
-    text = f": {board.text}" if board.text else ""
-    click.echo(f"run {board.run_id} {board.phase.value.replace('_', ' ')}{text}", err=True)
+    for step in view.steps:
+        if step.selection is not None:
+            click.echo(selection_text(step.key, step.selection))
+    if view.result is not None:
+        click.echo(value_text(view.result, blobs))
 
 
 def selection_text(key: str, selection: Selection) -> str:
@@ -35,18 +34,19 @@ def selection_text(key: str, selection: Selection) -> str:
     return "\n".join(lines) + "\n"
 
 
-def value_text(binding: Binding, read: Reading) -> str:
+def value_text(binding: Binding, blobs: Blobs) -> str:
     """Write a value for a person: text as it is, plain values as JSON, others by their kind."""
     match binding:
         case Constant(value):
             return plain_text(value)
         case Stored(output) if output.codec == "json":
-            return plain_text(msgspec.json.decode(read(output.digest)))
+            return plain_text(msgspec.json.decode(blobs.read(output.digest)))
         case Stored(output):
             name = f" {output.name}" if output.name else ""
-            return f"{output.kind}{name} ({output.codec}, {output.size_bytes} bytes, {output.digest[:12]})"
+            what = f"{output.codec}, {output.size_bytes} bytes, {output.digest[:12]}"
+            return f"{output.kind}{name} ({what})"
         case Many(items):
-            return "\n".join(value_text(item, read) for item in items)
+            return "\n".join(value_text(item, blobs) for item in items)
         case _:
             return str(binding)
 

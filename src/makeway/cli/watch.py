@@ -46,7 +46,7 @@ class View(Protocol):
         ...
 
 
-def view_for(board: Board, watch: bool | None) -> View:  # noqa: FBT001 - a tri-state
+def view_for(board: Board, watch: bool | None) -> View:
     """Choose the view: live on a terminal unless told otherwise."""
     live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" if watch is None else watch
     return LiveView(board) if live else LineView(board)
@@ -90,8 +90,8 @@ class LiveView:
 
     def __init__(self, board: Board) -> None:
         """Watch this board."""
-        from rich.console import Console  # noqa: PLC0415 - costs too much for those who don't look
-        from rich.live import Live  # noqa: PLC0415 - the same
+        from rich.console import Console
+        from rich.live import Live
 
         self._board = board
         console = Console(stderr=True, no_color="NO_COLOR" in os.environ)
@@ -103,7 +103,7 @@ class LiveView:
         return self
 
     def show(self) -> None:
-        """The table draws itself, eight times a second."""
+        """Do nothing: the table draws itself, eight times a second."""
 
     def __exit__(
         self,
@@ -115,9 +115,9 @@ class LiveView:
         self._live.__exit__(kind, error, trace)
 
     def _table(self) -> Table:
-        from rich import box  # noqa: PLC0415 - see above
-        from rich.table import Table  # noqa: PLC0415 - see above
-        from rich.text import Text  # noqa: PLC0415 - see above
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
 
         board = self._board
         again = f"  (resuming {board.resumed_from})" if board.resumed_from else ""

@@ -3,6 +3,9 @@
 Agents repeat themselves after a lost connection, a paused process wakes up an attempt later, two
 people cancel at once: all of that is normal and changes nothing. The fence of a worker's message
 must be the fence of the attempt that is alive (elastic.md b1, reliability.md promise 3).
+
+What has ended has left the state, and with it the memory of its id: that no id of a job or run is
+ever used twice is the promise of whoever makes ids.
 """
 
 from __future__ import annotations

@@ -196,6 +196,7 @@ def _hold(state: State, queue: str, amount: Resources) -> None:
 
 
 def _job_requeued(state: State, event: ev.JobRequeued, at_ms: int) -> None:
+    _assert_left(state, event.job)
     before = state.jobs[event.job]
     job = replace(
         before,
@@ -212,6 +213,8 @@ def _job_requeued(state: State, event: ev.JobRequeued, at_ms: int) -> None:
 
 
 def _job_finished(state: State, event: ev.JobFinished, _at_ms: int) -> None:
+    _assert_left(state, event.job)
+    _assert_final(event.phase)
     changed(JOB_CHANGES, state.jobs[event.job].phase, event.phase)
     del state.jobs[event.job]
     state.waiting.pop(event.job, None)
@@ -252,6 +255,8 @@ def _run_cancel_requested(state: State, event: ev.RunCancelRequested, _at_ms: in
 def _execution_submitted(state: State, event: ev.ExecutionSubmitted, _at_ms: int) -> None:
     executions = state.executions[run_of(event.execution)]
     before = executions[event.execution]
+    # A step is queued again when an attempt has ended, but it is submitted once.
+    assert before.phase is ExecutionPhase.PENDING, f"illegal: {before.id} was submitted before"
     phase = changed(EXECUTION_CHANGES, before.phase, ExecutionPhase.QUEUED)
     executions[before.id] = replace(before, phase=phase, cache_key=event.cache_key)
 
@@ -259,6 +264,7 @@ def _execution_submitted(state: State, event: ev.ExecutionSubmitted, _at_ms: int
 def _execution_ended(state: State, event: ev.ExecutionEnded, _at_ms: int) -> None:
     executions = state.executions[run_of(event.execution)]
     before = executions[event.execution]
+    _assert_final(event.phase)
     executions[before.id] = replace(
         before,
         phase=changed(EXECUTION_CHANGES, before.phase, event.phase),
@@ -272,9 +278,18 @@ def _execution_ended(state: State, event: ev.ExecutionEnded, _at_ms: int) -> Non
 
 
 def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
+    _assert_final(event.phase)
     changed(RUN_CHANGES, state.runs[event.run].phase, event.phase)
     del state.runs[event.run], state.executions[event.run]
     state.touched.pop(event.run, None)
+
+
+def _assert_left(state: State, job: str) -> None:
+    assert job not in state.attempts, f"illegal: an attempt of {job} is still alive"
+
+
+def _assert_final(phase: JobPhase | ExecutionPhase | RunPhase) -> None:
+    assert phase.final, f"illegal: nothing ends as {phase.value}"
 
 
 def _touch(state: State, run: str) -> None:

@@ -79,21 +79,25 @@ class Engine:
             wake_at_ms=self.state.next_timer_ms(),
         )
 
-    def replay(self, entries: Iterable[ev.Entry]) -> None:
-        """Rebuild the state from a log; nothing is concluded and no order is given."""
+    def replay(self, entries: Iterable[ev.Entry], last: int = 0) -> None:
+        """Rebuild the state from a log; nothing is concluded and no order is given.
+
+        What is final leaves no trace in the state, so its entries may be left out; `last` is then
+        the seq at which the log goes on.
+        """
         for entry in entries:
             apply(self.state, entry)
+        self.state.seq = max(self.state.seq, last)
 
     def _settle(self, now_ms: int) -> None:
-        """Go round until nothing is due, no run can go on, and the policy has nothing to add."""
-        state = self.state
-        while True:
-            for event in due(state, now_ms):
-                self._believe(event, 0, now_ms)
-            if not (state.touched or state.changed):
-                return
+        """Conclude until nothing more follows; what is due by now may come in any round."""
+        for event in due(self.state, now_ms):
+            self._believe(event, 0, now_ms)
+        while self.state.touched or self.state.changed:
             self._advance_runs(now_ms)
             self._decide(now_ms)
+            for event in due(self.state, now_ms):
+                self._believe(event, 0, now_ms)
 
     def _believe(self, event: ev.Event, cause: int, now_ms: int) -> None:
         state = self.state

@@ -61,7 +61,7 @@ class Watched(msgspec.Struct, kw_only=True, eq=False):
     pidfd: int | None = None
     peer: socket.socket | None = None
     started: bool = False
-    orders: list[Message] = []  # noqa: RUF012 - msgspec copies the default
+    orders: list[Message] = []
     kill_at_ms: int | None = None
 
 
@@ -79,7 +79,7 @@ class LocalExecutor:
         self._readings: list[Readings] = []
         self._selector = selectors.DefaultSelector()
         self._door = listen(store / "controller.sock")
-        self._door.setblocking(False)
+        self._door.settimeout(0)
         self._selector.register(self._door, selectors.EVENT_READ, self._welcome)
         self._listen_to_zygote()
 
@@ -218,9 +218,7 @@ class LocalExecutor:
         except ProcessLookupError:
             self._left(worker)
             return
-        self._selector.register(
-            worker.pidfd, selectors.EVENT_READ, lambda _fd: self._left(worker)
-        )
+        self._selector.register(worker.pidfd, selectors.EVENT_READ, lambda _fd: self._left(worker))
 
     # ── what happens ──────────────────────────────────────────────────────────────────────────────
 
@@ -253,7 +251,7 @@ class LocalExecutor:
         with contextlib.suppress(BlockingIOError):
             while True:
                 peer, _ = self._door.accept()
-                peer.setblocking(True)
+                peer.settimeout(None)
                 caller = _Caller(peer, self)
                 self._selector.register(peer, selectors.EVENT_READ, caller.hear)
 
@@ -336,7 +334,7 @@ class LocalExecutor:
                 worker.peer = None
 
     def _left(self, worker: Watched) -> None:
-        """An agent is gone: what it still had to say is read, then how it ended."""
+        """Read what an agent that is gone still had to say, then how its worker ended."""
         if worker.pidfd is not None:
             self._selector.unregister(worker.pidfd)
             os.close(worker.pidfd)

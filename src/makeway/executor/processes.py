@@ -151,7 +151,7 @@ def _children(pid: int) -> Iterator[int]:
 def _holds(entry: Path, lock: Path) -> bool:
     for descriptor in (entry / "fd").iterdir():
         with contextlib.suppress(OSError):
-            if os.readlink(descriptor) == str(lock):
+            if descriptor.readlink() == lock:
                 return True
     return False
 

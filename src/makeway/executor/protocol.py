@@ -28,7 +28,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The base of every message."""
 
 
-class Launch(Message):
+class Launch(Message, frozen=True):
     """All that an agent must know of its worker; written to `launch.json` before it is forked."""
 
     job: str
@@ -53,13 +53,13 @@ class Launch(Message):
     controller: str
 
 
-class Load(Message):
+class Load(Message, frozen=True):
     """Import this file, so that every worker forked later has it already."""
 
     file: str
 
 
-class Define(Message):
+class Define(Message, frozen=True):
     """Build the workflow of this file with these parameters (text, as typed by a person)."""
 
     file: str
@@ -67,25 +67,25 @@ class Define(Message):
     params: dict[str, str]
 
 
-class Fork(Message):
+class Fork(Message, frozen=True):
     """Fork an agent for the worker whose folder this is."""
 
     folder: str
 
 
-class Loaded(Message):
+class Loaded(Message, frozen=True):
     """The file is imported. `cold`: it started threads, so workers must begin afresh."""
 
     cold: bool = False
 
 
-class Defined(Message):
+class Defined(Message, frozen=True):
     """The workflow, bound to its parameters."""
 
     workflow: Workflow
 
 
-class Forked(Message):
+class Forked(Message, frozen=True):
     """The agent's process, or why there is none."""
 
     folder: str
@@ -93,7 +93,7 @@ class Forked(Message):
     problem: str = ""
 
 
-class Failed(Message):
+class Failed(Message, frozen=True):
     """The caller's mistake: what is wrong, where, and what to do about it."""
 
     problem: str
@@ -101,7 +101,7 @@ class Failed(Message):
     hint: str = ""
 
 
-class Ready(Message):
+class Ready(Message, frozen=True):
     """The worker's needs are reserved; it waits at the barrier. Sent again at each new contact."""
 
     job: str
@@ -112,7 +112,7 @@ class Ready(Message):
     port: int
 
 
-class Started(Message):
+class Started(Message, frozen=True):
     """The worker's program runs. Sent again at each new contact."""
 
     job: str
@@ -121,7 +121,7 @@ class Started(Message):
     pid: int
 
 
-class Measured(Message):
+class Measured(Message, frozen=True):
     """Samples of the worker."""
 
     job: str
@@ -130,7 +130,7 @@ class Measured(Message):
     samples: tuple[Sample, ...]
 
 
-class Go(Message):
+class Go(Message, frozen=True):
     """Run the program; all workers meet at this address."""
 
     fence: int
@@ -138,7 +138,7 @@ class Go(Message):
     port: int
 
 
-class Stop(Message):
+class Stop(Message, frozen=True):
     """Leave; what is there after the grace time is killed."""
 
     fence: int

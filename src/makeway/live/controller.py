@@ -50,19 +50,18 @@ class Controller:
         """Show what is believed now."""
         return self._engine.state
 
+    def recover(self) -> None:
+        """Rebuild what was believed: everything that was not finished when the log ended."""
+        last = self._log.last()
+        self._engine.replay(self._log.read_unfinished(), last)
+        self._clock.not_before(self._log.last_at_ms())
+
     def start(self, node: Node) -> Sequence[Entry]:
-        """Replay the log, repeat the outstanding orders, and let the machine join."""
-        at_ms = 0
-        for entry in self._log.read():
-            self._engine.replay((entry,))
-            at_ms = entry.at_ms
-        self._clock.not_before(at_ms)
+        """Repeat the orders behind all that is under way, and let the machine join."""
         for effect in outstanding(self.state):
             self._executor.carry_out(effect)
-        news: list[Event] = []
-        if self.state.nodes.get(node.name) != node:
-            news.append(NodeJoined(node=node))
-        return self._take(news).entries
+        joined = NodeJoined(node=node)
+        return self._take([] if self.state.nodes.get(node.name) == node else [joined]).entries
 
     def submit(self, event: Event) -> Sequence[Entry]:
         """Take an event from a person."""

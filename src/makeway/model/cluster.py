@@ -24,7 +24,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     capacity: Resources
-    labels: dict[str, str] = {}  # noqa: RUF012 - never changed; msgspec copies the default
+    labels: dict[str, str] = {}
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):

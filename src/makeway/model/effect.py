@@ -16,7 +16,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type
     """The base of every effect."""
 
 
-class LaunchWorkers(Order):
+class LaunchWorkers(Order, frozen=True):
     """PREPARE: make every worker of the attempt ready, and hold each at the barrier."""
 
     job: str
@@ -26,7 +26,7 @@ class LaunchWorkers(Order):
     allocation: Allocation
 
 
-class ReleaseWorkers(Order):
+class ReleaseWorkers(Order, frozen=True):
     """GO: let all workers run their program; they meet at this address."""
 
     job: str
@@ -36,7 +36,7 @@ class ReleaseWorkers(Order):
     port: int
 
 
-class StopWorkers(Order):
+class StopWorkers(Order, frozen=True):
     """Tell the workers to leave; what is still there after the grace time is killed."""
 
     job: str

@@ -25,40 +25,40 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"
 # ── from the world ────────────────────────────────────────────────────────────────────────────────
 
 
-class NodeJoined(Fact):
+class NodeJoined(Fact, frozen=True):
     """A machine came, or came back, or changed its capacity."""
 
     node: Node
 
 
-class NodeLost(Fact):
+class NodeLost(Fact, frozen=True):
     """A machine and everything on it is gone."""
 
     name: str
     text: str = ""
 
 
-class QueuesConfigured(Fact):
+class QueuesConfigured(Fact, frozen=True):
     """The share tree was set; queues that are not named here and hold no job go."""
 
     queues: tuple[Queue, ...]
 
 
-class JobSubmitted(Fact):
+class JobSubmitted(Fact, frozen=True):
     """A job was accepted; from here on it ends in exactly one final phase."""
 
     job: str
     spec: JobSpec
 
 
-class JobCancelRequested(Fact):
+class JobCancelRequested(Fact, frozen=True):
     """Somebody who may do so wants a job gone."""
 
     job: str
     text: str = ""
 
 
-class RunSubmitted(Fact):
+class RunSubmitted(Fact, frozen=True):
     """A workflow was accepted, with its parameters bound."""
 
     run: str
@@ -70,14 +70,14 @@ class RunSubmitted(Fact):
     reusable: tuple[Reusable, ...] = ()
 
 
-class RunCancelRequested(Fact):
+class RunCancelRequested(Fact, frozen=True):
     """Somebody who may do so wants a run stopped."""
 
     run: str
     text: str = ""
 
 
-class WorkerReady(Fact):
+class WorkerReady(Fact, frozen=True):
     """An agent has reserved all that its worker needs and waits at the barrier."""
 
     job: str
@@ -88,7 +88,7 @@ class WorkerReady(Fact):
     port: int = 0
 
 
-class WorkerStarted(Fact):
+class WorkerStarted(Fact, frozen=True):
     """An agent let its worker's program go."""
 
     job: str
@@ -97,7 +97,7 @@ class WorkerStarted(Fact):
     pid: int = 0
 
 
-class WorkerExited(Fact):
+class WorkerExited(Fact, frozen=True):
     """A worker and its whole process tree are gone."""
 
     job: str
@@ -109,21 +109,21 @@ class WorkerExited(Fact):
 # ── concluded by the engine ───────────────────────────────────────────────────────────────────────
 
 
-class JobRejected(Fact):
+class JobRejected(Fact, frozen=True):
     """A job can never run; it ends at once and holds nothing."""
 
     job: str
     wait: Wait
 
 
-class JobWaiting(Fact):
+class JobWaiting(Fact, frozen=True):
     """The reason why a queued job does not run has changed."""
 
     job: str
     wait: Wait
 
 
-class AttemptStarted(Fact):
+class AttemptStarted(Fact, frozen=True):
     """A job got its allocation; its workers are being prepared."""
 
     job: str
@@ -133,7 +133,7 @@ class AttemptStarted(Fact):
     barrier_at_ms: int
 
 
-class AttemptReleased(Fact):
+class AttemptReleased(Fact, frozen=True):
     """Every worker was ready; all are let go at once and meet at this address."""
 
     job: str
@@ -143,7 +143,7 @@ class AttemptReleased(Fact):
     port: int
 
 
-class AttemptStopped(Fact):
+class AttemptStopped(Fact, frozen=True):
     """The workers of an attempt were told to leave. Written before the order goes out."""
 
     job: str
@@ -153,7 +153,7 @@ class AttemptStopped(Fact):
     grace_ms: int
 
 
-class AttemptEnded(Fact):
+class AttemptEnded(Fact, frozen=True):
     """The last worker of an attempt is gone, and what happened is known."""
 
     job: str
@@ -164,7 +164,7 @@ class AttemptEnded(Fact):
     report: Report | None = None
 
 
-class JobRequeued(Fact):
+class JobRequeued(Fact, frozen=True):
     """Another attempt is worth it; the job waits with its place kept."""
 
     job: str
@@ -172,7 +172,7 @@ class JobRequeued(Fact):
     decision: Decision
 
 
-class JobFinished(Fact):
+class JobFinished(Fact, frozen=True):
     """A job has reached its final phase."""
 
     job: str
@@ -182,26 +182,26 @@ class JobFinished(Fact):
     report: Report | None = None
 
 
-class ExecutionSubmitted(Fact):
+class ExecutionSubmitted(Fact, frozen=True):
     """A step's inputs are complete; its job follows."""
 
     execution: str
     cache_key: str
 
 
-class ExecutionEnded(Fact):
+class ExecutionEnded(Fact, frozen=True):
     """A step has reached its final phase."""
 
     execution: str
     phase: ExecutionPhase
     text: str = ""
     output: Output | None = None
-    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
+    metrics: dict[str, float] = {}
     cache_key: str = ""
     selection: Selection | None = None
 
 
-class RunFinished(Fact):
+class RunFinished(Fact, frozen=True):
     """Every step of a run is final."""
 
     run: str

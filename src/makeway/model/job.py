@@ -33,7 +33,7 @@ class StepCall(msgspec.Struct, frozen=True, kw_only=True):
 
     file: str
     function: str
-    arguments: dict[str, Binding] = {}  # noqa: RUF012 - never changed
+    arguments: dict[str, Binding] = {}
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     argv: tuple[str, ...] = ()
     call: StepCall | None = None
     directory: str = ""
-    environment: dict[str, str] = {}  # noqa: RUF012 - never changed
+    environment: dict[str, str] = {}
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,7 +79,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     kind: str = "value"
     name: str = ""
-    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
+    metrics: dict[str, float] = {}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,8 +87,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     output: Output | None = None
     artifacts: tuple[Output, ...] = ()
-    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
-    params: dict[str, object] = {}  # noqa: RUF012 - never changed
+    metrics: dict[str, float] = {}
+    params: dict[str, object] = {}
     dropped: int = 0
 
 

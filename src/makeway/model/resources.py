@@ -25,7 +25,7 @@ GPU = "gpu_milli"
 class Resources(msgspec.Struct, frozen=True):
     """Whole amounts by kind: `cpu_milli`, `memory_bytes`, `gpu_milli`, or any other name."""
 
-    amounts: dict[str, int] = {}  # noqa: RUF012 - never changed; msgspec copies the default
+    amounts: dict[str, int] = {}
 
     @classmethod
     def of(cls, amounts: Mapping[str, int]) -> Resources:

@@ -45,7 +45,7 @@ def size_text(number: int) -> str:
 def time_text(ms: int) -> str:
     """Write a span of time for a person."""
     seconds = ms / 1000
-    if seconds < 60:  # noqa: PLR2004 - a minute
+    if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

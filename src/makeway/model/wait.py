@@ -41,5 +41,5 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: Reason
     text: str
-    detail: dict[str, object] = {}  # noqa: RUF012 - never changed
+    detail: dict[str, object] = {}
     blocked_by: tuple[str, ...] = ()

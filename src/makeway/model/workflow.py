@@ -73,7 +73,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     function: str = ""
-    arguments: dict[str, Binding] = {}  # noqa: RUF012 - never changed
+    arguments: dict[str, Binding] = {}
     after: tuple[str, ...] = ()
     workers: int = 1
     per_worker: Resources = NOTHING
@@ -83,7 +83,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     code_digest: str = ""
     goal: Goal | None = None
     select: SelectTop | None = None
-    tags: dict[str, str] = {}  # noqa: RUF012 - never changed
+    tags: dict[str, str] = {}
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,8 +93,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     steps: tuple[Step, ...]
     result: Binding = Constant(None)
-    params: dict[str, object] = {}  # noqa: RUF012 - never changed
-    given: dict[str, str] = {}  # noqa: RUF012 - the parameters as they were typed
+    params: dict[str, object] = {}
+    given: dict[str, str] = {}
     document: str = ""
 
     def step(self, key: str) -> Step:
@@ -131,7 +131,7 @@ class Reusable(msgspec.Struct, frozen=True, kw_only=True):
 
     cache_key: str
     output: Output | None
-    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
+    metrics: dict[str, float] = {}
     run: str = ""
 
 
@@ -144,7 +144,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     phase: ExecutionPhase = ExecutionPhase.PENDING
     text: str = ""
     output: Output | None = None
-    metrics: dict[str, float] = {}  # noqa: RUF012 - never changed
+    metrics: dict[str, float] = {}
     cache_key: str = ""
     selection: Selection | None = None
 
@@ -158,7 +158,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     queue: str
     priority: int = 0
     resumed_from: str | None = None
-    reusable: dict[str, Reusable] = {}  # noqa: RUF012 - by cache key; never changed
+    reusable: dict[str, Reusable] = {}
     submitted_at_ms: int = 0
     phase: RunPhase = RunPhase.RUNNING
 

@@ -189,21 +189,17 @@ def _write_tar(folder: Path, into: _Hashing) -> None:
     with tarfile.open(fileobj=forward, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for path in _contents(folder):
             name = path.relative_to(folder).as_posix()
-            entry, found = tarfile.TarInfo(name), path.lstat()
-            if stat.S_ISDIR(found.st_mode):
+            entry, mode = tarfile.TarInfo(name), path.lstat().st_mode
+            if stat.S_ISDIR(mode):
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o755
                 tar.addfile(entry)
-            elif stat.S_ISLNK(found.st_mode):
-                entry.type, entry.mode, entry.linkname = (
-                    tarfile.SYMTYPE,
-                    0o777,
-                    str(path.readlink()),
-                )
+            elif stat.S_ISLNK(mode):
+                entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
                 tar.addfile(entry)
-            elif stat.S_ISREG(found.st_mode):
-                entry.size = found.st_size
-                entry.mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
+            elif stat.S_ISREG(mode):
+                entry.mode = 0o755 if mode & stat.S_IXUSR else 0o644
                 with path.open("rb") as file:
+                    entry.size = os.fstat(file.fileno()).st_size
                     tar.addfile(entry, file)
             else:
                 raise InvalidInput("this is no file, folder or link", where=str(path))

@@ -200,7 +200,8 @@ def _connect(file: Path, *, read_only: bool) -> sqlite3.Connection:
         connection.close()
         # The side files of the write-ahead log cannot be made in a folder that is read-only. If
         # there are none, nobody writes, and SQLite may take the file as it lies there.
-        if not read_only or _name(error) != "SQLITE_CANTOPEN" or Path(f"{file}-wal").exists():
+        refused = _name(error) in {"SQLITE_CANTOPEN", "SQLITE_READONLY"}
+        if not (read_only and refused) or Path(f"{file}-wal").exists():
             raise
         return _dial(file, "ro&immutable=1")
     except BaseException:

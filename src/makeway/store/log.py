@@ -11,13 +11,13 @@ Cost:    an entry with its views 35 µs, a batch of ten 0.4 ms (bench in tests/s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from makeway.codec import decode_event, encode_event, version_of
 from makeway.errors import Conflict
 from makeway.model.event import Entry, Event
 from makeway.model.workflow import run_of
-from makeway.store.database import Database
+from makeway.store.database import Database, Row
 from makeway.store.views import fold
 
 PAGE = 1_000
@@ -28,6 +28,14 @@ APPEND = (
 )
 READ = "SELECT seq, at_ms, cause, version, payload FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
 LAST = "SELECT coalesce(max(seq), 0) FROM event"
+LAST_AT = "SELECT coalesce(max(at_ms), 0) FROM event"
+READ_UNFINISHED = (
+    "SELECT seq, at_ms, cause, version, payload FROM event"
+    " WHERE (run IS NULL AND job IS NULL)"
+    " OR run IN (SELECT id FROM run WHERE ended_at_ms IS NULL)"
+    " OR (run IS NULL AND job IN (SELECT id FROM job WHERE ended_at_ms IS NULL))"
+    " ORDER BY seq"
+)
 
 
 class Log:
@@ -50,15 +58,29 @@ class Log:
     def read(self, after: int = 0) -> Iterator[Entry]:
         """Give the entries after this seq, also those that are appended meanwhile."""
         while rows := self._database.rows(READ, (after, PAGE)):
-            for seq, at_ms, cause, version, payload in rows:
-                event = decode_event(payload, version, f"event {seq}")
-                yield Entry(seq=seq, at_ms=at_ms, cause=cause, event=event)
+            yield from _entries(rows)
             after = rows[-1][0]
+
+    def read_unfinished(self) -> Iterator[Entry]:
+        """Give the entries about runs and jobs that are not final, and those about neither."""
+        with self._database.reading():
+            yield from _entries(self._database.each(READ_UNFINISHED))
+
+    def last_at_ms(self) -> int:
+        """Give the instant of the last entry, 0 when there is none."""
+        at_ms: int = self._database.rows(LAST_AT)[0][0]
+        return at_ms
 
     def last(self) -> int:
         """Give the seq of the last entry, 0 when there is none."""
         seq: int = self._database.rows(LAST)[0][0]
         return seq
+
+
+def _entries(rows: Iterable[Row]) -> Iterator[Entry]:
+    for seq, at_ms, cause, version, payload in rows:
+        event = decode_event(payload, version, f"event {seq}")
+        yield Entry(seq=seq, at_ms=at_ms, cause=cause, event=event)
 
 
 def _row(entry: Entry) -> Sequence[object]:

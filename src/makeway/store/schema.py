@@ -68,7 +68,7 @@ run = Table(
     Column("submitted_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger),
     Index("run_by_time", "submitted_at_ms", "id"),
-    Index("run_open", "submitted_at_ms", sqlite_where=RUN_OPEN, postgresql_where=RUN_OPEN),
+    Index("run_open", "submitted_at_ms", "id", sqlite_where=RUN_OPEN, postgresql_where=RUN_OPEN),
 )
 
 execution = Table(
@@ -124,7 +124,7 @@ job = Table(
     Column("spec", Json, nullable=False),
     Index("job_by_time", "submitted_at_ms", "id"),
     Index("job_by_run", "run"),
-    Index("job_open", "submitted_at_ms", sqlite_where=JOB_OPEN, postgresql_where=JOB_OPEN),
+    Index("job_open", "submitted_at_ms", "id", sqlite_where=JOB_OPEN, postgresql_where=JOB_OPEN),
 )
 
 attempt = Table(

@@ -28,11 +28,11 @@ class Model:
         self.output = output
         self._value, self._store = value, store
 
-    def load(self) -> Any:
+    def load(self) -> Any:  # noqa: ANN401 - whatever was kept
         """Give back what `log_model` was given."""
         if self.output is None:
             return self._value
-        from makeway.worker.values import read  # noqa: PLC0415 - values knows this module
+        from makeway.worker.values import read
 
         return read(self.output, self._store or Path(os.environ["MAKEWAY_STORE"]))
 

@@ -53,9 +53,7 @@ def build_workflow(
     chosen = _choose(file, workflow)
     blobs = Blobs(store)
     try:
-        built = build.build_workflow(
-            chosen, str(file), params, lambda value: encode(value, blobs)
-        )
+        built = build.build_workflow(chosen, str(file), params, lambda value: encode(value, blobs))
     except MakewayError:
         raise
     except Exception as error:

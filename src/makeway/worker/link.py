@@ -49,7 +49,7 @@ class Link:
         """Listen for the worker's recorder and call the controller."""
         self._controller, self._folder = controller, folder
         self._records = listen(folder / RECORDS, socket.SOCK_DGRAM)
-        self._records.setblocking(False)
+        self._records.settimeout(0)
         self._poll = select.poll()
         self._poll.register(self._records, select.POLLIN)
         self._peer: socket.socket | None = None
@@ -121,7 +121,6 @@ class Link:
         self._push()
         if self._peer is not None and (self._out or self._kept):
             self._peer.settimeout(1.0)
-            self._peer.setblocking(True)
             with contextlib.suppress(OSError):
                 self._push()
         if self._kept:
@@ -138,7 +137,7 @@ class Link:
         self._call_at = time.monotonic() + CALL_AGAIN_S
         with contextlib.suppress(OSError):
             self._peer = connect(self._controller)
-            self._peer.setblocking(False)
+            self._peer.settimeout(0)
             self._poll.register(self._peer, select.POLLIN)
             self._frames = Frames(ToAgent)
             self._out.clear()

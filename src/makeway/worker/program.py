@@ -89,7 +89,8 @@ def _become(starting: Starting) -> None:
         signal.signal(number, signal.SIG_DFL)
     for descriptor in starting.close:
         os.close(descriptor)
-    os.set_inheritable(starting.lock, True)  # the lock is held while the worker itself lives
+    # The lock is held while the worker itself lives.
+    os.set_inheritable(starting.lock, True)  # noqa: FBT003 - the os module's own
     _redirect(starting.folder)
     variables = environment(starting)
     if program.directory:

@@ -125,7 +125,7 @@ def current() -> Recorder | None:
 
 def forget() -> None:
     """Let a forked child find a recorder of its own: threads do not come along."""
-    global _current, _looked  # noqa: PLW0603 - one recorder a process
+    global _current, _looked
     _current, _looked = None, False
 
 
@@ -173,7 +173,7 @@ def _dial(folder: Path) -> socket.socket | None:
         sock = connect(folder / "record.sock", socket.SOCK_DGRAM)
     except OSError:
         return None  # the agent is gone, or this is no worker of ours: nothing to record to
-    sock.setblocking(False)
+    sock.settimeout(0)
     return sock
 
 

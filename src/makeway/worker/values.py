@@ -40,7 +40,7 @@ def encode(value: object, blobs: Blobs) -> Output:
             return Output(digest=blobs.put_bytes(data), codec=codec, size_bytes=len(data))
     try:
         data = pickle.dumps(value, protocol=5)
-    except Exception as error:  # noqa: BLE001 - pickle runs the value's own code
+    except Exception as error:
         what = f"a value of type {type(value).__name__} cannot be stored: {error}"
         raise InvalidInput(what) from error
     return Output(digest=blobs.put_bytes(data), codec="pickle", size_bytes=len(data))
@@ -110,7 +110,7 @@ def _write_json(value: object) -> bytes:
 
 
 def _write_array(value: Any) -> bytes:
-    import numpy as np  # noqa: PLC0415 - only for those who use it
+    import numpy as np
 
     buffer = io.BytesIO()
     np.save(buffer, value, allow_pickle=False)
@@ -130,7 +130,7 @@ def _write_arrays(value: Any) -> bytes:
 
 
 def _write_tensors(value: object) -> bytes:
-    import torch  # noqa: PLC0415 - only for those who use it
+    import torch
 
     buffer = io.BytesIO()
     torch.save(value, buffer)
@@ -138,7 +138,7 @@ def _write_tensors(value: object) -> bytes:
 
 
 def _read_array(data: bytes) -> object:
-    import numpy as np  # noqa: PLC0415 - only for those who use it
+    import numpy as np
 
     return np.load(io.BytesIO(data), allow_pickle=False)
 
@@ -150,7 +150,7 @@ def _read_arrays(data: bytes) -> object:
 
 
 def _read_tensors(data: bytes) -> object:
-    import torch  # noqa: PLC0415 - only for those who use it
+    import torch
 
     return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
 

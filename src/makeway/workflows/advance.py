@@ -193,7 +193,8 @@ def _finish(run: Run, by_key: Executions) -> ev.RunFinished:
         return ev.RunFinished(run=run.id, phase=RunPhase.CANCELLED)
     bad = [execution.key for execution in by_key.values() if _bad(run, execution, by_key)]
     if not bad:
-        return ev.RunFinished(run=run.id, phase=RunPhase.SUCCEEDED)
+        text = "; ".join(_short(run, by_key))
+        return ev.RunFinished(run=run.id, phase=RunPhase.SUCCEEDED, text=text)
     failed = ", ".join(bad)
     try:
         resolve(run.workflow, run.workflow.result, by_key)
@@ -202,6 +203,14 @@ def _finish(run: Run, by_key: Executions) -> ev.RunFinished:
         usable = False
     phase = RunPhase.SUCCEEDED_WITH_FAILURES if usable else RunPhase.FAILED
     return ev.RunFinished(run=run.id, phase=phase, text=f"did not succeed: {failed}")
+
+
+def _short(run: Run, by_key: Executions) -> Iterator[str]:
+    """Name the selections that found fewer than they were to find."""
+    for step in run.workflow.steps:
+        selection = by_key[step.key].selection
+        if selection is not None and len(selection.chosen) < selection.k:
+            yield f"{step.key} {by_key[step.key].text}"
 
 
 def _bad(run: Run, execution: Execution, by_key: Executions) -> bool:

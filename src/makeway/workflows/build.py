@@ -132,7 +132,9 @@ def _step(call: Call, calls: list[Call], keep: Keep) -> Step:
             assert isinstance(candidate, Handle), "select_top has checked it"
             source, slot = call_of(candidate)
             if slot is not None:
-                raise InvalidWorkflow("a place of a selection cannot be selected again", where=call.where)
+                raise InvalidWorkflow(
+                    "a place of a selection cannot be selected again", where=call.where
+                )
             keys.append(source.key)
         select = type(select)(
             candidates=tuple(keys), metric=select.metric, k=select.k, minimum=select.minimum,
@@ -224,7 +226,9 @@ def _mismatch(value: object, wanted: object) -> str | None:
         call, slot = call_of(value)
         gives = call.gives
         if slot is not None:
-            gives = call_of(call.candidates[0])[0].gives if _is_handle(call.candidates[0]) else gives
+            gives = (
+                call_of(call.candidates[0])[0].gives if _is_handle(call.candidates[0]) else gives
+            )
         return None if fits(gives, wanted) else f"{call.key} gives {name_of(gives)}"
     if isinstance(value, list | tuple) and find_handles(value):
         if not fits(list, wanted):

@@ -65,7 +65,7 @@ class StepFunction(Generic[Args, Result]):
     def _name(self) -> str:
         return self._options.name or self.function.__name__
 
-    def options(  # noqa: PLR0913 - the public decorator's own keywords
+    def options(
         self,
         *,
         name: str | None = None,
@@ -121,7 +121,7 @@ def step(
 ) -> Callable[[Callable[Args, Result]], StepFunction[Args, Result]]: ...
 
 
-def step(  # noqa: PLR0913 - the public decorator: every argument optional and named
+def step(
     function: Callable[..., Any] | None = None,
     /,
     *,
@@ -159,7 +159,7 @@ def step(  # noqa: PLR0913 - the public decorator: every argument optional and n
     return lambda wrapped: StepFunction(wrapped, options)
 
 
-def select_top(  # noqa: PLR0913 - each word reads in the workflow
+def select_top(
     candidates: Sequence[Result],
     *,
     k: int = 1,
@@ -186,9 +186,7 @@ def select_top(  # noqa: PLR0913 - each word reads in the workflow
             problem = f"{word} is {value!r}; it can be {' or '.join(allowed)}"
             raise InvalidWorkflow(problem, where=where)
     _positive(k, "k", where)
-    select = SelectTop(
-        candidates=(), metric=metric, k=k, minimum=min, mode=mode, if_fewer=if_fewer
-    )
+    select = SelectTop(candidates=(), metric=metric, k=k, minimum=min, mode=mode, if_fewer=if_fewer)
     options = Options(
         name=name, per_worker=request(0, 0, 0, where), workers=1, retries=0, idempotent=True,
         priority=0, goal=None, tags={},

@@ -11,8 +11,8 @@ from typing import Any, Generic, NoReturn, TypeVar, cast
 import msgspec
 
 from makeway.errors import InvalidWorkflow
-from makeway.model.workflow import Goal, SelectTop
 from makeway.model.resources import Resources
+from makeway.model.workflow import Goal, SelectTop
 
 Value = TypeVar("Value")
 

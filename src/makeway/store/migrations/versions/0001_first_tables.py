@@ -185,7 +185,7 @@ def _index_open(table: str, unfinished: str) -> None:
     op.create_index(
         f"{table}_open",
         table,
-        ["submitted_at_ms"],
+        ["submitted_at_ms", "id"],
         sqlite_where=condition,
         postgresql_where=condition,
     )

@@ -1,0 +1,274 @@
+"""Whatever happens in whatever order: the state holds together, and the log alone gives it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from makeway.engine.engine import Engine, outstanding
+from makeway.engine.invariants import check, check_entries
+from makeway.model import event as ev
+from makeway.model.cluster import Queue
+from makeway.model.job import Attempt
+from makeway.model.record import ErrorRecord, Exit, Output, Report
+from makeway.model.workflow import Constant, FromSlot, FromStep, Many, SelectTop, Step, Workflow
+from makeway.policy.schedule import schedule
+from tests import builders
+from tests.engine.house import House, spec
+from tests.engine.replayed import believed
+from tests.engine.story import orders
+
+FLOW = Workflow(
+    name="flow",
+    file="flow.py",
+    steps=(
+        Step(key="a", retries=1, workers=2),
+        Step(key="b", arguments={"x": FromStep("a")}),
+        Step(key="c", arguments={"x": Constant(1)}, idempotent=False),
+        Step(key="best", select=SelectTop(candidates=("b", "c"), metric="m", k=2, minimum=0.5)),
+        Step(key="s1", arguments={"x": FromSlot("best", 0)}),
+        Step(key="s2", arguments={"x": FromSlot("best", 1)}),
+        Step(key="all", arguments={"x": Many((FromStep("s1"), FromStep("s2")))}),
+    ),
+    result=FromStep("all"),
+)
+ENDS = (
+    {"code": 0}, {"code": 0}, {"code": 0}, {"code": 1}, {"code": 93}, {"code": 0, "started": False},
+    {"signal": 9}, {"signal": 15}, {"signal": 11}, {"lost": "agent is silent"},
+    {"code": 1, "error": ErrorRecord(type="OSError", message="", bases=("OSError",), errno=104)},
+    {"code": 1, "error": ErrorRecord(type="NameError", message="x")},
+)  # fmt: skip
+
+
+class Chaos:
+    """Make up anything that the world could say next, true or not."""
+
+    def __init__(self, rng: Random, house: House) -> None:
+        self.rng, self.house, self.made = rng, house, 0
+
+    def anything(self) -> ev.Event:
+        """Make one event; those that move things on come more often than those that break them."""
+        kinds: list[tuple[int, Callable[[], ev.Event]]] = [
+            (8, self.ready), (6, self.started), (8, self.exited), (6, self.submitted),
+            (2, self.run_submitted), (1, self.cancel), (1, self.run_cancel),
+            (2, self.node_joined), (1, self.node_lost), (1, self.queues),
+        ]  # fmt: skip
+        weights, makers = zip(*kinds, strict=True)
+        return self.rng.choices(makers, weights)[0]()
+
+    def submitted(self) -> ev.Event:
+        rng, self.made = self.rng, self.made + 1
+        asked = spec(
+            rng.randint(1, 4),
+            rng.choice((0, 1, 2, 9)),
+            queue=rng.choice(("lab/ada", "lab/bob", "org/x/y", "main")),
+            priority=rng.choice((0, 0, 100)),
+            retries=rng.randint(0, 2),
+            idempotent=rng.random() < 0.8,
+            barrier_ms=rng.choice((0, 1_000, 5_000)),
+        )
+        alive = [job for job in self.house.engine.state.jobs if job.startswith("j")]
+        again = alive and rng.random() < 0.1  # an id that has ended never comes again: see admit
+        return ev.JobSubmitted(job=rng.choice(alive) if again else f"j{self.made}", spec=asked)
+
+    def run_submitted(self) -> ev.Event:
+        self.made += 1
+        return ev.RunSubmitted(run=f"r{self.made}", workflow=FLOW, user="ada", queue="lab/ada")
+
+    def cancel(self) -> ev.Event:
+        return ev.JobCancelRequested(job=self.rng.choice([*self.house.engine.state.jobs, "j0"]))
+
+    def run_cancel(self) -> ev.Event:
+        return ev.RunCancelRequested(run=self.rng.choice([*self.house.engine.state.runs, "r0"]))
+
+    def node_joined(self) -> ev.Event:
+        return ev.NodeJoined(node=builders.node(self.rng.choice(("n1", "n2", "n3")), cpus=4))
+
+    def node_lost(self) -> ev.Event:
+        return ev.NodeLost(name=self.rng.choice(("n1", "n2", "n3")))
+
+    def queues(self) -> ev.Event:
+        paths = self.rng.sample(("lab", "lab/ada", "org", "org/x"), k=2)
+        return ev.QueuesConfigured(queues=tuple(Queue(path=path, weight=2) for path in paths))
+
+    def ready(self) -> ev.Event:
+        job, fence, rank = self.someone()
+        return ev.WorkerReady(job=job, fence=fence, rank=rank, address=f"10.0.0.{rank}", port=rank)
+
+    def started(self) -> ev.Event:
+        job, fence, rank = self.someone()
+        return ev.WorkerStarted(job=job, fence=fence, rank=rank)
+
+    def exited(self) -> ev.Event:
+        job, fence, rank = self.someone()
+        metrics = {"m": self.rng.choice((0.4, 0.5, 0.9, 0.9))}
+        report = Report(output=Output(digest=job, codec="json", size_bytes=1), metrics=metrics)
+        at_ms = self.house.now_ms - self.rng.randint(0, 500)
+        end = Exit(**{"at_ms": at_ms, "report": report} | self.rng.choice(ENDS))  # type: ignore[arg-type]  # one of the ways to end, written as keywords
+        return ev.WorkerExited(job=job, fence=fence, rank=rank, exit=end)
+
+    def someone(self) -> tuple[str, int, int]:
+        """Name a worker, now and then one that is not there or no longer."""
+        attempts = [*self.house.engine.state.attempts.values()]
+        if not attempts or self.rng.random() < 0.05:
+            return "j0", 1, 0
+        attempt: Attempt = self.rng.choice(attempts)
+        stale = self.rng.random() < 0.05
+        return attempt.job, attempt.fence - stale, self.rng.randint(0, len(attempt.workers) - stale)
+
+
+def calm_down(house: House) -> None:
+    """Let nothing more go wrong: machines are there, workers get ready and end well."""
+    for name in ("n1", "n2", "n3"):
+        if name not in house.engine.state.nodes:
+            house.tell(ev.NodeJoined(node=builders.node(name, cpus=4)))
+    while house.engine.state.jobs:
+        seq = house.engine.state.seq
+        for job in [*house.engine.state.attempts]:
+            if house.attempt(job).released_at_ms is None and house.attempt(job).stop_cause is None:
+                house.ready(job)
+            if job in house.engine.state.attempts:
+                house.exits(job)
+        if house.wake_at_ms is not None:
+            house.pass_time(house.wake_at_ms - house.now_ms)
+        assert house.engine.state.seq > seq, f"stuck: {[*house.engine.state.jobs]}"
+
+
+@given(seed=st.integers(0, 2**32))
+def test_whatever_happens_the_state_holds_and_the_log_gives_it_again(seed: int) -> None:
+    house = House("n1", "n2", "n3", cpus=4)
+    chaos, shadow = Chaos(Random(seed), house), Engine(schedule)
+    told = 0
+    for _ in range(40):
+        events = [chaos.anything() for _ in range(chaos.rng.randint(0, 3))]
+        if chaos.rng.random() < 0.3:
+            house.now_ms += chaos.rng.randint(0, 8_000)
+        house.tell(*events)  # the house checks the invariants after each step
+        shadow.replay(house.log[told:])
+        told = len(house.log)
+        assert believed(shadow.state, house.now_ms) == believed(house.engine.state, house.now_ms)
+        assert house.tell() == [], "an empty step concluded something"
+        assert house.orders == []
+    calm_down(house)
+    assert house.engine.state.runs == {}
+    check_entries(house.log)
+
+
+@given(seed=st.integers(0, 2**32))
+def test_an_engine_that_forgets_everything_but_the_log_goes_on_as_if_nothing_was(seed: int) -> None:
+    rng = Random(seed)
+    house, other = House("n1", "n2", "n3", cpus=4), House("n1", "n2", "n3", cpus=4)
+    chaos = Chaos(rng, house)
+    for _ in range(25):
+        events = [chaos.anything() for _ in range(rng.randint(0, 3))]
+        house.tell(*events)
+        other.restart()
+        other.tell(*events)
+        assert other.log == house.log
+        assert other.orders == house.orders
+
+
+def test_after_a_restart_every_order_behind_what_is_under_way_is_given_again() -> None:
+    house = House("n1", "n2", cpus=4)
+    house.submit("prepared")
+    house.submit("running", workers=2)
+    house.go("running")
+    house.submit("leaving", workers=2)
+    house.go("leaving")
+    house.exits("leaving", 0, code=1)
+    house.submit("late", barrier_ms=1)
+    house.pass_time(1)
+    house.submit("done")
+    house.finish("done")
+    assert house.restart() == [
+        "launch prepared/1 on n1",
+        "launch running/1 on n1*2",
+        "release running/1 to meet at 10.0.0.0:29500",
+        "launch leaving/1 on n2*2",
+        "release leaving/1 to meet at 10.0.0.0:29500",
+        "stop leaving/1 for peer in 5 s",
+        "launch late/1 on n1",
+        "stop late/1 for barrier in 0 s",
+    ]
+    assert house.orders == []
+
+
+def test_replaying_gives_no_order_and_concludes_nothing() -> None:
+    house = House()
+    house.submit("a")
+    engine = Engine(schedule)
+    engine.replay(house.log)
+    assert engine.state.seq == len(house.log)
+    assert orders(outstanding(engine.state)) == ["launch a/1 on n1"]
+
+
+# ── the invariants find what they look for ────────────────────────────────────────────────────────
+
+
+def planted(house: House) -> dict[str, Callable[[], object]]:
+    """Give bugs to plant into a sound state, by the words in which they must be found."""
+    state = house.engine.state
+    job, attempt = state.jobs["a"], state.attempts["a"]
+    free = builders.amounts(cpus=99)
+    return {
+        "n1: free is": lambda: state.free.update(n1=free),
+        "free names other nodes": lambda: state.free.update(n9=free),
+        "held is": lambda: state.held.clear(),
+        "queue 'lab' is missing": lambda: state.queues.pop("lab"),
+        "waiting is": lambda: state.waiting.update(a=job),
+        "alive are attempts": lambda: state.attempts.pop("a"),
+        "other jobs hold room than run": lambda: state.running.pop("nothing"),
+        "a job that does not wait has a reason": lambda: state.waits.update(a=state.waits["b"]),
+        "stops without a cause": lambda: state.attempts.update(
+            a=builders.replace(attempt, stop_cause="peer")
+        ),
+        "has fence 9": lambda: state.attempts.update(a=builders.replace(attempt, fence=9)),
+        "has workers": lambda: state.attempts.update(a=builders.replace(attempt, workers=())),
+        "waits for ever": lambda: state.timers.clear(),
+        "other executions than steps": lambda: state.executions["r"].popitem(),
+        "executions of runs that are not there": lambda: state.runs.clear(),
+    }
+
+
+@pytest.mark.parametrize("words", planted_words := [
+    "n1: free is", "free names other nodes", "held is", "queue 'lab' is missing", "waiting is",
+    "alive are attempts", "other jobs hold room than run", "a job that does not wait has a reason",
+    "stops without a cause", "has fence 9", "has workers", "waits for ever",
+    "other executions than steps", "executions of runs that are not there",
+])  # fmt: skip
+def test_a_planted_bug_is_found(words: str) -> None:
+    house = House("n1", cpus=2)
+    house.submit("a", cpus=2)
+    house.submit("b", cpus=2)
+    house.submit("nothing", cpus=0)
+    house.runs("r", FLOW)
+    assert len(planted(house)) == len(planted_words)
+    planted(house)[words]()
+    with pytest.raises(AssertionError, match=words):
+        check(house.engine.state)
+
+
+def test_a_log_that_cannot_be_is_found_out() -> None:
+    house = House("n1", "n2")
+    house.submit("a")
+    house.finish("a")
+    log = house.log
+    first, second = log[2], log[3]
+    submitted = first.event
+    assert isinstance(submitted, ev.JobSubmitted)
+    impossible = {
+        "entry 4 .* follows entry 2": [*log[:2], second],
+        "entry 1 .* has the later entry 5": [ev.Entry(seq=1, at_ms=0, cause=5, event=submitted)],
+        "a was submitted before": [*log[:3], ev.Entry(seq=4, at_ms=10**9, cause=0, event=submitted)],
+        "a has finished before": [*log, ev.Entry(seq=len(log) + 1, at_ms=10**9, cause=0, event=log[-1].event)],
+        "lies before the entry": [log[0], ev.Entry(seq=2, at_ms=0, cause=0, event=submitted)],
+        "two attempts are alive": [*log[:4], ev.Entry(seq=5, at_ms=10**9, cause=0, event=second.event)],
+    }
+    check_entries(log)
+    for words, entries in impossible.items():
+        with pytest.raises(AssertionError, match=words):
+            check_entries(entries)

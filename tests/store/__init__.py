@@ -1,0 +1,1 @@
+"""Show what the store keeps, and that it keeps it."""

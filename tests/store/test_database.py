@@ -1,0 +1,397 @@
+"""A store is opened, made, migrated; and when it cannot be, one clear sentence says why."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from makeway.errors import MakewayError, NotFound, Unavailable
+from makeway.store import read
+from makeway.store.database import FILE, HEAD, Database
+from makeway.store.migrate import configuration
+from makeway.store.schema import JOB_OPEN, metadata
+
+NOBODY = 65_534
+ADD_EVENT = (
+    "INSERT INTO event (seq, at_ms, cause, type, version, payload) VALUES (?, 0, 0, 'x', 1, '{}')"
+)
+
+
+def seqs(database: Database) -> list[int]:
+    return [row[0] for row in database.rows("SELECT seq FROM event ORDER BY seq")]
+
+
+# ── the tables ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_known_head_is_the_newest_script() -> None:
+    assert ScriptDirectory.from_config(configuration()).get_current_head() == HEAD
+
+
+def test_the_migrations_build_what_the_schema_says(folder: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{folder / FILE}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def definitions(connection: sqlite3.Connection) -> dict[str, str]:
+    """Give how each table and index was made, to the word: comparing models forgets some of it."""
+    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    found = {name: re.sub(r"\s+", " ", sql) for name, sql in connection.execute(query)}
+    found.pop("alembic_version", None)
+    return found
+
+
+def test_the_migrations_build_it_to_the_word(folder: Path, tmp_path: Path) -> None:
+    made = sa.create_engine(f"sqlite:///{tmp_path / 'made.db'}")
+    metadata.create_all(made)
+    made.dispose()
+    migrated, direct = (sqlite3.connect(path) for path in (folder / FILE, tmp_path / "made.db"))
+    try:
+        assert definitions(migrated) == definitions(direct)
+    finally:
+        migrated.close()
+        direct.close()
+
+
+def test_the_open_jobs_are_found_by_their_own_index(database: Database) -> None:
+    assert JOB_OPEN.text == read.OPEN
+    query = read.JOBS + f" WHERE {read.OPEN} AND phase IN (?)" + read.NEWEST
+    plan = database.rows("EXPLAIN QUERY PLAN " + query, ("queued", 10))
+    assert "job_open" in plan[0][3]
+
+
+# ── opening ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_opening_makes_the_folder_and_the_store(tmp_path: Path) -> None:
+    folder = tmp_path / "project" / ".makeway"
+    with Database.open(folder) as database:
+        assert seqs(database) == []
+    assert sorted(path.name for path in folder.iterdir()) == [FILE]
+
+
+def test_how_the_connection_is_set(database: Database) -> None:
+    def setting(name: str) -> object:
+        return database.rows(f"PRAGMA {name}")[0][0]
+
+    assert setting("journal_mode") == "wal"
+    assert setting("synchronous") == 1  # NORMAL
+    assert setting("foreign_keys") == 1
+    assert setting("busy_timeout") == 10_000
+
+
+def test_strange_folder_names_are_only_names(tmp_path: Path) -> None:
+    for name in ("with space", "100%", "what?mode=ro", "a#b", "%20"):
+        Database.open(tmp_path / name).close()
+        assert (tmp_path / name / FILE).is_file()
+
+
+def test_closing_twice_is_no_error(database: Database) -> None:
+    database.close()
+    database.close()
+
+
+CHEAP = """
+import sys
+from pathlib import Path
+import makeway.store.log, makeway.store.series, makeway.store.read, makeway.store.resolve
+import makeway.store.blobs
+from makeway.store.database import Database
+with Database.open(Path(sys.argv[1])) as database:
+    makeway.store.read.list_jobs(database)
+print(sorted({"sqlalchemy", "alembic"} & set(sys.modules)))
+"""
+
+
+def test_a_store_that_is_up_to_date_needs_neither_alembic_nor_sqlalchemy(folder: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", CHEAP, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "[]\n"
+
+
+OPEN_TOGETHER = """
+import sys, time
+from pathlib import Path
+from makeway.store.database import Database
+time.sleep(max(0, float(sys.argv[2]) - time.time()))
+Database.open(Path(sys.argv[1])).close()
+"""
+
+
+def test_several_open_a_new_store_at_once(tmp_path: Path) -> None:
+    at = str(time.time() + 0.7)
+    several = [
+        subprocess.Popen([sys.executable, "-c", OPEN_TOGETHER, str(tmp_path / "new"), at])
+        for _ in range(6)
+    ]
+    assert [one.wait(60) for one in several] == [0] * 6
+    with Database.open(tmp_path / "new") as database:
+        assert seqs(database) == []
+
+
+# ── opening for reading ───────────────────────────────────────────────────────────────────────────
+
+
+def test_reading_sees_what_is_there_and_changes_nothing(folder: Path) -> None:
+    with Database.open(folder) as writer:
+        with writer.transaction():
+            writer.write(ADD_EVENT, [(1,)])
+        with Database.open(folder, read_only=True) as reader:
+            assert seqs(reader) == [1]
+            with pytest.raises(Unavailable, match="cannot be written"), reader.transaction():
+                reader.write(ADD_EVENT, [(2,)])
+        assert seqs(writer) == [1]
+    with Database.open(folder, read_only=True) as reader:
+        assert seqs(reader) == [1]
+    assert sorted(path.name for path in folder.iterdir()) == [FILE]
+
+
+def test_reading_where_nothing_is_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no store here") as caught:
+        Database.open(tmp_path / "none", read_only=True)
+    assert "makeway run" in caught.value.hint
+    assert not (tmp_path / "none").exists()
+
+
+def test_reading_an_empty_file_is_no_store_either(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    with pytest.raises(NotFound, match="holds no store"):
+        Database.open(tmp_path, read_only=True)
+
+
+def test_reading_an_older_store_says_what_brings_it_up_to_date(folder: Path) -> None:
+    rename_version(folder, "0000")
+    with pytest.raises(Unavailable, match="older makeway") as caught:
+        Database.open(folder, read_only=True)
+    assert "makeway up" in caught.value.hint
+
+
+# ── what the world can do to it ───────────────────────────────────────────────────────────────────
+
+
+def rename_version(folder: Path, version: str) -> None:
+    with sqlite3.connect(folder / FILE) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    connection.close()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_store_of_a_newer_makeway(folder: Path, read_only: bool) -> None:
+    rename_version(folder, "9999")
+    with pytest.raises(Unavailable, match=r"a newer makeway made this store .*9999.*0001"):
+        Database.open(folder, read_only=read_only)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_that_is_no_database(tmp_path: Path, read_only: bool) -> None:
+    (tmp_path / FILE).write_bytes(b"not a database, for sure " * 100)
+    with pytest.raises(Unavailable, match="no database") as caught:
+        Database.open(tmp_path, read_only=read_only)
+    assert caught.value.where.endswith(FILE)
+
+
+def test_a_damaged_database(folder: Path) -> None:
+    file = folder / FILE
+    file.write_bytes(file.read_bytes()[:4096] + b"\xff" * 8192)
+    with pytest.raises(Unavailable, match="damaged"):
+        Database.open(folder)
+
+
+def test_damage_that_shows_later(folder: Path) -> None:
+    with Database.open(folder) as database, database.transaction():
+        database.write(ADD_EVENT, [(seq,) for seq in range(1, 5_000)])
+    file = folder / FILE
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-40_960] + b"\x55" * 40_960)
+    with (
+        Database.open(folder) as database,
+        pytest.raises(Unavailable, match="damaged"),
+    ):
+        database.rows("SELECT max(length(payload)), count(*), min(at_ms) FROM event NOT INDEXED")
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    place.touch()
+    with pytest.raises(Unavailable, match="this is a file, and the store is a folder"):
+        Database.open(place)
+    with pytest.raises(Unavailable, match="cannot be made"):
+        Database.open(place / "below")
+
+
+def test_a_database_that_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    for read_only in (False, True):
+        with pytest.raises(Unavailable, match="cannot be opened"):
+            Database.open(tmp_path, read_only=read_only)
+
+
+OPEN_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+import makeway.store.read
+from makeway.errors import MakewayError
+from makeway.store.database import Database
+import makeway.store.migrate
+if os.getuid() == 0:
+    os.setuid(int(sys.argv[2]))
+try:
+    with Database.open(Path(sys.argv[1]), read_only=sys.argv[3] == "read") as database:
+        print(database.rows("SELECT count(*) FROM event"))
+except MakewayError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """Give a folder that every user may enter; pytest's own are private."""
+    with tempfile.TemporaryDirectory(prefix="makeway-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of Unix")
+def test_a_folder_that_may_only_be_read(empty_store: Path, public_folder: Path) -> None:
+    def open_as_nobody(how: str, place: Path) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", OPEN_AS_NOBODY, str(place), str(NOBODY), how],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    shutil.copy(empty_store / FILE, public_folder / FILE)
+    (public_folder / FILE).chmod(0o444)
+    public_folder.chmod(0o555)
+    try:
+        assert open_as_nobody("read", public_folder) == "[(0,)]\n"
+        assert re.match("Unavailable .*cannot be written", open_as_nobody("write", public_folder))
+        below = open_as_nobody("write", public_folder / "below")
+        assert re.match("Unavailable .*cannot be made: Permission denied", below)
+    finally:
+        public_folder.chmod(0o755)
+
+
+def test_a_migration_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such luck")
+
+    monkeypatch.setattr("alembic.operations.Operations.create_index", fail)
+    monkeypatch.setattr("alembic.op.create_index", fail)
+    with pytest.raises(Unavailable, match="from nothing to 0001: no such luck"):
+        Database.open(tmp_path)
+    monkeypatch.undo()
+    with Database.open(tmp_path) as database:
+        assert seqs(database) == []
+
+
+# ── transactions ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.transaction():
+        database.write(ADD_EVENT, [(1,)])
+        1 / 0  # noqa: B018
+    with database.transaction():
+        database.write(ADD_EVENT, [(2,)])
+    assert seqs(database) == [2]
+
+
+def test_transactions_do_not_nest_and_writing_needs_one(database: Database) -> None:
+    with pytest.raises(AssertionError), database.transaction(), database.transaction():
+        pass
+    with pytest.raises(AssertionError):
+        database.write(ADD_EVENT, [(1,)])
+    with database.transaction(), database.reading():
+        database.write(ADD_EVENT, [(1,)])
+    assert seqs(database) == [1]
+
+
+def test_our_own_mistakes_stay_what_they_are(database: Database) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        database.rows("SELECT 1 FROM nowhere")
+
+
+def test_reading_sees_one_state(folder: Path) -> None:
+    with Database.open(folder) as writer, Database.open(folder, read_only=True) as reader:
+        with reader.reading():
+            assert seqs(reader) == []
+            with writer.transaction():
+                writer.write(ADD_EVENT, [(1,)])
+            assert seqs(reader) == []
+        assert seqs(reader) == [1]
+
+
+def test_two_writers_take_turns(folder: Path) -> None:
+    with Database.open(folder) as one, Database.open(folder) as other:
+
+        def slowly() -> None:
+            with one.transaction():
+                one.write(ADD_EVENT, [(1,)])
+                inside.set()
+                time.sleep(0.2)
+
+        inside = threading.Event()
+        thread = threading.Thread(target=slowly)
+        thread.start()
+        inside.wait()
+        with other.transaction():
+            assert seqs(other) == [1]
+            other.write(ADD_EVENT, [(2,)])
+        thread.join()
+        assert seqs(one) == [1, 2]
+
+
+def test_a_writer_that_never_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("makeway.store.database.BUSY_MS", 50)
+    with (
+        Database.open(folder) as one,
+        Database.open(folder) as other,
+        one.transaction(),
+        pytest.raises(Unavailable, match="another process has been writing"),
+        other.transaction(),
+    ):
+        pass
+
+
+def test_threads_share_a_database(database: Database) -> None:
+    failed: list[MakewayError] = []
+
+    def write(first: int) -> None:
+        try:
+            for seq in range(first, first + 50):
+                with database.transaction():
+                    database.write(ADD_EVENT, [(seq,)])
+                with database.reading():
+                    assert seq in seqs(database)
+        except MakewayError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write, args=(first,)) for first in (0, 100, 200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert len(seqs(database)) == 150
