@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from makeway.engine.engine import Engine, outstanding
 from makeway.engine.invariants import check, check_entries
+from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.cluster import Queue
 from makeway.model.job import Attempt
@@ -209,45 +212,42 @@ def test_replaying_gives_no_order_and_concludes_nothing() -> None:
 # ── the invariants find what they look for ────────────────────────────────────────────────────────
 
 
-def planted(house: House) -> dict[str, Callable[[], object]]:
-    """Give bugs to plant into a sound state, by the words in which they must be found."""
-    state = house.engine.state
-    job, attempt = state.jobs["a"], state.attempts["a"]
-    free = builders.amounts(cpus=99)
-    return {
-        "n1: free is": lambda: state.free.update(n1=free),
-        "free names other nodes": lambda: state.free.update(n9=free),
-        "held is": lambda: state.held.clear(),
-        "queue 'lab' is missing": lambda: state.queues.pop("lab"),
-        "waiting is": lambda: state.waiting.update(a=job),
-        "alive are attempts": lambda: state.attempts.pop("a"),
-        "other jobs hold room than run": lambda: state.running.pop("nothing"),
-        "a job that does not wait has a reason": lambda: state.waits.update(a=state.waits["b"]),
-        "stops without a cause": lambda: state.attempts.update(
-            a=builders.replace(attempt, stop_cause="peer")
-        ),
-        "has fence 9": lambda: state.attempts.update(a=builders.replace(attempt, fence=9)),
-        "has workers": lambda: state.attempts.update(a=builders.replace(attempt, workers=())),
-        "waits for ever": lambda: state.timers.clear(),
-        "other executions than steps": lambda: state.executions["r"].popitem(),
-        "executions of runs that are not there": lambda: state.runs.clear(),
-    }
+# Bugs to plant into a sound state, by the words in which they must be found.
+PLANTED: dict[str, Callable[[State], object]] = {
+    "n1: free is": lambda state: state.free.update(n1=builders.amounts(cpus=99)),
+    "free names other nodes": lambda state: state.free.update(n9=builders.amounts(cpus=1)),
+    "held is": lambda state: state.held.clear(),
+    "queue 'lab' is missing": lambda state: state.queues.pop("lab"),
+    "waiting is": lambda state: state.waiting.update(a=state.jobs["a"]),
+    "alive are attempts": lambda state: state.attempts.pop("a"),
+    "other jobs hold room than run": lambda state: state.running.pop("nothing"),
+    "a job that does not wait has": lambda state: state.waits.update(a=state.waits["b"]),
+    "stops without a cause": lambda state: plant(state, stop_cause="peer"),
+    "has fence 9": lambda state: plant(state, fence=9),
+    "is attempt 1 of its job": lambda state: plant(state, number=2),
+    "has workers": lambda state: plant(state, workers=()),
+    "although all are ready": lambda state: plant(
+        state, workers=tuple(replace(one, ready=True) for one in state.attempts["a"].workers)
+    ),
+    "was let go": lambda state: plant(state, released_at_ms=1),
+    "waits for ever": lambda state: state.timers.clear(),
+    "other executions than steps": lambda state: state.executions["r"].popitem(),
+    "executions of runs that are not there": lambda state: state.runs.clear(),
+}
 
 
-@pytest.mark.parametrize("words", planted_words := [
-    "n1: free is", "free names other nodes", "held is", "queue 'lab' is missing", "waiting is",
-    "alive are attempts", "other jobs hold room than run", "a job that does not wait has a reason",
-    "stops without a cause", "has fence 9", "has workers", "waits for ever",
-    "other executions than steps", "executions of runs that are not there",
-])  # fmt: skip
+def plant(state: State, **wrong: Any) -> None:
+    state.attempts["a"] = replace(state.attempts["a"], **wrong)
+
+
+@pytest.mark.parametrize("words", PLANTED)
 def test_a_planted_bug_is_found(words: str) -> None:
     house = House("n1", cpus=2)
     house.submit("a", cpus=2)
     house.submit("b", cpus=2)
     house.submit("nothing", cpus=0)
     house.runs("r", FLOW)
-    assert len(planted(house)) == len(planted_words)
-    planted(house)[words]()
+    PLANTED[words](house.engine.state)
     with pytest.raises(AssertionError, match=words):
         check(house.engine.state)
 
@@ -257,18 +257,22 @@ def test_a_log_that_cannot_be_is_found_out() -> None:
     house.submit("a")
     house.finish("a")
     log = house.log
-    first, second = log[2], log[3]
-    submitted = first.event
-    assert isinstance(submitted, ev.JobSubmitted)
-    impossible = {
-        "entry 4 .* follows entry 2": [*log[:2], second],
-        "entry 1 .* has the later entry 5": [ev.Entry(seq=1, at_ms=0, cause=5, event=submitted)],
-        "a was submitted before": [*log[:3], ev.Entry(seq=4, at_ms=10**9, cause=0, event=submitted)],
-        "a has finished before": [*log, ev.Entry(seq=len(log) + 1, at_ms=10**9, cause=0, event=log[-1].event)],
-        "lies before the entry": [log[0], ev.Entry(seq=2, at_ms=0, cause=0, event=submitted)],
-        "two attempts are alive": [*log[:4], ev.Entry(seq=5, at_ms=10**9, cause=0, event=second.event)],
-    }
     check_entries(log)
+    submitted, started, finished = log[2].event, log[3].event, log[-1].event
+
+    def follows(after: int, event: ev.Event, at_ms: int = house.now_ms, seq: int = 0) -> list[ev.Entry]:
+        return [*log[:after], ev.Entry(seq=seq or after + 1, at_ms=at_ms, cause=0, event=event)]
+
+    impossible = {
+        "entry 5 .* follows entry 2": follows(2, submitted, seq=5),
+        "a was submitted before": follows(3, submitted),
+        "a has finished before": follows(len(log), finished),
+        "lies before the entry": follows(2, submitted, at_ms=0),
+        "two attempts are alive": follows(4, started),
+        "nobody has submitted a": follows(2, started),
+        "an attempt is still alive": follows(4, finished),
+        "has the later entry 5": [ev.Entry(seq=1, at_ms=0, cause=5, event=submitted)],
+    }
     for words, entries in impossible.items():
         with pytest.raises(AssertionError, match=words):
             check_entries(entries)

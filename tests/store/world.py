@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from makeway.engine.engine import Engine
 from makeway.engine.state import State
@@ -234,7 +235,7 @@ class World:
         yield from (ev.RunCancelRequested(run=run, text="enough") for run in state.runs)
         for attempt in state.attempts.values():
             for worker in attempt.workers:
-                about = {"job": attempt.job, "fence": attempt.fence, "rank": worker.rank}
+                about: dict[str, Any] = {"job": attempt.job, "fence": attempt.fence, "rank": worker.rank}
                 if worker.exit is not None:
                     continue
                 # Twice what goes well, so that many a run comes to its end.

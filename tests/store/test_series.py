@@ -1,0 +1,324 @@
+"""Samples are kept, once each, with sums that are right; a long series is read short."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from makeway.errors import InvalidInput, NotFound, Unavailable
+from makeway.model.record import Sample
+from makeway.store.database import FILE, Database
+from makeway.store.series import (
+    BATCH_ROWS,
+    Point,
+    Series,
+    SeriesKey,
+    SeriesWriter,
+    list_series,
+    read_series,
+)
+
+LOSS = SeriesKey("r1.train", 1, 0, "loss")
+
+
+def samples(*values: float, first_ms: int = 0, name: str = "loss") -> list[Sample]:
+    """Make one sample a second, with steps from 0."""
+    return [
+        Sample(name=name, at_ms=first_ms + 1000 * step, value=value, step=step)
+        for step, value in enumerate(values)
+    ]
+
+
+def keep(database: Database, given: list[Sample], *, key: SeriesKey = LOSS) -> None:
+    """Write samples with a writer that knows nothing yet."""
+    writer = SeriesWriter(database)
+    writer.add(key.job, key.number, key.rank, given)
+    writer.flush()
+
+
+def stat(database: Database) -> Series:
+    """Give the only series of the job."""
+    [series] = list_series(database, LOSS.job)
+    return series
+
+
+# ── writing ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_added_is_read(database: Database) -> None:
+    keep(database, samples(3.0, 1.0, 2.0))
+    assert read_series(database, LOSS) == [Point(0, 0, 3.0), Point(1000, 1, 1.0), Point(2000, 2, 2.0)]
+    assert read_series(database, tuple(LOSS)) == read_series(database, stat(database).id)
+    assert stat(database) == Series(
+        id=1, job="r1.train", number=1, rank=0, name="loss", n=3, first=3.0, last=2.0,
+        min=1.0, max=3.0, last_step=2, last_at_ms=2000,
+    )  # fmt: skip
+
+
+def test_nothing_is_written_before_it_is_flushed(database: Database) -> None:
+    writer = SeriesWriter(database)
+    writer.flush()
+    writer.add(*LOSS[:3], samples(1.0))
+    assert list_series(database, LOSS.job) == []
+    writer.flush()
+    assert stat(database).n == 1
+    writer.flush()
+    assert stat(database).n == 1
+
+
+def test_five_hundred_rows_are_written_at_once(database: Database) -> None:
+    writer = SeriesWriter(database)
+    writer.add(*LOSS[:3], samples(*[0.0] * (BATCH_ROWS - 1)))
+    assert list_series(database, LOSS.job) == []
+    writer.add(*LOSS[:3], samples(1.0, name="accuracy"))
+    assert [series.n for series in list_series(database, LOSS.job)] == [1, BATCH_ROWS - 1]
+
+
+def test_each_worker_and_each_attempt_has_its_own(database: Database) -> None:
+    writer = SeriesWriter(database)
+    for job, number, rank in [("a", 1, 0), ("a", 1, 1), ("a", 2, 0), ("b", 1, 0)]:
+        writer.add(job, number, rank, samples(float(rank)))
+    writer.flush()
+    assert [(s.number, s.rank) for s in list_series(database, "a")] == [(1, 0), (1, 1), (2, 0)]
+    assert len(list_series(database, "b")) == 1
+    assert list_series(database, "c") == []
+
+
+def test_a_sample_without_a_step(database: Database) -> None:
+    keep(database, [Sample(name="loss", at_ms=5, value=1.0)])
+    assert read_series(database, LOSS) == [Point(5, None, 1.0)]
+    assert stat(database).last_step is None
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_same_sample_twice_is_one_with_the_later_value(
+    database: Database, together: bool
+) -> None:
+    first, second = samples(1.0, 9.0, 5.0), samples(1.0, 4.0, 6.0)
+    if together:
+        keep(database, first + second)
+    else:
+        keep(database, first)
+        keep(database, second)
+    assert [point.value for point in read_series(database, LOSS)] == [1.0, 4.0, 6.0]
+    series = stat(database)
+    assert (series.n, series.min, series.max, series.last) == (3, 1.0, 6.0, 6.0)
+
+
+def test_a_sample_that_comes_late(database: Database) -> None:
+    writer = SeriesWriter(database)
+    for at_ms, value in ((5, 5.0), (9, 9.0), (7, 70.0), (1, 1.0), (11, 11.0)):
+        writer.add(*LOSS[:3], [Sample(name="loss", at_ms=at_ms, value=value)])
+        writer.flush()
+    series = stat(database)
+    assert (series.n, series.first, series.last) == (5, 1.0, 11.0)
+    assert (series.min, series.max, series.last_at_ms) == (1.0, 70.0, 11)
+
+
+def test_values_that_are_no_numbers(database: Database) -> None:
+    keep(database, samples(math.inf, 2.0, math.nan, -math.inf, 3.0, math.nan))
+    values = [point.value for point in read_series(database, LOSS)]
+    assert repr(values) == "[inf, 2.0, nan, -inf, 3.0, nan]"
+    series = stat(database)
+    assert (series.n, series.first, series.min, series.max) == (6, math.inf, 2.0, 3.0)
+    assert math.isnan(series.last)
+
+
+def test_a_series_of_nothing_but_nan(database: Database) -> None:
+    keep(database, samples(math.nan, math.nan))
+    series = stat(database)
+    assert (series.n, series.min, series.max) == (2, None, None)
+    assert math.isnan(series.first)
+
+
+def test_whole_numbers_become_values(database: Database) -> None:
+    keep(database, [Sample(name="loss", at_ms=1, value=10**30)])
+    assert read_series(database, LOSS)[0].value == 1e30
+
+
+def test_numbers_too_large_for_any_column_are_dropped_and_counted(database: Database) -> None:
+    writer = SeriesWriter(database)
+    for at_ms, step in ((2**63, 1), (1, 2**70), (-(2**63), None)):
+        sample = Sample(name="loss", at_ms=at_ms, value=1.0, step=step)
+        writer.add(*LOSS[:3], [sample, *samples(2.0)])
+    writer.flush()
+    assert writer.dropped == 3
+    assert stat(database).n == 1
+
+
+moments = st.integers(0, 12)
+readings = st.floats(allow_nan=True, allow_infinity=True, width=16)
+batches = st.lists(st.lists(st.tuples(moments, st.none() | st.integers(0, 2), readings)), max_size=6)
+
+
+@given(given=batches, forget=st.booleans())
+def test_the_sums_are_those_of_the_rows(given: list[list[tuple[int, int | None, float]]], forget: bool, memory: Database) -> None:  # noqa: E501
+    with memory.transaction():
+        for table in ("sample", "series_stat", "series"):
+            memory.write(f"DELETE FROM {table}", [()])  # noqa: S608
+    writer = SeriesWriter(memory)
+    expected: dict[tuple[int, int], float] = {}
+    for batch in given:
+        if forget:
+            writer = SeriesWriter(memory)
+        for at_ms, step, value in batch:
+            writer.add(*LOSS[:3], [Sample(name="loss", at_ms=at_ms, value=value, step=step)])
+            expected[at_ms, -1 if step is None else step] = value
+        writer.flush()
+    if not expected:
+        assert list_series(memory, LOSS.job) == []
+        return
+    series = stat(memory)
+    order = sorted(expected)
+    finite = [value for value in expected.values() if math.isfinite(value)]
+    assert series.n == len(expected)
+    assert repr((series.first, series.last)) == repr((expected[order[0]], expected[order[-1]]))
+    assert (series.min, series.max) == (min(finite, default=None), max(finite, default=None))
+    assert (series.last_at_ms, series.last_step) == (
+        order[-1][0],
+        None if order[-1][1] == -1 else order[-1][1],
+    )
+    assert repr([p.value for p in read_series(memory, LOSS)]) == repr([expected[i] for i in order])
+
+
+@pytest.fixture(scope="module")
+def memory(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """Give a store for many examples; each empties it first."""
+    folder = tmp_path_factory.mktemp("many")
+    (folder / FILE).write_bytes((empty_store / FILE).read_bytes())
+    return Database.open(folder)
+
+
+# ── when the store fails ──────────────────────────────────────────────────────────────────────────
+
+
+def test_what_could_not_be_written_waits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("makeway.store.database.BUSY_MS", 20)
+    with Database.open(folder) as database, Database.open(folder) as other:
+        writer = SeriesWriter(database)
+        writer.add(*LOSS[:3], samples(1.0))
+        writer.flush()
+        with other.transaction():
+            writer.add(*LOSS[:3], samples(2.0, first_ms=1_000_000))
+            for _ in range(2):
+                with pytest.raises(Unavailable):
+                    writer.flush()
+        writer.flush()
+        series = stat(database)
+        assert (series.n, series.last, writer.dropped) == (2, 2.0, 0)
+
+
+def test_what_waits_too_long_is_dropped_and_counted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makeway.store.database.BUSY_MS", 1)
+    monkeypatch.setattr("makeway.store.series.WAITING_ROWS_MAX", 3)
+    with Database.open(folder) as database, Database.open(folder) as other:
+        writer = SeriesWriter(database)
+        with other.transaction():
+            writer.add(*LOSS[:3], samples(1.0, 2.0, 3.0))
+            with pytest.raises(Unavailable):
+                writer.flush()
+        writer.add(*LOSS[:3], samples(4.0, first_ms=9_000))
+        writer.flush()
+        assert (writer.dropped, stat(database).n) == (3, 1)
+
+
+def test_series_that_were_forgotten_are_looked_up_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makeway.store.series.KNOWN_MAX", 2)
+    writer = SeriesWriter(database)
+    for round_ in range(4):
+        for name in "abcd":
+            writer.add(*LOSS[:3], samples(1.0, first_ms=round_ * 1000, name=name))
+        writer.flush()
+    assert [series.n for series in list_series(database, LOSS.job)] == [4] * 4
+
+
+# ── reading ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_range_includes_both_its_ends(database: Database) -> None:
+    keep(database, samples(*map(float, range(10))))
+    assert [p.step for p in read_series(database, LOSS, 3000, 5000)] == [3, 4, 5]
+    assert read_series(database, LOSS, 3001, 3999) == []
+    assert read_series(database, LOSS, 5000, 3000) == []
+
+
+def test_a_series_that_is_not_there(database: Database) -> None:
+    for series in (LOSS, 7):
+        with pytest.raises(NotFound, match="no such series"):
+            read_series(database, series)
+    with pytest.raises(InvalidInput, match="4 or more"):
+        read_series(database, LOSS, max_points=3)
+
+
+@pytest.mark.parametrize("most", [4, 5, 10, 99, 100, 999, 1000, 1001])
+def test_a_long_series_is_read_short_and_keeps_its_peaks(database: Database, most: int) -> None:
+    values = [math.sin(n / 50) for n in range(1000)]
+    values[617], values[333] = 40.0, -40.0
+    keep(database, samples(*values))
+    points = read_series(database, LOSS, max_points=most)
+    assert len(points) <= most
+    if most >= 1000:
+        assert [point.value for point in points] == values
+    assert (points[0].step, points[-1].step) == (0, 999)
+    assert {point.step for point in points} >= {333, 617}
+    assert points == sorted(points, key=lambda point: point.at_ms)
+    assert len({point.at_ms for point in points}) == len(points)
+
+
+def test_samples_of_one_instant_are_thinned_out_too(database: Database) -> None:
+    given = [Sample(name="loss", at_ms=7, value=float(n), step=n) for n in range(100)]
+    keep(database, given)
+    points = read_series(database, LOSS, max_points=10)
+    assert 4 <= len(points) <= 10
+    assert (points[0].step, points[-1].step) == (0, 99)
+
+
+def test_a_stretch_of_nan_stays_a_gap(database: Database) -> None:
+    keep(database, samples(*[1.0] * 100, *[math.nan] * 100, math.inf, *[2.0] * 99))
+    points = read_series(database, LOSS, max_points=22)
+    values = [point.value for point in points]
+    assert any(math.isnan(value) for value in values)
+    assert math.inf in values
+    assert len(points) <= 22
+
+
+def test_points_and_series_go_over_the_wire() -> None:
+    assert msgspec.json.encode(Point(1, None, 2.0)) == b'{"at_ms":1,"step":null,"value":2.0}'
+
+
+# ── cost ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.slow
+def test_writing_is_cheap_and_narrow(database: Database) -> None:
+    wide = [samples(*[0.5], first_ms=10_000, name=f"metric/{n}")[0] for n in range(25)]
+    writer = SeriesWriter(database)
+    begun = time.process_time()
+    for round_ in range(8):
+        later = [msgspec.structs.replace(s, at_ms=s.at_ms + 10_000 * round_) for s in wide]
+        for rank in range(100):
+            writer.add("r1.wide", 1, rank, later)
+    writer.flush()
+    wide_s = time.process_time() - begun
+    deep = [samples(*map(float, range(100)), first_ms=100_000 * n) for n in range(1_000)]
+    begun = time.process_time()
+    for one in deep:
+        writer.add(*LOSS[:3], one)
+    writer.flush()
+    deep_s = time.process_time() - begun
+    print(f"wide {20_000 / wide_s:.0f}, deep {100_000 / deep_s:.0f} rows/s")
+    assert 20_000 / wide_s > 10_000
+    assert 100_000 / deep_s > 50_000
+    [(pages,)] = database.rows("PRAGMA page_count")
+    print(f"{pages * 4096 / 120_000:.0f} bytes a sample")
+    assert pages * 4096 / 120_000 < 50
