@@ -53,7 +53,7 @@ demo: $(DEMO) ## run the example workflow: tag entities with three models, serve
 
 .PHONY: bench
 bench: $(DEV) ## measure what has a budget
-	@$(PYTHON_M) pytest -q -s -p no:randomly bench
+	@$(PYTHON_M) bench
 
 .PHONY: swarm
 swarm: $(DEV) ## simulate with faults from a random seed; seed=… replays one

@@ -23,6 +23,7 @@ from makeway.report import report
 from makeway.sim.faults import Rates, changes_of_mind, outages, troubled, unreliable
 from makeway.sim.workload import Shape, Workload, as_long_as, bring, generate, reporting
 from makeway.sim.world import Options, World
+from tests.engine.story import line
 
 SWARM = 12
 
@@ -101,6 +102,10 @@ def assert_all_has_ended(world: World) -> None:
     assert kinds[ev.AttemptStarted] == kinds[ev.AttemptEnded]
 
 
+def told(world: World) -> list[tuple[int, str]]:
+    return sorted((entry.at_ms, line(entry.event)) for entry in world.log)
+
+
 @pytest.mark.swarm
 @pytest.mark.parametrize("seed", seeds())
 def test_whatever_breaks_everything_ends_and_nothing_runs_twice(seed: int) -> None:
@@ -120,7 +125,8 @@ def test_a_crash_of_the_engine_changes_nothing_that_anybody_sees(seed: int) -> N
     calm, crashing = world_of(seed, messages=False), world_of(seed, messages=False, crashes=range(1, 10**6, 7))
     calm.run()
     crashing.run()
-    assert crashing.log == calm.log
+    # Orders that are given again come in another order, and so do answers of one instant.
+    assert told(crashing) == told(calm)
     assert_all_has_ended(calm)
 
 

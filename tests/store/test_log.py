@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import subprocess
 import sys
@@ -18,9 +17,6 @@ from makeway.engine.engine import Engine
 from makeway.errors import Conflict, InvalidInput
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement
-from makeway.model.phase import ExecutionPhase
-from makeway.model.record import Exit, Report
-from makeway.model.workflow import Constant, Step, Workflow
 from makeway.store.database import Database
 from makeway.store.log import PAGE, Log
 from tests.store.world import World, spec, start_everything
@@ -242,9 +238,7 @@ while True:
 def jobs_submitted(first: int) -> list[ev.Entry]:
     """Make a batch of ten jobs."""
     return [
-        ev.Entry(
-            seq=seq, at_ms=seq, cause=0, event=ev.JobSubmitted(job=f"j{seq:09d}", spec=spec())
-        )
+        ev.Entry(seq=seq, at_ms=seq, cause=0, event=ev.JobSubmitted(job=f"j{seq:09d}", spec=spec()))
         for seq in range(first, first + 10)
     ]
 
@@ -294,115 +288,6 @@ def test_readers_see_whole_batches_while_others_are_written(folder: Path) -> Non
     assert len(set(seen)) > 1
 
 
-# ── values that JSON has no word for, and old ones ────────────────────────────────────────────────
-
-
-def test_numbers_that_are_not_finite_come_back(database: Database) -> None:
-    metrics = {"loss": math.inf, "gain": -math.inf, "accuracy": math.nan, "rate": 0.5}
-    end = Exit(at_ms=3, code=0, report=Report(metrics=metrics, params={"note": "nan"}))
-    events: list[ev.Event] = [
-        ev.WorkerExited(job="j1", fence=1, rank=0, exit=end),
-        ev.ExecutionEnded(execution="r1.a", phase=ExecutionPhase.SUCCEEDED, metrics=metrics),
-    ]
-    entries = [
-        ev.Entry(seq=seq, at_ms=0, cause=0, event=event) for seq, event in enumerate(events, 1)
-    ]
-    Log(database).append(entries)
-    exited, ended = (entry.event for entry in Log(database).read())
-    assert isinstance(exited, ev.WorkerExited)
-    assert isinstance(ended, ev.ExecutionEnded)
-    assert exited.exit.report is not None
-    assert exited.exit.report.params == {"note": "nan"}
-    for found in (exited.exit.report.metrics, ended.metrics):
-        assert math.isnan(found.pop("accuracy"))
-        assert found == {"loss": math.inf, "gain": -math.inf, "rate": 0.5}
-
-
-def test_large_values(database: Database) -> None:
-    step = Step(key="a", arguments={"text": Constant("ä" * 3_000_000), "deep": Constant([[[]]])})
-    run = ev.RunSubmitted(
-        run="r1", workflow=Workflow(name="w", file="f.py", steps=(step,)), user="u", queue="q"
-    )
-    entry = ev.Entry(seq=1, at_ms=2**62, cause=0, event=run)
-    Log(database).append([entry])
-    assert list(Log(database).read()) == [entry]
-
-
-def test_a_payload_that_cannot_be_read_is_named(database: Database) -> None:
-    Log(database).append(nodes_lost(1, 2))
-    with database.transaction():
-        database.write("UPDATE event SET payload = ? WHERE seq = 2", [('{"type":"NodeLost"}',)])
-    with pytest.raises(InvalidInput, match=r"^event 2: .*missing required field `name`"):
-        list(Log(database).read())
-
-
-@pytest.mark.parametrize(
-    "text, where, problem",
-    [
-        ('{"type":"NodeLost","name":5}', "event.name", "Expected `str`, got `int`"),
-        ('{"type":"NodeFound"}', "event.type", "Invalid value 'NodeFound'"),
-        ('{"name":"n1"}', "event", "missing required field `type`"),
-        ("{", "event", "truncated"),
-        ("", "event", "truncated"),
-        (b'{"type":"NodeLost","name":"\xff"}', "event", "utf-8"),
-        ("[]", "event", "Expected `object`"),
-        ('{"type":"NodeLost","name":"nan","text":[]}', "event.text", "Expected `str`"),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_read_says_where_and_why(
-    text: str | bytes, where: str, problem: str
-) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        codec.decode_event(text)
-    assert caught.value.where == where
-    assert problem in caught.value.problem
-
-
-def test_what_is_nested_too_deeply_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="^params: it is nested too deeply"):
-        codec.decode("[" * 100_000, list[object], "params")
-
-
-def test_an_entry_is_one_line() -> None:
-    for entry in told().entries:
-        line = codec.encode_entry(entry)
-        assert b"\n" not in line
-        assert codec.decode_entry(line) == entry
-    line = codec.encode_entry(nodes_lost(7, 1)[0])
-    assert line == (
-        b'{"seq":7,"at_ms":7,"cause":0,"event":{"type":"NodeLost","name":"n7","text":""}}'
-    )
-    with pytest.raises(InvalidInput, match=r"^entry 7\.name: Expected `str`"):
-        codec.decode_entry(line.replace(b'"n7"', b"7"))
-
-
-def test_an_old_event_is_upgraded(monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
-    log = Log(database)
-    log.append(nodes_lost(1, 1))  # written with version 1
-
-    def shout(fields: dict[str, object]) -> dict[str, object]:
-        return fields | {"name": str(fields["name"]).upper()}
-
-    def greet(fields: dict[str, object]) -> dict[str, object]:
-        return fields | {"text": f"hello {fields['name']}"}
-
-    monkeypatch.setattr(codec, "UPGRADES", {"NodeLost": (shout, greet)})
-    log.append(nodes_lost(2, 1))  # written with version 3: nothing is left to upgrade
-    assert [entry.event for entry in log.read()] == [
-        ev.NodeLost(name="N1", text="hello N1"),
-        ev.NodeLost(name="n2"),
-    ]
-    assert codec.decode_event(b'{"type":"NodeLost","name":"a"}', 2) == ev.NodeLost(
-        name="a", text="hello a"
-    )
-    entry = nodes_lost(1, 1)[0]
-    assert codec.decode_entry(codec.encode_entry(entry)) == entry
-    monkeypatch.undo()
-    with pytest.raises(InvalidInput, match="version 3 of NodeLost is newer"):
-        list(log.read())
-
-
 # ── cost ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -417,5 +302,4 @@ def test_ten_entries_cost_less_than_a_millisecond(database: Database) -> None:
     for first in range(0, len(entries), 10):
         log.append(entries[first : first + 10])
     spent_ms = (time.process_time() - begun) * 1000
-    print(f"{spent_ms * 1000 / len(entries):.0f} µs an entry")
     assert spent_ms / (len(entries) / 10) < 1

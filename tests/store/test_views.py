@@ -37,10 +37,7 @@ BELIEVED = (
 
 def dump(database: Database) -> dict[str, list[Row]]:
     """Give every row of every view."""
-    return {
-        view: sorted(database.rows(f'SELECT * FROM "{view}"'), key=repr)  # noqa: S608
-        for view in VIEWS
-    }
+    return {view: sorted(database.rows(f'SELECT * FROM "{view}"'), key=repr) for view in VIEWS}
 
 
 def fold_all(database: Database, *events: ev.Event) -> None:
@@ -56,7 +53,7 @@ def fold_all(database: Database, *events: ev.Event) -> None:
 
 def one(database: Database, columns: str, table: str, which: str = "1") -> Row:
     """Give the one row of a view that the condition leaves."""
-    rows = database.rows(f"SELECT {columns} FROM {table} WHERE {which}")  # noqa: S608
+    rows = database.rows(f"SELECT {columns} FROM {table} WHERE {which}")
     assert len(rows) == 1, rows
     return rows[0]
 
@@ -101,9 +98,13 @@ def test_however_the_log_is_folded_the_views_are_the_same(
 
 def check_beliefs(database: Database, state: State) -> None:
     """Compare what is not final with what the engine believes of it."""
-    jobs = dict(database.rows("SELECT id, phase FROM job WHERE ended_at_ms IS NULL"))
+    jobs: dict[str, str] = dict(
+        database.rows("SELECT id, phase FROM job WHERE ended_at_ms IS NULL")
+    )
     assert jobs == {job.id: job.phase.value for job in state.jobs.values()}
-    runs = dict(database.rows("SELECT id, phase FROM run WHERE ended_at_ms IS NULL"))
+    runs: dict[str, str] = dict(
+        database.rows("SELECT id, phase FROM run WHERE ended_at_ms IS NULL")
+    )
     assert runs == {run.id: run.phase.value for run in state.runs.values()}
     for executions in state.executions.values():
         for execution in executions.values():
@@ -125,7 +126,7 @@ def check_beliefs(database: Database, state: State) -> None:
             (worker.rank, worker.node, worker.ready, worker.started, worker.exit is not None)
             for worker in attempt.workers
         ]
-    reasons = dict(
+    reasons: dict[str, str] = dict(
         database.rows(
             "SELECT id, wait_reason FROM job WHERE wait_reason IS NOT NULL AND ended_at_ms IS NULL"
         )
@@ -372,5 +373,5 @@ def test_a_worker_that_ends_well_says_what_it_used(database: Database) -> None:
 @pytest.mark.parametrize("phase", list(JobPhase))
 def test_the_index_of_open_jobs_knows_every_phase(phase: JobPhase, database: Database) -> None:
     which = "phase IN ('queued', 'running', 'evicting')"
-    [(open_,)] = database.rows(f"SELECT {which} FROM (SELECT ? AS phase)", (phase.value,))  # noqa: S608
+    [(open_,)] = database.rows(f"SELECT {which} FROM (SELECT ? AS phase)", (phase.value,))
     assert bool(open_) is not phase.final

@@ -74,9 +74,7 @@ def workflow() -> Workflow:
         for n in (1, 2, 3)
     )
     keys = tuple(step.key for step in trains)
-    best = Step(
-        key="best", select=SelectTop(candidates=keys, metric="accuracy", k=2, minimum=0.5)
-    )
+    best = Step(key="best", select=SelectTop(candidates=keys, metric="accuracy", k=2, minimum=0.5))
     slots = Many((FromSlot("best", 0), FromSlot("best", 1)))
     return Workflow(
         name="demo",
@@ -235,7 +233,11 @@ class World:
         yield from (ev.RunCancelRequested(run=run, text="enough") for run in state.runs)
         for attempt in state.attempts.values():
             for worker in attempt.workers:
-                about: dict[str, Any] = {"job": attempt.job, "fence": attempt.fence, "rank": worker.rank}
+                about: dict[str, Any] = {
+                    "job": attempt.job,
+                    "fence": attempt.fence,
+                    "rank": worker.rank,
+                }
                 if worker.exit is not None:
                     continue
                 # Twice what goes well, so that many a run comes to its end.

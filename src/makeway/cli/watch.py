@@ -149,7 +149,7 @@ def tree(board: Board) -> list[tuple[int, Row]]:
 def state_text(row: Row) -> str:
     """Say the state in a word, with its sign, and which attempt it is after the first."""
     sign = {"succeeded": "✔", "cached": "✔", "failed": "✘", "running": "▶", "omitted": "–"}
-    attempt = f" (attempt {row.attempt})" if row.attempt > 1 and not row.phase.good else ""
+    attempt = f" (attempt {row.attempt})" if row.attempt > 1 else ""
     return f"{sign.get(row.phase.value, '·')} {row.phase.value}{attempt}"
 
 

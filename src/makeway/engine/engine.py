@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 
 import msgspec
 
@@ -119,9 +120,11 @@ class Engine:
     def _advance_runs(self, now_ms: int) -> None:
         state = self.state
         while state.touched:
-            run, cause = state.touched.popitem()
-            for event in advance(state.runs[run], state.executions[run]):
-                self._believe(event, cause, now_ms)
+            touched, state.touched = state.touched, {}
+            # In the order of their causes: after a replay runs of long ago are among them as well.
+            for run, cause in sorted(touched.items(), key=itemgetter(1)):
+                for event in advance(state.runs[run], state.executions[run]):
+                    self._believe(event, cause, now_ms)
 
     def _decide(self, now_ms: int) -> None:
         state = self.state

@@ -71,7 +71,9 @@ def _of_worker(worker: Worker, of: int) -> Diagnosis:
 def _of_error(error: ErrorRecord, who: str, rank: int) -> Diagnosis:
     cause = cause_of_error(error)
     frame = next((f for f in reversed(error.frames) if f.user), None)
-    where = f" at {frame.file}:{frame.line} in {frame.function}" if frame else ""
+    # The whole path stands in the record; a sentence has room for the name.
+    file = frame.file.rpartition("/")[2] if frame else ""
+    where = f" at {file}:{frame.line} in {frame.function}" if frame else ""
     short = error.type.rpartition(".")[2]
     root = f"{error.type} {frame.file}:{frame.function}" if frame else error.type
     confidence = "unknown" if cause is Cause.UNKNOWN else "established"

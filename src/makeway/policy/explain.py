@@ -34,6 +34,8 @@ NAMED_MAX = 5
 LOOKED_AT_MAX = 100
 
 CLASS_NAMES = {number: name for name, number in CLASSES.items()}
+# Who asked for 600MB reads "600 MB", who asked for 512MiB "512 MiB".
+DECIMAL = (("GB", 10**9), ("MB", 10**6))
 BINARY = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
@@ -140,7 +142,8 @@ def quantity(kind: str, amount: int) -> str:
         unit = kind.removesuffix("_milli")
         return f"{_number(amount, 1000)} {unit if amount == 1000 else f'{unit}s'}"
     if kind == MEMORY:
-        unit, size = next((pair for pair in BINARY if amount >= pair[1]), ("bytes", 1))
+        even = next((pair for pair in DECIMAL if amount >= pair[1] and amount % pair[1] == 0), None)
+        unit, size = even or next((pair for pair in BINARY if amount >= pair[1]), ("bytes", 1))
         return f"{_number(amount, size)} {unit}"
     return f"{amount} {kind}"
 

@@ -1,0 +1,1 @@
+"""Measure what has a budget; `make bench` prints all of it."""
