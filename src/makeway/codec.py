@@ -10,7 +10,7 @@ JSON has no word for a number that is not finite, and a loss may well become one
 Gives:   encode, decode for any value of the model; encode_event, decode_event; whole entries
 Raises:  InvalidInput: what was to be read is not what it should be; `where` leads to the field
 Holds:   decode(encode(value)) == value for every event · fields that are not known are passed over
-Cost:    about 3 µs to write and 2 µs to read an event of usual size
+Cost:    3 to 10 µs to write and 6 µs to read an event of usual size
 """
 
 from __future__ import annotations

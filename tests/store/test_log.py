@@ -211,6 +211,8 @@ def test_kill_9_leaves_all_of_a_batch_or_nothing(folder: Path, point: str, kept:
     ran = subprocess.run([sys.executable, "-c", KILLED, str(folder), point], check=False)
     assert ran.returncode == -signal.SIGKILL
     batches = told().batches
+    with Database.open(folder, read_only=True) as database:
+        assert Log(database).last() == batches[kept - 1][-1].seq
     with Database.open(folder) as database:
         log = Log(database)
         assert list(log.read()) == [entry for batch in batches[:kept] for entry in batch]

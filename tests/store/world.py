@@ -8,14 +8,14 @@ numbers is a whole story: hypothesis shrinks it, and the same list tells the sam
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from makeway.engine.engine import Engine
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Node, Placement, Queue
-from makeway.model.job import JobSpec, Program, WorkerGroup
+from makeway.model.job import JobSpec, Program, Worker, WorkerGroup
 from makeway.model.record import ErrorRecord, Exit, Frame, Output, Report
 from makeway.model.resources import Resources
 from makeway.model.wait import Reason, Wait
@@ -229,8 +229,8 @@ class World:
         state = self.state
         yield from ("run", "job", "time")
         yield ev.NodeLost(name="n1") if "n1" in state.nodes else ev.NodeJoined(node=NODE)
-        yield from (ev.JobCancelRequested(job=job, text="not needed") for job in state.jobs)
-        yield from (ev.RunCancelRequested(run=run, text="enough") for run in state.runs)
+        yield from (ev.JobCancelRequested(job=job, text="not needed") for job in last(state.jobs))
+        yield from (ev.RunCancelRequested(run=run, text="enough") for run in last(state.runs))
         for attempt in state.attempts.values():
             for worker in attempt.workers:
                 about: dict[str, Any] = {
@@ -238,19 +238,28 @@ class World:
                     "fence": attempt.fence,
                     "rank": worker.rank,
                 }
-                if worker.exit is not None:
-                    continue
-                # Twice what goes well, so that many a run comes to its end.
-                for _ in range(2):
-                    if not worker.ready:
-                        yield ev.WorkerReady(**about, pid=7, address="::1", port=worker.rank)
-                    elif not worker.started:
-                        yield ev.WorkerStarted(**about, pid=7)
-                    else:
-                        yield ev.WorkerExited(**about, exit=good_exit(self.now_ms, attempt.job))
-                yield ev.WorkerExited(
-                    **about, exit=good_exit(self.now_ms, attempt.job, accuracy=math.nan)
-                )
-                yield ev.WorkerExited(**about, exit=bad_exit(self.now_ms))
-                yield ev.WorkerExited(**about, exit=bad_exit(self.now_ms, "ValueError"))
-                yield ev.WorkerExited(**about, exit=Exit(at_ms=self.now_ms, lost="node n1 is gone"))
+                if worker.exit is None:
+                    # Often what goes well, so that many a run comes to its end.
+                    yield from [self._next(worker, about)] * 8
+                    yield from self._mishaps(about)
+
+    def _next(self, worker: Worker, about: dict[str, Any]) -> ev.Event:
+        if not worker.ready:
+            return ev.WorkerReady(**about, pid=7, address="::1", port=worker.rank)
+        if not worker.started:
+            return ev.WorkerStarted(**about, pid=7)
+        return ev.WorkerExited(**about, exit=good_exit(self.now_ms, about["job"]))
+
+    def _mishaps(self, about: dict[str, Any]) -> Iterator[ev.Event]:
+        for end in (
+            good_exit(self.now_ms, about["job"], accuracy=math.nan),
+            bad_exit(self.now_ms),
+            bad_exit(self.now_ms, "ValueError"),
+            Exit(at_ms=self.now_ms, lost="node n1 is gone"),
+        ):
+            yield ev.WorkerExited(**about, exit=end)
+
+
+def last(known: Iterable[str]) -> list[str]:
+    """Give the newest of what is known, if there is any."""
+    return list(known)[-1:]

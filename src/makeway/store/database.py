@@ -17,6 +17,7 @@ Cost:    open at head 1 ms, new store 0.3 s (Alembic); a transaction 20 µs
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -57,6 +58,8 @@ class Database:
         with _plainly(file):
             connection = _connect(file, read_only=read_only)
             try:
+                if not read_only:
+                    _check_writable(file)
                 _check_version(connection, file, read_only=read_only)
             except BaseException:
                 connection.close()
@@ -235,6 +238,12 @@ def _patiently(connection: sqlite3.Connection, statement: str) -> None:
             return
 
 
+def _check_writable(file: Path) -> None:
+    """Refuse now what SQLite would open for reading and refuse at the first write."""
+    if not os.access(file, os.W_OK):
+        raise _problem("SQLITE_READONLY", file)
+
+
 def _version(connection: sqlite3.Connection) -> str | None:
     """Give the revision that Alembic wrote into the database, or None if there is none."""
     try:
@@ -258,7 +267,11 @@ def _plainly(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        problem, hint = PROBLEMS.get(_name(error), ("", ""))
-        if not problem:
+        if _name(error) not in PROBLEMS:
             raise
-        raise Unavailable(problem, where=str(file), hint=hint) from error
+        raise _problem(_name(error), file) from error
+
+
+def _problem(name: str, file: Path) -> Unavailable:
+    problem, hint = PROBLEMS[name]
+    return Unavailable(problem, where=str(file), hint=hint)

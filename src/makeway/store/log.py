@@ -6,7 +6,7 @@ neither. The numbers of the entries have no gap: a second controller that writes
 store is noticed at once, by its first entry.
 
 Raises:  Conflict: the entries do not go on where the log ends
-Cost:    an entry with its views 35 µs, a batch of ten 0.4 ms (bench in tests/store/test_log.py)
+Cost:    an entry with its views 55 µs in a batch of ten, reading it 6 µs (budget: test_log.py)
 """
 
 from __future__ import annotations

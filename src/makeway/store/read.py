@@ -5,7 +5,7 @@ then each kind of child for all of them at once. A list has a limit, and goes on
 its last row.
 
 Raises:  NotFound for an id that is not there; `store.resolve` turns what a user types into ids
-Cost:    a list of 100 runs 1 ms, a run of 10 steps 0.6 ms
+Cost:    a list of 100 runs 0.5 ms, of 100 jobs 0.8 ms; a run of 6 steps 0.12 ms
 """
 
 from __future__ import annotations

