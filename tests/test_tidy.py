@@ -34,11 +34,18 @@ ENTRY_POINTS = (
     "makeway.__main__",  # python -m makeway
     "makeway.cli.main",  # the command `makeway`
     "makeway.cli.reference",  # make docs
+    "makeway.report",  # the swarm and the bench read it
+    "makeway.sim.faults",  # the swarm in tests/sim
+    "makeway.sim.workload",  # the swarm and the bench
     "makeway.store.migrations",  # Alembic finds its files by path
 )
 
 # A decorator's keyword arguments are what its user configures: a dataclass would only be in the way.
-MANY_PARAMETERS = ("makeway.workflows.define.step", "makeway.workflows.define.workflow")
+MANY_PARAMETERS = (
+    "makeway.workflows.define.step",
+    "makeway.workflows.define.options",
+    "makeway.workflows.define.select_top",
+)
 
 ROOT = Path(__file__).parents[1]
 SOURCES = read(ROOT, "src")

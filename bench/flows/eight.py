@@ -2,6 +2,7 @@
 
 import makeway as mw
 
+
 @mw.step(cpus=0.1)
 def first() -> int:
     """Begin."""

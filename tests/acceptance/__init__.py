@@ -1,0 +1,1 @@
+"""Whole stories, as a person at a terminal lives them."""

@@ -76,7 +76,9 @@ def test_samples_and_logs_can_be_read_afterwards(finished: Terminal) -> None:
 
 def test_a_lost_database_connection_repeats_that_training_alone(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
-    done = terminal.types("run", FLOW, "-P", "lose_connection=letters", "-P", "epochs=1", expect=None)
+    done = terminal.types(
+        "run", FLOW, "-P", "lose_connection=letters", "-P", "epochs=1", expect=None
+    )
     assert "this step alone is tried again" in done.stderr
     run = terminal.reads("run-show")
     attempts = {step["key"]: step["attempts"] for step in run["steps"] if step["attempts"]}

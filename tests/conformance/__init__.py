@@ -1,0 +1,1 @@
+"""What every twin of a port must do alike."""

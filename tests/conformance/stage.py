@@ -35,7 +35,7 @@ class Stage:
     def __init__(self, store: Path) -> None:
         self.store = store
         self.zygote = Zygote(store)
-        self.executor = LocalExecutor(store, self.zygote, NODE, sample_ms=100)
+        self.executor = LocalExecutor(store, self.zygote, sample_ms=100)
         self.events: list[ev.Event] = []
         self.readings: list[Readings] = []
 
@@ -136,7 +136,7 @@ class Stage:
         """Do what a killed controller and its successor do: let go of all, and begin again."""
         self.executor.close()
         self.zygote = Zygote(self.store)
-        self.executor = LocalExecutor(self.store, self.zygote, NODE, sample_ms=100)
+        self.executor = LocalExecutor(self.store, self.zygote, sample_ms=100)
         self.events, self.readings = [], []
 
     def close(self) -> None:

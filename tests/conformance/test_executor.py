@@ -147,7 +147,7 @@ def test_after_the_grace_time_everything_is_killed(stage: Stage, tmp_path: Path)
         script(
             f"echo $$ > {pids}; sh -c '{deaf}' & echo $! >> {pids};"
             f' setsid sh -c "{deaf}" & echo $! >> {pids};'
-            f' sh -c \'setsid sh -c "echo \\$\\$ >> {pids}; {deaf}" &\'; {deaf}'
+            f" sh -c 'setsid sh -c \"echo \\$\\$ >> {pids}; {deaf}\" &'; {deaf}"
         )
     )
     stage.ready()

@@ -69,7 +69,9 @@ class House:
 
     def ready(self, job: str, *ranks: int) -> list[str]:
         """Let workers say that they stand at the barrier; without ranks: all."""
-        return self.tell(*(self.said(ev.WorkerReady, job, rank) for rank in self._ranks(job, ranks)))
+        return self.tell(
+            *(self.said(ev.WorkerReady, job, rank) for rank in self._ranks(job, ranks))
+        )
 
     def go(self, job: str) -> None:
         """Let all workers be ready and then start."""

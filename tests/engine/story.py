@@ -31,7 +31,7 @@ def numbered(entries: Iterable[ev.Entry]) -> Iterator[str]:
         yield f"{entry.seq:5}  {entry.cause:5}  {at_s:8.3f}  {line(entry.event)}"
 
 
-def line(event: ev.Event) -> str:  # noqa: D103 - see the module
+def line(event: ev.Event) -> str:
     return f"{type(event).__name__} {_about(event)}".rstrip()
 
 

@@ -44,7 +44,9 @@ CASES: list[tuple[ev.Event, str]] = [
 ]
 
 
-@pytest.mark.parametrize("said,why", CASES, ids=[f"{why} {type(said).__name__}" for said, why in CASES])
+@pytest.mark.parametrize(
+    "said,why", CASES, ids=[f"{why} {type(said).__name__}" for said, why in CASES]
+)
 def test_it_is_refused_and_changes_nothing(said: ev.Event, why: str) -> None:
     house = busy()
     seq = house.engine.state.seq

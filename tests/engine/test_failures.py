@@ -104,9 +104,7 @@ def test_the_wait_doubles_with_each_retry_up_to_five_minutes() -> None:
         waits.append(house.last(ev.JobRequeued).decision.after_ms)
         house.wait_for("a")
     fulls = [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000, 300_000]
-    assert all(
-        full / 2 <= wait <= full for wait, full in zip(waits, fulls, strict=True)
-    ), waits
+    assert all(full / 2 <= wait <= full for wait, full in zip(waits, fulls, strict=True)), waits
 
 
 def test_what_the_user_allows_is_used_up_by_failures_that_no_rule_knows() -> None:

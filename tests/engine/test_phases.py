@@ -139,9 +139,7 @@ ILLEGAL: dict[str, ev.Event] = {
     "a job that is queued again while its workers run": ev.JobRequeued(
         job="b", not_before_ms=0, decision=RETRY
     ),
-    "a step that ends as running": ev.ExecutionEnded(
-        execution="r.s", phase=ExecutionPhase.RUNNING
-    ),
+    "a step that ends as running": ev.ExecutionEnded(execution="r.s", phase=ExecutionPhase.RUNNING),
     "a run that finishes as running": ev.RunFinished(run="r", phase=RunPhase.RUNNING),
 }
 

@@ -37,9 +37,9 @@ def flow(*steps: Step, result: str = "") -> Workflow:
 def serving(k: int = 2, minimum: float | None = 0.9, if_fewer: str = "proceed") -> Workflow:
     """Make the real workflow: one ingestion, three trainings, the best two served and gathered.
 
-                       ┌─> train1 ─┐             ┌─> serve1 ─┐
-             ingest ───┼─> train2 ─┼──> select ──┤           ├──> gather
-                       └─> train3 ─┘             └─> serve2 ─┘
+              ┌─> train1 ─┐             ┌─> serve1 ─┐
+    ingest ───┼─> train2 ─┼──> select ──┤           ├──> gather
+              └─> train3 ─┘             └─> serve2 ─┘
     """
     candidates = ("train1", "train2", "train3")
     select = SelectTop(

@@ -122,7 +122,10 @@ def test_whatever_breaks_everything_ends_and_nothing_runs_twice(seed: int) -> No
 @pytest.mark.parametrize("seed", seeds())
 def test_a_crash_of_the_engine_changes_nothing_that_anybody_sees(seed: int) -> None:
     print(f"MAKEWAY_SEED={seed}")  # noqa: T201 - pytest shows it when the test fails
-    calm, crashing = world_of(seed, messages=False), world_of(seed, messages=False, crashes=range(1, 10**6, 7))
+    calm, crashing = (
+        world_of(seed, messages=False),
+        world_of(seed, messages=False, crashes=range(1, 10**6, 7)),
+    )
     calm.run()
     crashing.run()
     # Orders that are given again come in another order, and so do answers of one instant.

@@ -11,8 +11,8 @@ from makeway.model.effect import LaunchWorkers
 from makeway.model.record import ErrorRecord, Report
 from makeway.model.workflow import FromSlot, FromStep, Many, SelectTop, Step, Workflow
 from makeway.policy.schedule import schedule
-from makeway.sim.world import Fate, NodeDied, NodeRevived, Options, Post, Script, World
 from makeway.sim.workload import Shape, as_long_as, bring, generate, reporting
+from makeway.sim.world import Fate, NodeDied, NodeRevived, Options, Post, Script, World
 from tests import builders
 from tests.engine.house import spec
 from tests.engine.story import line

@@ -165,7 +165,7 @@ def _define(house: House, file: Path, name: str | None, params: dict[str, str]) 
 
 def _follow_new(house: House, submission: RunSubmitted, watching: Watching) -> int:
     node = this_machine()
-    controller = house.controller(node.name)
+    controller = house.controller()
     controller.recover()
     _tell_of_others(controller)
     controller.start(node)
@@ -178,7 +178,7 @@ def _follow_old(house: House, run_id: str, file: Path, watching: Watching) -> in
     if file.is_file():
         house.zygote.load(file)
     node = this_machine()
-    controller = house.controller(node.name)
+    controller = house.controller()
     controller.recover()
     board = Board(controller.state.runs[run_id])
     board.adopt(controller.state)

@@ -48,7 +48,9 @@ def _command(command: click.Command, name: str, parent: click.Context) -> Iterat
     context = click.Context(
         command, info_name=name, parent=parent, terminal_width=80, max_content_width=80
     )
-    yield _part(context.command_path, command.get_help(context), 2 + context.command_path.count(" "))
+    yield _part(
+        context.command_path, command.get_help(context), 2 + context.command_path.count(" ")
+    )
     if isinstance(command, click.Group):
         for sub in command.list_commands(context):
             inner = command.get_command(context, sub)

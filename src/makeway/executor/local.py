@@ -25,6 +25,7 @@ import msgspec
 from makeway.executor import folder as files
 from makeway.executor.address import listen
 from makeway.executor.base import Observed, Readings
+from makeway.executor.launches import Site, launches
 from makeway.executor.processes import boot_id, holders, kill_all, start_ticks
 from makeway.executor.protocol import (
     Fork,
@@ -68,17 +69,18 @@ class Watched(msgspec.Struct, kw_only=True, eq=False):
 class LocalExecutor:
     """Workers as local processes; see the module and `base.Executor`."""
 
-    def __init__(self, store: Path, zygote: Zygote, node: str, *, sample_ms: int = 1000) -> None:
+    def __init__(self, store: Path, zygote: Zygote, *, sample_ms: int = 1000) -> None:
         """Listen for agents in the store's folder."""
-        self._store, self._zygote, self._node = store, zygote, node
-        self._sample_ms = sample_ms
+        self._store, self._zygote = store, zygote
+        door = store / "controller.sock"
+        self._site = Site(store=store, controller=door, address=ADDRESS, sample_ms=sample_ms)
         self._boot = boot_id()
         self._watched: dict[Key, Watched] = {}
         self._by_folder: dict[str, Watched] = {}
         self._events: list[Event] = []
         self._readings: list[Readings] = []
         self._selector = selectors.DefaultSelector()
-        self._door = listen(store / "controller.sock")
+        self._door = listen(door)
         self._door.settimeout(0)
         self._selector.register(self._door, selectors.EVENT_READ, self._welcome)
         self._listen_to_zygote()
@@ -89,7 +91,7 @@ class LocalExecutor:
         """Begin to do what is ordered."""
         match effect:
             case LaunchWorkers():
-                for launch in self._launches(effect):
+                for launch in launches(effect, self._site):
                     self._launch(launch)
             case ReleaseWorkers():
                 go = Go(fence=effect.fence, address=effect.address, port=effect.port)
@@ -102,37 +104,6 @@ class LocalExecutor:
                     self._order(worker, stop)
                     # The agent kills in time by itself; this is for one that does not answer.
                     worker.kill_at_ms = _now_ms() + effect.grace_ms + SILENT_MS
-
-    def _launches(self, order: LaunchWorkers) -> list[Launch]:
-        allocation, spec = order.allocation, order.spec
-        nodes = list(dict.fromkeys(placement.node for placement in allocation.placements))
-        on_node = [placement.node for _, placement, _ in allocation.ranks()]
-        run, _, step = order.job.partition(".")
-        return [
-            Launch(
-                job=order.job,
-                number=order.number,
-                fence=order.fence,
-                rank=rank,
-                workers=len(on_node),
-                workers_min=spec.workers_min,
-                workers_max=sum(group.count_max for group in spec.groups),
-                local_rank=on_node[:rank].count(node),
-                local_workers=on_node.count(node),
-                node=node,
-                node_rank=nodes.index(node),
-                nodes=len(nodes),
-                address=ADDRESS,
-                barrier_ms=spec.barrier_ms,
-                sample_ms=self._sample_ms,
-                program=spec.program,
-                run=spec.run,
-                step=step or None if run == spec.run else None,
-                store=str(self._store),
-                controller=str(self._store / "controller.sock"),
-            )
-            for rank, node in enumerate(on_node)
-        ]
 
     def _launch(self, launch: Launch) -> None:
         if (launch.job, launch.fence, launch.rank) in self._watched:
@@ -291,14 +262,7 @@ class LocalExecutor:
     def heard(self, peer: socket.socket, message: FromAgent) -> None:
         """Take a message of an agent; the first one says who calls."""
         if isinstance(message, Measured):
-            self._readings.append(
-                Readings(
-                    job=message.job,
-                    number=message.number,
-                    rank=message.rank,
-                    samples=message.samples,
-                )
-            )
+            self._measured(message)
             return
         worker = self._watched.get((message.job, message.fence, message.rank))
         if worker is None:
@@ -361,14 +325,17 @@ class LocalExecutor:
             kept = msgspec.msgpack.decode(spool.read_bytes(), type=list[Measured])
             spool.unlink()
             for message in kept:
-                self._readings.append(
-                    Readings(
-                        job=worker.job,
-                        number=worker.number,
-                        rank=worker.rank,
-                        samples=message.samples,
-                    )
-                )
+                self._measured(message)
+
+    def _measured(self, message: Measured) -> None:
+        self._readings.append(
+            Readings(
+                job=message.job,
+                number=message.number,
+                rank=message.rank,
+                samples=message.samples,
+            )
+        )
 
     def _kill_silent(self) -> None:
         now_ms = _now_ms()

@@ -167,7 +167,7 @@ class Frames(Generic[Incoming]):
 
     def __init__(self, kind: type[Incoming] | object) -> None:
         """Take the union of the messages that may come."""
-        self._decoder: msgspec.msgpack.Decoder[Incoming] = msgspec.msgpack.Decoder(kind)  # type: ignore[arg-type]  # a union is not a type to mypy
+        self._decoder: msgspec.msgpack.Decoder[Incoming] = msgspec.msgpack.Decoder(kind)
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Incoming]:

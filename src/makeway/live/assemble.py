@@ -18,11 +18,13 @@ from makeway.executor.local import LocalExecutor
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
-from makeway.model.event import RunSubmitted
-from makeway.policy.schedule import schedule
+from makeway.policy.rivals import policy_named
+from makeway.policy.snapshot import Rules
 from makeway.store.database import Database
 from makeway.store.log import Log
 from makeway.store.series import SeriesWriter
+
+POLICY = "fair"
 
 
 class House:
@@ -36,10 +38,17 @@ class House:
         self.log = Log(database)
         self.series = SeriesWriter(database)
 
-    def controller(self, node: str) -> Controller:
+    def controller(self) -> Controller:
         """Make the controller; from here on agents can call."""
-        self._executor = LocalExecutor(self.store, self.zygote, node)
-        return Controller(Engine(schedule), self.log, self.series, self._executor, self.clock)
+        schedule, rules = policy_named(POLICY), Rules(name=POLICY)
+        self._executor = LocalExecutor(self.store, self.zygote)
+        return Controller(
+            Engine(lambda snapshot: schedule(snapshot, rules)),
+            self.log,
+            self.series,
+            self._executor,
+            self.clock,
+        )
 
     def close(self) -> None:
         """Write what is in memory and let go of everything but the workers."""
@@ -87,11 +96,3 @@ def _alone(store: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def unfinished(controller: Controller) -> list[str]:
-    """Name the runs that an earlier controller left behind, oldest first."""
-    return sorted(controller.state.runs)
-
-
-__all__ = ["House", "RunSubmitted", "embedded", "unfinished"]

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
+from fractions import Fraction
 
-from makeway.errors import InvalidInput
 from makeway.model.resources import CPU, GPU, MEMORY, Resources
+
+
+class BadAmount(ValueError):
+    """An amount cannot be read; the edge that was given it makes a user's error of this."""
+
+    def __init__(self, problem: str, where: str) -> None:
+        """Take what is wrong with it, and where it stands."""
+        self.problem, self.where = problem, where
+        super().__init__(f"{where}: {problem}")
+
 
 SIZE_UNITS = {
     "": 1, "B": 1,
@@ -13,7 +24,10 @@ SIZE_UNITS = {
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
 TIME_UNITS_MS = {"": 1000, "MS": 1, "S": 1000, "M": 60_000, "H": 3_600_000, "D": 86_400_000}
-AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+AMOUNT = re.compile(r"\s*([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z]*)\s*")
+
+# 64 TiB, or 2,200 years: what 100,000 workers ask for together still fits into 64 bits.
+AMOUNT_MAX = 2**46
 
 
 def bytes_of(text: str | float, where: str = "memory") -> int:
@@ -28,26 +42,26 @@ def ms_of(text: str | float, where: str = "time") -> int:
 
 def milli_of(number: float, where: str) -> int:
     """Read a number of processors or devices; fractions are kept to a thousandth."""
-    milli = round(number * 1000)
-    if milli < 0 or (number > 0 and milli == 0):
-        raise InvalidInput(f"{number!r} must be 0 or at least 0.001", where=where)
-    return milli
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise BadAmount(f"{number!r} is not a number", where=where)
+    if not (number == 0 or 0.001 <= number <= AMOUNT_MAX / 1000):
+        raise BadAmount(f"{number!r} must be 0, or from 0.001 to {AMOUNT_MAX // 1000}", where=where)
+    return round(number * 1000)
 
 
 def size_text(number: int) -> str:
     """Write a number of bytes for a person."""
     for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if number >= unit:
-            return f"{number / unit:.1f} {name}".replace(".0 ", " ")
+            return f"{number / unit:.1f}".removesuffix(".0") + f" {name}"
     return f"{number} B"
 
 
 def time_text(ms: int) -> str:
     """Write a span of time for a person."""
-    seconds = ms / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    if ms < 59_950:  # what would be rounded to a minute is one
+        return f"{ms / 1000:.1f} s"
+    minutes, rest = divmod(round(ms / 1000), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
@@ -64,7 +78,22 @@ def request(cpus: float, memory: str | float, gpus: float, where: str) -> Resour
 
 
 def _amount(text: str | float, units: dict[str, int], where: str, wanted: str) -> int:
-    match = AMOUNT.fullmatch(str(text))
+    amount = _exact(text, units)
+    if amount is None:
+        raise BadAmount(f"{str(text)[:60]!r} is not {wanted}", where=where)
+    if amount > AMOUNT_MAX:
+        raise BadAmount(f"{str(text)[:60]!r} is more than there can be", where=where)
+    return round(amount)
+
+
+def _exact(text: str | float, units: dict[str, int]) -> Fraction | None:
+    """Read a number and its unit; None if it is neither."""
+    if isinstance(text, bool):
+        return None
+    if isinstance(text, int | float):
+        # The plain number is in the unit that needs no name.
+        return Fraction(text) * units[""] if 0 <= text < math.inf else None
+    match = AMOUNT.fullmatch(text) if isinstance(text, str) else None
     if match is None or match[2].upper() not in units:
-        raise InvalidInput(f"{text!r} is not {wanted}", where=where)
-    return round(float(match[1]) * units[match[2].upper()])
+        return None
+    return Fraction(match[1]) * units[match[2].upper()]

@@ -48,7 +48,7 @@ class Many(msgspec.Struct, frozen=True, tag="many"):
 Binding = Constant | Stored | FromStep | FromSlot | Many
 
 
-class Goal(msgspec.Struct, frozen=True, kw_only=True):
+class Goal(msgspec.Struct, frozen=True):
     """What a training step is trying to reach."""
 
     metric: str

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from makeway.errors import InvalidInput
 from makeway.model.record import Output
+
+NAME_MAX = 250
 
 
 class Model:
@@ -21,24 +26,18 @@ class Model:
         *,
         value: object = None,
         output: Output | None = None,
-        store: Path | None = None,
+        load: Callable[[], object] | None = None,
     ) -> None:
-        """Hold a value in memory, or the address of one that is stored."""
-        self.name, self.metrics = name, dict(metrics or {})
+        """Hold a value in memory, or the address of one that is stored and how to read it."""
+        self.name = named(name)
+        self.metrics = {named(key): number(key, item) for key, item in (metrics or {}).items()}
         self.output = output
-        self._value, self._store = value, store
+        self._value, self._load = value, load
 
-    def load(self) -> Any:  # noqa: ANN401 - whatever was kept
-        """Give back what `log_model` was given."""
-        if self.output is None:
-            return self._value
-        from makeway.worker.values import read
-
-        return read(self.output, self._store or Path(os.environ["MAKEWAY_STORE"]))
-
-    def __getstate__(self) -> dict[str, object]:
-        value = self._value if self.output is None else None
-        return {**self.__dict__, "_value": value}
+    def load(self) -> Any:
+        """Give back what `log_model` was given; of a model of a model, what is in the inner one."""
+        value = self._value if self._load is None else self._load()
+        return value.load() if isinstance(value, Model) else value
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name}={value:.4g}" for name, value in self.metrics.items())
@@ -51,7 +50,8 @@ class File:
     def __init__(self, path: str | Path) -> None:
         """Name a file or folder that exists when the step ends."""
         self.path = Path(path)
-        self.name = self.path.name
+        # Not of `Path("..")` or `Path(".")`, which are no names; a link keeps its own.
+        self.name = Path(os.path.abspath(self.path)).name or "root"  # noqa: PTH100 - see above
 
     @classmethod
     def stored(cls, output: Output, content: Path) -> File:
@@ -61,11 +61,49 @@ class File:
         if not path.exists():
             place.mkdir(parents=True, exist_ok=True)
             if output.codec == "folder":
-                with tarfile.open(content) as tar:
-                    tar.extractall(path, filter="data")
+                _unpack(content, path)
             else:
+                path.unlink(missing_ok=True)  # a link to what has gone
                 path.symlink_to(content)
         return cls(path)
 
     def __repr__(self) -> str:
         return f"File({str(self.path)!r})"
+
+
+def named(name: str) -> str:
+    """Take the name of a model, a metric or a parameter."""
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX:
+        shown = repr(name)[:60]
+        raise InvalidInput(f"a name has 1 to {NAME_MAX} characters, this is {shown}")
+    return text(name)
+
+
+def number(name: str, value: float) -> float:
+    """Take a number of any kind that Python can make a float of: numpy's and torch's too."""
+    if type(value) is float:
+        return value
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value)
+    except Exception:  # noqa: BLE001 - the value's own code says no in its own way
+        problem = f"{str(name)[:60]} is {repr(value)[:60]}, which is not a number"
+        raise InvalidInput(problem) from None
+
+
+def text(value: str) -> str:
+    """Give text that can be written down: half of a pair is shown by its code."""
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def _unpack(content: Path, path: Path) -> None:
+    """Unpack a folder so that it is there as a whole or not at all."""
+    fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
+    try:
+        with tarfile.open(content) as tar:
+            tar.extractall(fresh, filter="data")
+        fresh.chmod(0o755)
+        fresh.rename(path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

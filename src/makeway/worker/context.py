@@ -10,7 +10,7 @@ from makeway.store.blobs import Blobs
 from makeway.worker.artifact import Model
 from makeway.worker.recorder import current as recorder
 from makeway.worker.recorder import log_metrics
-from makeway.worker.values import encode_model
+from makeway.worker.values import encode_model, stored_model
 
 
 class Current:
@@ -49,14 +49,14 @@ def log_model(obj: object, name: str, metrics: Mapping[str, float] | None = None
     """Keep a model under a name, with its final metrics, and give the artifact to pass on.
 
     `obj` is whatever `Model.load` shall give back: usually a state dict and what it takes to
-    build the module for it.
+    build the module for it. A `Model` is kept under the new name with the new metrics.
     """
     model = Model(name, metrics, value=obj)
-    log_metrics(model.metrics)
     active = recorder()
     if active is None:
         return model
+    log_metrics(model.metrics)
     store = Path(os.environ["MAKEWAY_STORE"])
     output = encode_model(model, Blobs(store))
     active.artifacts.append(output)
-    return Model(name, metrics, output=output, store=store)
+    return stored_model(output, store)

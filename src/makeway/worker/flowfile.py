@@ -6,19 +6,23 @@ file's name, so that what it pickles can be found again by the next step.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from makeway.errors import InvalidWorkflow, MakewayError
+import msgspec
+
+from makeway.errors import InvalidInput, InvalidWorkflow, MakewayError
 from makeway.model.workflow import Workflow
 from makeway.store.blobs import Blobs
 from makeway.worker.values import encode
 from makeway.workflows import build
-from makeway.workflows.define import StepFunction, WorkflowFunction
+from makeway.workflows.define import WorkflowFunction, step_in
+from makeway.workflows.handle import is_library
 
 
 def load_file(file: Path) -> None:
@@ -26,23 +30,26 @@ def load_file(file: Path) -> None:
     name = file.stem
     known = sys.modules.get(name)
     if known is not None:
-        if Path(getattr(known, "__file__", None) or "") == file:
+        if _same_file(getattr(known, "__file__", None), file):
             return
         problem = f"its name clashes with the module {name!r} that Python has loaded already"
         raise InvalidWorkflow(problem, where=str(file), hint="rename the file")
     spec = importlib.util.spec_from_file_location(name, file)
     if not file.is_file() or spec is None or spec.loader is None:
         raise InvalidWorkflow("there is no such Python file", where=str(file))
-    sys.path.insert(0, str(file.parent))
+    path_before = list(sys.path)
+    if str(file.parent) not in sys.path[:1]:
+        sys.path.insert(0, str(file.parent))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except BaseException as error:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
+        sys.path[:] = path_before
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise _not_imported(error, file) from error
+        raise _not_run(error, file, "it cannot be imported: ") from error
 
 
 def build_workflow(
@@ -54,53 +61,97 @@ def build_workflow(
     blobs = Blobs(store)
     try:
         built = build.build_workflow(chosen, str(file), params, lambda value: encode(value, blobs))
-    except MakewayError:
-        raise
-    except Exception as error:
-        raise _not_imported(error, file, f"workflow {chosen.name}: ") from error
+    except (Exception, SystemExit) as error:
+        raise _not_run(error, file, f"workflow {chosen.name}: ") from error
     for step in built.steps:
         if step.select is None:
             find_step(file, step.function)
+    _be_sent(built)
     return built
 
 
-def find_step(file: Path, function: str) -> Callable[..., object]:
-    """Find the function of a step in its file."""
+def find_step(file: Path, function: str) -> Callable[..., Any]:
+    """Find the function of a step: `name` in its file, or `module:name`."""
     load_file(file)
-    thing: Any = sys.modules[file.stem]
-    for part in function.split("."):
+    module, _, name = function.rpartition(":")
+    try:
+        thing: Any = importlib.import_module(module) if module else sys.modules[file.stem]
+    except (Exception, SystemExit) as error:
+        raise _not_run(error, file, f"{module} cannot be imported: ") from error
+    for part in name.split("."):
         thing = getattr(thing, part, None)
-    if not isinstance(thing, StepFunction):
+    found = step_in(thing)
+    if found is None:
         problem = f"step {function} cannot be found again in this file by its name"
         hint = "define steps at the top level of the file, not inside a function"
         raise InvalidWorkflow(problem, where=str(file), hint=hint)
-    return cast("Callable[..., object]", thing.function)
+    return found.function
+
+
+def _same_file(one: str | None, other: Path) -> bool:
+    try:
+        return one is not None and Path(one).samefile(other)
+    except OSError:
+        return False
 
 
 def _choose(file: Path, wanted: str | None) -> WorkflowFunction[..., Any]:
-    module = sys.modules[file.stem]
+    """Find the workflow that is meant: by the name it has in the file, or that of its function."""
     there = {
-        value.name: value for value in vars(module).values() if isinstance(value, WorkflowFunction)
+        name: value
+        for name, value in vars(sys.modules[file.stem]).items()
+        if isinstance(value, WorkflowFunction)
     }
-    names = ", ".join(there) or "none"
+    several = {id(value): value for value in there.values()}
+    own = {key: value for key, value in several.items() if value.function.__module__ == file.stem}
+    names = ", ".join(sorted(there)) or "none"
     if wanted is None:
-        if len(there) == 1:
-            return next(iter(there.values()))
+        # One that was imported is a part of the file's own, unless there is no other.
+        meant = list((own or several).values())
         problem = f"it must be said which workflow is meant; there are: {names}"
-        hint = f"makeway run {file.name}:NAME" if there else "decorate a function with @mw.workflow"
+        hint = f"makeway run {file.name}:NAME"
+        if not there:
+            problem, hint = "there is no workflow in it", "decorate a function with @mw.workflow"
+    else:
+        by_function = [value for value in several.values() if value.name == wanted]
+        meant = [there[wanted]] if wanted in there else by_function
+        problem, hint = f"there is no workflow {wanted!r} in it; there are: {names}", ""
+    if len(meant) != 1:
         raise InvalidWorkflow(problem, where=str(file), hint=hint)
-    if wanted not in there:
-        problem = f"there is no workflow {wanted!r} in it; there are: {names}"
-        raise InvalidWorkflow(problem, where=str(file))
-    return there[wanted]
+    return meant[0]
 
 
-def _not_imported(error: BaseException, file: Path, prefix: str = "") -> MakewayError:
-    if isinstance(error, MakewayError):
+def _be_sent(workflow: Workflow) -> None:
+    """Make sure that the workflow arrives at the controller as it is: anything else hangs there."""
+    try:
+        arrived = msgspec.msgpack.decode(msgspec.msgpack.encode(workflow), type=Workflow)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        problem = f"workflow {workflow.name} cannot be written down: {error}"
+        raise InvalidWorkflow(problem, where=workflow.file) from error
+    assert arrived == workflow, "what a workflow is made of has one form only"
+
+
+def _not_run(error: BaseException, file: Path, prefix: str) -> MakewayError:
+    """Say in one sentence what the user's own code did, and at which of its lines."""
+    if isinstance(error, MakewayError) and (error.where or not isinstance(error, InvalidInput)):
         return error
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename.startswith(str(file.parent))]
+    own = [
+        frame
+        for frame in frames
+        if Path(frame.filename).is_relative_to(file.parent) and not is_library(frame.filename)
+    ]
     where = f"{own[-1].filename}:{own[-1].lineno}" if own else str(file)
-    if isinstance(error, SyntaxError) and error.filename:
-        where = f"{error.filename}:{error.lineno}"
-    return InvalidWorkflow(f"{prefix}{type(error).__name__}: {error}", where=where)
+    said, hint = f"{type(error).__name__}: {error}", ""
+    match error:
+        case MakewayError():
+            said, hint = error.problem, error.hint
+        case SyntaxError() if error.filename and Path(error.filename).is_file():
+            where = f"{error.filename}:{error.lineno or 1}"
+            said = f"{type(error).__name__}: {error.msg}"
+        case SystemExit():
+            said = f"it ends the program, with exit({error.code!r})"
+            hint = 'put what a script does by itself under: if __name__ == "__main__":'
+        case _:
+            pass
+    return InvalidWorkflow(prefix + said, where=where, hint=hint)

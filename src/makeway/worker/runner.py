@@ -15,17 +15,21 @@ import time
 import traceback
 from pathlib import Path
 
-from makeway.errors import InvalidInput
+from makeway.errors import MakewayError
 from makeway.executor.folder import ERROR, LAUNCH, REPORT, read_whole, write_whole
 from makeway.executor.protocol import Launch
-from makeway.model.record import ErrorRecord, Frame
+from makeway.model.record import ErrorRecord, Frame, Output, Report
 from makeway.model.workflow import Binding, Constant, Many, Stored
 from makeway.store.blobs import Blobs
 from makeway.worker import recorder
+from makeway.worker.artifact import text
 from makeway.worker.flowfile import find_step
 from makeway.worker.values import decode, encode
+from makeway.workflows.define import call_by_name
+from makeway.workflows.handle import is_library
 
 FRAMES_KEPT = 50
+MESSAGE_CHARS = 2_000
 
 
 def run_step(folder: Path, launch: Launch) -> None:
@@ -42,21 +46,29 @@ def _run(folder: Path, launch: Launch) -> int:
     call = launch.program.call
     assert call is not None, "only steps are run here"
     file, store = Path(call.file), Path(launch.store)
+    # Looked up now: what the step does to its environment does not matter at the end.
+    active = recorder.current()
     try:
         function = find_step(file, call.function)
         arguments = {name: resolve(each, store) for name, each in call.arguments.items()}
-        value = function(**arguments)
+        value = call_by_name(function, arguments)
         output = encode(value, Blobs(store)) if launch.rank == 0 else None
-        active = recorder.current()
-        if active is not None:
-            write_whole(folder / REPORT, active.report(output))
+        _report(folder, active, output)
     except SystemExit as error:
-        return _exit_code(error)
+        code = _exit_code(error)
+        if code == 0:  # ended well, without a value
+            _report(folder, active, None)
+        return code
     except BaseException as error:  # noqa: BLE001 - whatever ended it is to be written down
         traceback.print_exc()
         write_whole(folder / ERROR, describe(error, file.parent))
         return 1
     return 0
+
+
+def _report(folder: Path, active: recorder.Recorder | None, output: Output | None) -> None:
+    report = Report(output=output) if active is None else active.report(output)
+    write_whole(folder / REPORT, report)
 
 
 def resolve(binding: Binding, store: Path) -> object:
@@ -76,22 +88,32 @@ def resolve(binding: Binding, store: Path) -> object:
 def describe(error: BaseException, project: Path) -> ErrorRecord:
     """Write an exception down; frames under the project's folder are the user's own."""
     stack = traceback.extract_tb(error.__traceback__)[-FRAMES_KEPT:]
+    number = error.errno if isinstance(error, OSError) else None
     return ErrorRecord(
         type=_name(type(error)),
-        message=error.problem if isinstance(error, InvalidInput) else str(error)[:2000],
+        message=_message(error),
         bases=tuple(_name(base) for base in type(error).__mro__[1:-1]),
-        errno=error.errno if isinstance(error, OSError) else None,
+        errno=number if isinstance(number, int) else None,  # anybody may raise OSError("a", "b")
         frames=tuple(
             Frame(
-                file=frame.filename,
+                file=text(frame.filename),
                 line=frame.lineno or 0,
-                function=frame.name,
-                user=Path(frame.filename).is_relative_to(project),
+                function=text(frame.name),
+                user=Path(frame.filename).is_relative_to(project)
+                and not is_library(frame.filename),
             )
             for frame in stack
         ),
         at_ms=time.time_ns() // 1_000_000,
     )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        said = error.problem if isinstance(error, MakewayError) else str(error)
+        return text(said[:MESSAGE_CHARS])
+    except Exception:  # noqa: BLE001 - `__str__` is the user's own code
+        return "its message cannot be shown"
 
 
 def _name(kind: type) -> str:

@@ -49,11 +49,11 @@ def main() -> None:
     frames: Frames[ToZygote] = Frames(ToZygote)
     loaded = ""
     while True:
-        ready, _, _ = select.select([control, wake], [], [])
+        ready, _, _ = select.select([control.fileno(), wake], [], [])
         if wake in ready:
             os.read(wake, 4096)
             reap()
-        if control not in ready:
+        if control.fileno() not in ready:
             continue
         data = control.recv(1 << 16)
         if not data:

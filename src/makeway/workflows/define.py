@@ -3,31 +3,33 @@
 A workflow function is run once to build its graph. A step called in it gives a handle; called
 anywhere else it simply runs, so that a step can be tested like any function. Nothing is executed
 here. Everything that can be wrong with a graph is found while it is built, before any step runs: a
-missing or unknown argument, a value of the wrong type, a cycle, two results for one name.
+missing or unknown argument, a value of the wrong type, a cycle, two steps of one name.
+
+Calls that would bear the same name are numbered in the order of the calls: `train-1`, `train-2`.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import math
 import sys
-from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from msgspec.structs import replace
 
-from makeway.errors import InvalidWorkflow
-from makeway.model.units import request
+from makeway.errors import InvalidInput, InvalidWorkflow
+from makeway.model.resources import NOTHING
 from makeway.model.workflow import Goal, SelectTop
-from makeway.workflows.annotation import ANYTHING, hints_of
+from makeway.workflows import check
+from makeway.workflows.annotation import ANYTHING, hints_of, name_of, shown
+from makeway.workflows.bind import Building, building, mismatch, take
 from makeway.workflows.code import code_digest
-from makeway.workflows.handle import Call, Chosen, Handle, Options
+from makeway.workflows.handle import Call, Chosen, Handle, Options, call_of, user_line
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
-
-building: ContextVar[list[Call] | None] = ContextVar("building", default=None)
 
 
 class StepFunction(Generic[Args, Result]):
@@ -35,35 +37,77 @@ class StepFunction(Generic[Args, Result]):
 
     def __init__(self, function: Callable[Args, Result], options: Options) -> None:
         """Wrap `function`, which keeps its name, its signature and its documentation."""
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
         self.function, self._options = function, options
 
     def __call__(self, *args: Args.args, **kwargs: Args.kwargs) -> Result:
         """Run the function; in a workflow function: add the step and give a handle."""
-        calls = building.get()
-        if calls is None:
+        into = building.get()
+        if into is None:
             return self.function(*args, **kwargs)
-        where = _where()
+        where = user_line()
         try:
-            bound = inspect.signature(self.function).bind(*args, **kwargs)
-        except TypeError as error:
+            call = self._call(into, inspect.signature(self.function).bind(*args, **kwargs))
+        except TypeError as error:  # what `bind` finds missing or unknown
             raise InvalidWorkflow(f"step {self._name}: {error}", where=where) from None
-        hints = hints_of(self.function)
-        call = Call(
-            function=self.function.__qualname__,
-            where=where,
-            options=self._options,
-            arguments=_flat(bound, self.function),
-            gives=hints.get("return", ANYTHING),
-            wants=hints,
-            code_digest=code_digest(self.function, _folder(self.function)),
-        )
-        calls.append(call)
+        except InvalidInput as error:
+            problem = f"step {self._name}: {error.problem}"
+            raise InvalidWorkflow(problem, where=where, hint=error.hint) from error
+        into.add(call)
         return cast("Result", Handle(call))
+
+    def __get__(self, instance: object, owner: type | None = None) -> StepFunction[Args, Result]:
+        """Refuse to be a method: the object would not be there in the worker's process."""
+        if instance is not None:
+            problem = f"step {self._name} is called as a method, but steps have no object"
+            hint = "make it a function of the module, or a static method"
+            raise InvalidWorkflow(problem, where=user_line(), hint=hint)
+        return self
+
+    def __reduce__(self) -> str:
+        return self.function.__qualname__  # found by its name, as functions are
 
     @property
     def _name(self) -> str:
         return self._options.name or self.function.__name__
+
+    def _call(self, into: Building, bound: inspect.BoundArguments) -> Call:
+        self._be_found_again()
+        hints = hints_of(self.function)
+        arguments = {}
+        for name, hinted, value in _named_values(bound):
+            if isinstance(value, StepFunction | WorkflowFunction):
+                raise InvalidWorkflow(f"{name} is {value.__name__} itself, which was not called")  # type: ignore[attr-defined]  # of the function it wraps
+            wanted = hints.get(hinted, ANYTHING)
+            problem = mismatch(value, wanted)
+            if problem is not None:
+                raise InvalidWorkflow(f"{name} is {name_of(wanted)}, but {problem}")
+            try:
+                arguments[name] = take(value, into)
+            except InvalidInput as error:
+                raise InvalidWorkflow(f"{name}: {error.problem}", hint=error.hint) from error
+        if self.function not in into.digests:
+            into.digests[self.function] = code_digest(self.function, into.folder)
+        outside = self.function.__module__ != into.module
+        return Call(
+            function=f"{self.function.__module__}:" * outside + self.function.__qualname__,
+            where=user_line(),
+            options=self._options,
+            arguments=arguments,
+            gives=hints.get("return", ANYTHING),
+            code_digest=into.digests[self.function],
+        )
+
+    def _be_found_again(self) -> None:
+        """Make sure that a worker, which has only names, will come to this very function."""
+        thing: object = sys.modules.get(self.function.__module__)
+        for part in self.function.__qualname__.split("."):
+            thing = getattr(thing, part, None)
+        found = step_in(thing)
+        if found is None or found.function is not self.function:
+            problem = f"{self.function.__qualname__} cannot be found again by its name"
+            hint = "define steps at the top level of a file, not inside a function; once a name"
+            raise InvalidWorkflow(problem, hint=hint)
 
     def options(
         self,
@@ -74,32 +118,37 @@ class StepFunction(Generic[Args, Result]):
         gpus: float | None = None,
         workers: int | None = None,
         retries: int | None = None,
+        idempotent: bool | None = None,
         priority: int | None = None,
-        after: object = (),
-        tags: dict[str, str] | None = None,
+        goal: Goal | None = None,
+        tags: Mapping[str, str] | None = None,
+        after: object = None,
     ) -> StepFunction[Args, Result]:
         """Give the same step with other settings; what is not named stays as it is.
 
         `after` names steps (or gives handles) that must end well first without passing anything.
         """
-        old, where = self._options, _where()
-        asked = {"cpus": cpus, "memory": memory, "gpus": gpus}
+        old, where = self._options, user_line()
         amounts = dict(old.per_worker.amounts)
-        for kind, amount in asked.items():
+        for kind, key, amount in (
+            ("cpus", "cpu_milli", cpus),
+            ("memory", "memory_bytes", memory),
+            ("gpus", "gpu_milli", gpus),
+        ):
             if amount is not None:
-                one = {"cpus": 0.0, "memory": 0, "gpus": 0.0, kind: amount}
-                fresh = request(**one, where=f"{where}: options")  # type: ignore[arg-type]  # by kind
-                key = {"cpus": "cpu_milli", "memory": "memory_bytes", "gpus": "gpu_milli"}[kind]
-                amounts[key] = fresh[key]
+                one: dict[str, Any] = {"cpus": 0, "memory": 0, "gpus": 0, kind: amount}
+                amounts[key] = check.request(**one, where=where)[key]
         new = replace(
             old,
-            name=old.name if name is None else name,
+            name=old.name if name is None else check.key(name, where),
             per_worker=type(old.per_worker).of(amounts),
-            workers=old.workers if workers is None else _positive(workers, "workers", where),
-            retries=old.retries if retries is None else _counted(retries, "retries", where),
-            priority=old.priority if priority is None else priority,
-            after=(*old.after, *(after if isinstance(after, list | tuple) else (after,))),
-            tags=old.tags if tags is None else tags,
+            workers=old.workers if workers is None else check.workers(workers, where),
+            retries=old.retries if retries is None else check.retries(retries, where),
+            idempotent=old.idempotent if idempotent is None else check.flag(idempotent, where),
+            priority=old.priority if priority is None else check.priority(priority, where),
+            goal=old.goal if goal is None else check.goal(goal, where),
+            tags=old.tags if tags is None else check.tags(tags, where),
+            after=(*old.after, *_each(after)),
         )
         return StepFunction(self.function, new)
 
@@ -117,7 +166,7 @@ def step(
     idempotent: bool = ...,
     priority: int = ...,
     goal: Goal | None = ...,
-    tags: dict[str, str] | None = ...,
+    tags: Mapping[str, str] | None = ...,
 ) -> Callable[[Callable[Args, Result]], StepFunction[Args, Result]]: ...
 
 
@@ -133,7 +182,7 @@ def step(
     idempotent: bool = True,
     priority: int = 0,
     goal: Goal | None = None,
-    tags: dict[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Any:
     """Make a function a step: it runs in processes of its own, with what it asks for.
 
@@ -144,23 +193,23 @@ def step(
                          connections and machines have a ledger of their own
              idempotent  False: never repeat it by itself once it has begun
     """
-    where = _where()
+    where = user_line()
     options = Options(
-        per_worker=request(cpus, memory, gpus, where=f"{where}: step"),
-        workers=_positive(workers, "workers", where),
-        retries=_counted(retries, "retries", where),
-        idempotent=idempotent,
-        priority=priority,
-        goal=goal,
-        tags=tags or {},
+        per_worker=check.request(cpus, memory, gpus, where),
+        workers=check.workers(workers, where),
+        retries=check.retries(retries, where),
+        idempotent=check.flag(idempotent, where),
+        priority=check.priority(priority, where),
+        goal=None if goal is None else check.goal(goal, where),
+        tags=check.tags(tags or {}, where),
     )
     if function is not None:
-        return StepFunction(function, options)
-    return lambda wrapped: StepFunction(wrapped, options)
+        return StepFunction(_decorated(function, "step"), options)
+    return lambda wrapped: StepFunction(_decorated(wrapped, "step"), options)
 
 
 def select_top(
-    candidates: Sequence[Result],
+    candidates: Iterable[Result],
     *,
     k: int = 1,
     metric: str,
@@ -174,29 +223,56 @@ def select_top(
     `min` is inclusive (with mode "min" it is the largest value allowed). Candidates that failed
     are left out. Fewer than `k` are enough unless `if_fewer="fail"`; none at all fails the run.
     """
-    calls, where = building.get(), _where()
-    if calls is None:
+    into, where = building.get(), user_line()
+    if into is None:
         raise InvalidWorkflow("select_top belongs into a workflow function", where=where)
-    if not candidates or not all(isinstance(candidate, Handle) for candidate in candidates):
-        problem = "select_top wants a list of what steps gave, at least one"
+    handles = _candidates(candidates, into, where)
+    if not isinstance(metric, str) or not metric:
+        problem = f"metric is {shown(metric)}; it must be the name of a metric"
         raise InvalidWorkflow(problem, where=where)
-    for value, allowed, word in ((mode, ("max", "min"), "mode"),
-                                 (if_fewer, ("proceed", "fail"), "if_fewer")):  # fmt: skip
-        if value not in allowed:
-            problem = f"{word} is {value!r}; it can be {' or '.join(allowed)}"
-            raise InvalidWorkflow(problem, where=where)
-    _positive(k, "k", where)
-    select = SelectTop(candidates=(), metric=metric, k=k, minimum=min, mode=mode, if_fewer=if_fewer)
+    if min is not None and not (check.is_number(min) and math.isfinite(min)):
+        raise InvalidWorkflow(f"min is {shown(min)}; it must be a number", where=where)
+    select = SelectTop(
+        candidates=(),
+        metric=metric,
+        k=check.whole(k, "k", where, least=1, most=check.WORKERS_MAX),
+        minimum=min,
+        mode=check.word(mode, "mode", ("max", "min"), where),
+        if_fewer=check.word(if_fewer, "if_fewer", ("proceed", "fail"), where),
+    )
     options = Options(
-        name=name, per_worker=request(0, 0, 0, where), workers=1, retries=0, idempotent=True,
-        priority=0, goal=None, tags={},
+        name=check.key(name, where), per_worker=NOTHING, workers=1, retries=0,
+        idempotent=True, priority=0, goal=None, tags={},
     )  # fmt: skip
     call = Call(
-        function="select_top", where=where, options=options, arguments={}, gives=ANYTHING,
-        wants={}, select=select, candidates=tuple(candidates),
+        function="select_top", where=where, options=options, gives=ANYTHING, select=select,
+        candidates=handles,
     )  # fmt: skip
-    calls.append(call)
+    into.add(call)
     return Chosen(call, k)
+
+
+def _candidates(given: object, into: Building, where: str) -> tuple[Handle, ...]:
+    found: list[Handle] = []
+    several = given if isinstance(given, list | tuple | Iterator) else ()
+    for candidate in several:
+        if not isinstance(candidate, Handle):
+            raise InvalidWorkflow(
+                f"{shown(candidate)} is no output of a step, so it cannot be selected", where=where
+            )
+        call, slot = call_of(candidate)
+        if slot is not None:
+            problem = "a place of a selection cannot be selected again"
+            raise InvalidWorkflow(problem, where=where)
+        if not into.owns(call):
+            raise InvalidWorkflow(f"{candidate!r} comes from another workflow", where=where)
+        if any(call is call_of(other)[0] for other in found):
+            raise InvalidWorkflow(f"the {candidate!r:.80} is a candidate twice", where=where)
+        found.append(candidate)
+    if not found:
+        problem = "select_top wants a list of what steps gave, at least one"
+        raise InvalidWorkflow(problem, where=where)
+    return tuple(found)
 
 
 class WorkflowFunction(Generic[Args, Result]):
@@ -204,57 +280,90 @@ class WorkflowFunction(Generic[Args, Result]):
 
     def __init__(self, function: Callable[Args, Result]) -> None:
         """Wrap `function`."""
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
         self.function = function
         self.name = function.__name__
 
     def __call__(self, *args: Args.args, **kwargs: Args.kwargs) -> Result:
-        """Call it as a plain function: every step runs here and now, one after the other."""
+        """Call it as a plain function: every step runs here and now, one after the other.
+
+        Called in another workflow function, its steps become steps of that one.
+        """
         return self.function(*args, **kwargs)
 
 
-def workflow(function: Callable[Args, Result], /) -> WorkflowFunction[Args, Result]:
+@overload
+def workflow(function: Callable[Args, Result], /) -> WorkflowFunction[Args, Result]: ...
+@overload
+def workflow() -> Callable[[Callable[Args, Result]], WorkflowFunction[Args, Result]]: ...
+
+
+def workflow(function: Callable[..., Any] | None = None, /) -> Any:
     """Make a function a workflow: `makeway run FILE.py` builds its graph and runs it."""
-    return WorkflowFunction(function)
+    if function is not None:
+        return WorkflowFunction(_decorated(function, "workflow"))
+    return lambda wrapped: WorkflowFunction(_decorated(wrapped, "workflow"))
 
 
-def _flat(bound: inspect.BoundArguments, function: Callable[..., object]) -> dict[str, object]:
-    parameters = inspect.signature(function).parameters
-    flat: dict[str, object] = {}
+def call_by_name(function: Callable[..., Any], arguments: Mapping[str, object]) -> Any:
+    """Call a function with arguments by name, also those that Python takes by position alone."""
+    first = inspect.Parameter.POSITIONAL_ONLY
+    parameters = inspect.signature(function).parameters.items()
+    by_position = [name for name, each in parameters if each.kind is first and name in arguments]
+    rest = {name: value for name, value in arguments.items() if name not in by_position}
+    return function(*(arguments[name] for name in by_position), **rest)
+
+
+def step_in(thing: object) -> StepFunction[..., Any] | None:
+    """Find the step in what a name stands for: itself, or what a decorator put around it."""
+    seen = 0
+    while thing is not None and not isinstance(thing, StepFunction) and seen < 100:
+        thing, seen = getattr(thing, "__wrapped__", None), seen + 1
+    return thing if isinstance(thing, StepFunction) else None
+
+
+def _named_values(bound: inspect.BoundArguments) -> Iterator[tuple[str, str, object]]:
+    """Give each value with its name and the name of the parameter that annotates it."""
+    parameters = bound.signature.parameters
     for name, value in bound.arguments.items():
-        if parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
-            flat |= value
-        elif parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
-            problem = f"step {function.__name__}: *{name} has no names to pass values by"
-            raise InvalidWorkflow(problem, where=_where(), hint="take a list instead")
-        else:
-            flat[name] = value
-    return flat
+        kind = parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            problem, hint = f"*{name} has no names to pass values by", "take a list instead"
+            raise InvalidWorkflow(problem, hint=hint)
+        if kind is not inspect.Parameter.VAR_KEYWORD:
+            yield name, name, value
+            continue
+        for key, item in value.items():
+            if key in bound.arguments and key != name:
+                raise InvalidWorkflow(f"{key} is given twice, by position and in **{name}")
+            yield key, name, item
 
 
-def _where() -> str:
-    """Name the line of the user's file that is being run: the first frame outside makeway."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if not module.startswith("makeway."):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""
+def _each(after: object) -> tuple[object, ...]:
+    if after is None:
+        return ()
+    return tuple(after) if isinstance(after, list | tuple) else (after,)
 
 
-def _folder(function: Callable[..., object]) -> str:
-    module = sys.modules.get(function.__module__)
-    return str(getattr(module, "__file__", "")).rpartition("/")[0]
-
-
-def _positive(number: int, word: str, where: str) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise InvalidWorkflow(f"{word} is {number!r}; it must be 1 or more", where=where)
-    return number
-
-
-def _counted(number: int, word: str, where: str) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise InvalidWorkflow(f"{word} is {number!r}; it must be 0 or more", where=where)
-    return number
+def _decorated(function: object, word: str) -> Callable[..., Any]:
+    """Make sure that it is a plain function: what calls it has its name and waits for its end."""
+    name, problem, hint = shown(function), "", ""
+    if isinstance(function, StepFunction | WorkflowFunction):
+        name = function.function.__qualname__
+        kind = "step" if isinstance(function, StepFunction) else "workflow"
+        problem = f"is a {kind} already"
+    elif not inspect.isroutine(function) or not inspect.isfunction(inspect.unwrap(function)):
+        problem, hint = "is not a function", "decorate a function that was written with def"
+    else:
+        plain = inspect.unwrap(function)
+        name = function.__qualname__
+        if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
+            problem, hint = "is async", "write it with def, and call asyncio.run in it"
+        elif inspect.isgeneratorfunction(plain):
+            problem, hint = "yields its values one by one", "return them in a list"
+        elif word == "workflow" and name.endswith("<lambda>"):
+            problem, hint = "has no name", "write it with def"
+    if problem:
+        problem = f"{name} {problem}, so it cannot be a {word}"
+        raise InvalidWorkflow(problem, where=user_line(), hint=hint)
+    return cast("Callable[..., Any]", function)

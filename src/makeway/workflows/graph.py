@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from makeway.errors import InvalidWorkflow
@@ -29,8 +30,11 @@ def upstream(step: Step) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*keys, *step.after]))
 
 
-def in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Sort the steps so that each comes after what it waits for, else in the order given."""
+def in_order(steps: Sequence[Step], places: Mapping[str, str]) -> tuple[Step, ...]:
+    """Sort the steps so that each comes after what it waits for, else in the order given.
+
+    `places` says where each step is called, for whoever has to break a circle.
+    """
     known = {step.key: step for step in steps}
     for step in steps:
         for key in upstream(step):
@@ -42,14 +46,17 @@ def in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
     try:
         sorter.prepare()
     except CycleError as error:
-        cycle = " -> ".join(reversed(error.args[1]))
-        raise InvalidWorkflow(f"these steps wait for each other: {cycle}") from None
+        circle = error.args[1][::-1]
+        problem = f"these steps wait for each other: {' -> '.join(circle)}"
+        raise InvalidWorkflow(problem, where=places.get(circle[0], "")) from None
     rank = {step.key: position for position, step in enumerate(steps)}
     order: list[Step] = []
-    ready = sorted(sorter.get_ready(), key=rank.__getitem__)
+    ready = [rank[key] for key in sorter.get_ready()]
+    heapq.heapify(ready)
     while ready:
-        key = ready.pop(0)
-        order.append(known[key])
-        sorter.done(key)
-        ready = sorted([*ready, *sorter.get_ready()], key=rank.__getitem__)
+        step = steps[heapq.heappop(ready)]
+        order.append(step)
+        sorter.done(step.key)
+        for key in sorter.get_ready():
+            heapq.heappush(ready, rank[key])
     return tuple(order)

@@ -1,11 +1,17 @@
 """Stand for what is not known yet while a workflow is built: outputs and places.
 
 A workflow function runs once, before anything else does. A step called in it gives a handle in the
-place of its output; whoever tries to look inside is told that the value does not exist yet.
+place of its output. A handle can be passed on, kept in a list or a dict, and told from another one
+by `is`; whoever tries to look inside (a condition, a loop, an attribute, a comparison, text) is told
+that the value does not exist yet, at the line where that was tried.
+
+`repr` alone shows what a handle stands for, so that debuggers and messages can.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import msgspec
@@ -15,6 +21,87 @@ from makeway.model.resources import Resources
 from makeway.model.workflow import Goal, SelectTop
 
 Value = TypeVar("Value")
+
+PACKAGE = __file__.rpartition("/workflows/")[0] + "/"
+STANDARD_LIBRARY = inspect.__file__.rpartition("/")[0] + "/"
+INSTALLED = ("/site-packages/", "/dist-packages/")
+
+# Whatever Python asks of a value that is looked into, in the order of its own reference.
+LOOKS = [
+    "str",
+    "format",
+    "bytes",
+    "bool",
+    "len",
+    "length_hint",
+    "call",
+    "lt",
+    "le",
+    "eq",
+    "ne",
+    "gt",
+    "ge",
+    "setattr",
+    "delattr",
+    "getitem",
+    "setitem",
+    "delitem",
+    "iter",
+    "next",
+    "reversed",
+    "contains",
+    "add",
+    "sub",
+    "mul",
+    "matmul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "divmod",
+    "pow",
+    "lshift",
+    "rshift",
+    "and",
+    "xor",
+    "or",
+    "radd",
+    "rsub",
+    "rmul",
+    "rmatmul",
+    "rtruediv",
+    "rfloordiv",
+    "rmod",
+    "rdivmod",
+    "rpow",
+    "rlshift",
+    "rrshift",
+    "rand",
+    "rxor",
+    "ror",
+    "neg",
+    "pos",
+    "abs",
+    "invert",
+    "complex",
+    "int",
+    "float",
+    "index",
+    "round",
+    "trunc",
+    "floor",
+    "ceil",
+    "enter",
+    "exit",
+    "await",
+    "aiter",
+    "anext",
+    "aenter",
+    "aexit",
+    "fspath",
+    "buffer",
+    "array",
+    "reduce_ex",
+]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,18 +119,26 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, kw_only=True, eq=False):
-    """One call of a step (or of `select_top`) while a workflow is built."""
+    """One call of a step (or of `select_top`) while a workflow is built.
+
+    `function` is how a worker finds the step again: `name`, or `module:name` if it is not in the
+    workflow's own file. `arguments` were taken at the call: see `bind`.
+    """
 
     function: str
     where: str
     options: Options
-    arguments: dict[str, object]
+    arguments: dict[str, Any] = {}
     gives: object
-    wants: dict[str, object]
     code_digest: str = ""
     select: SelectTop | None = None
-    candidates: tuple[object, ...] = ()
+    candidates: tuple[Handle, ...] = ()
     key: str = ""
+
+    @property
+    def name(self) -> str:
+        """Give the name that it bears unless another call bears it too."""
+        return self.options.name or self.function.rpartition(":")[2].rpartition(".")[2]
 
 
 class Handle:
@@ -53,23 +148,26 @@ class Handle:
 
     def __init__(self, call: Call, slot: int | None = None) -> None:
         """Stand for the output of `call`, or for place `slot` of it."""
-        self._call, self._slot = call, slot
+        object.__setattr__(self, "_call", call)
+        object.__setattr__(self, "_slot", slot)
 
-    def _unknown(self, *_: object) -> NoReturn:
-        problem = (
-            f"the output of {self._call.options.name or self._call.function} does not exist while "
-            "the workflow is built, so it cannot be looked into or decided upon here"
-        )
-        hint = "pass it on to a step and look there, or decide with mw.select_top"
-        raise InvalidWorkflow(problem, where=self._call.where, hint=hint)
+    def __repr__(self) -> str:
+        call, slot = call_of(self)
+        return f"<output of {call.name}>" if slot is None else f"<place {slot + 1} of {call.name}>"
 
-    __bool__ = __iter__ = __len__ = __getitem__ = __call__ = __int__ = __float__ = _unknown
-    __lt__ = __le__ = __gt__ = __ge__ = __add__ = __sub__ = __mul__ = __truediv__ = _unknown
+    # Two handles are the same only if they are one: as a key of a dict a handle does no harm.
+    __hash__ = object.__hash__
+
+    def __copy__(self) -> Handle:
+        return self
+
+    def __deepcopy__(self, _: object) -> Handle:
+        return self
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):  # Python itself asks for these
+        if name.startswith("__"):  # Python itself asks whether it is there
             raise AttributeError(name)
-        self._unknown()
+        refuse(self)
 
 
 class Chosen(Generic[Value]):
@@ -82,29 +180,104 @@ class Chosen(Generic[Value]):
     def slots(self, count: int | None = None) -> list[Value]:
         """Give the places, best first; a step that reads an empty one is omitted."""
         wanted = self._k if count is None else count
-        if not 0 < wanted <= self._k:
-            problem = f"{wanted} places are asked for, but k is {self._k}"
-            raise InvalidWorkflow(problem, where=self._call.where)
-        # To the reader (and to a type checker) a handle is the value that it stands for.
-        return [cast("Value", Handle(self._call, slot)) for slot in range(wanted)]
+        if isinstance(wanted, bool) or not isinstance(wanted, int) or not 0 < wanted <= self._k:
+            problem = f"{wanted!r} places are asked for, but k is {self._k}"
+            raise InvalidWorkflow(problem, where=user_line())
+        return [self._place(slot) for slot in range(wanted)]
 
     def __getitem__(self, slot: int) -> Value:
-        return self.slots()[slot]
+        if isinstance(slot, bool) or not isinstance(slot, int) or not -self._k <= slot < self._k:
+            problem = f"there is no place [{slot!r}]: k is {self._k}, and they count from 0"
+            raise InvalidWorkflow(problem, where=user_line())
+        return self._place(slot % self._k)
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter(self.slots())
+
+    def __len__(self) -> int:
+        return self._k
+
+    def __repr__(self) -> str:
+        return f"<selection {self._call.name}>"
+
+    __hash__ = object.__hash__
+
+    def __copy__(self) -> Chosen[Value]:
+        return self
+
+    def __deepcopy__(self, _: object) -> Chosen[Value]:
+        return self
+
+    def _place(self, slot: int) -> Value:
+        # To the reader (and to a type checker) a handle is the value that it stands for.
+        return cast("Value", Handle(self._call, slot))
 
 
-def call_of(handle: Handle) -> tuple[Call, int | None]:
-    """Look into a handle from inside makeway."""
-    return object.__getattribute__(handle, "_call"), object.__getattribute__(handle, "_slot")
+def refuse(asked: object, *_: object, **__: object) -> NoReturn:
+    """Tell who looks into a value that there is none yet."""
+    problem = (
+        f"{str.strip(repr(asked), '<>')} does not exist while the workflow is built, so it cannot "
+        "be looked into or decided upon here"
+    )
+    hint = "pass it on to a step and look there, or decide with mw.select_top"
+    raise InvalidWorkflow(problem, where=user_line(), hint=hint)
 
 
-def find_handles(value: object) -> list[Handle]:
-    """Give every handle in a value, also inside lists, tuples and dicts."""
-    match value:
-        case Handle():
-            return [value]
-        case list() | tuple() | set():
-            return [found for item in cast("list[Any]", value) for found in find_handles(item)]
-        case dict():
-            return [found for item in value.values() for found in find_handles(item)]
-        case _:
-            return []
+def _close(kind: type, looks: list[str]) -> None:
+    for look in looks:
+        setattr(kind, f"__{look}__", refuse)
+
+
+_close(Handle, LOOKS)
+# How many places there are, and the places themselves, are known; what is in them is not.
+_close(
+    Chosen,
+    ["bool", "str", "format", "eq", "ne", "lt", "le", "gt", "ge", "contains", "call", "reduce_ex"],
+)
+
+
+def call_of(value: Handle | Chosen[Any]) -> tuple[Call, int | None]:
+    """Look into a handle, or the outcome of a selection, from inside makeway."""
+    if isinstance(value, Chosen):
+        return value._call, None  # noqa: SLF001 - both live in this module
+    return object.__getattribute__(value, "_call"), object.__getattribute__(value, "_slot")
+
+
+def find_handles(value: object) -> list[Handle | Chosen[Any]]:
+    """Give every handle in a value, also inside lists, tuples, sets and dicts."""
+    found: list[Handle | Chosen[Any]] = []
+    todo, seen = [value], set[int]()
+    while todo:
+        thing = todo.pop()
+        match thing:
+            case Handle() | Chosen():
+                found.append(thing)
+            case list() | tuple() | set() | frozenset() | dict() if id(thing) not in seen:
+                seen.add(id(thing))
+                todo += thing
+                if isinstance(thing, dict):
+                    todo += thing.values()
+            case _:
+                pass
+    return found
+
+
+def user_line() -> str:
+    """Name the line of the user's code that is being run, not of a library that it called."""
+    frame, other = inspect.currentframe(), ""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(PACKAGE):
+            line = f"{file}:{frame.f_lineno}"
+            if not is_library(file):
+                return line
+            other = other or line
+        frame = frame.f_back
+    return other
+
+
+def is_library(file: str) -> bool:
+    """Say whether a file belongs to Python or was installed, so that it is not the user's own."""
+    if any(part in file for part in INSTALLED):
+        return True
+    return file.startswith((STANDARD_LIBRARY, "<frozen"))
