@@ -52,7 +52,7 @@ HOMES = {
     "workflow": "makeway.workflows.define",
 }
 
-__all__ = sorted([*HOMES, "__version__"])
+__all__ = [*HOMES, "__version__"]  # noqa: PLE0604 - ruff cannot see that HOMES holds names
 
 
 def __getattr__(name: str) -> object:

@@ -99,7 +99,7 @@ def test_memory_and_processor_time_of_the_tree_are_sampled(stage: Stage) -> None
 
 
 @pytest.mark.parametrize(
-    ("program", "words"),
+    "program, words",
     [
         (Program(argv=("no-such-program",)), "no-such-program"),
         (Program(argv=("true",), directory="/no/such/folder"), "/no/such/folder"),

@@ -54,6 +54,7 @@ class Board:
         }
         self.phase = RunPhase.RUNNING
         self.text = ""
+        self.never = False  # a step asks for what no machine here has
         self.news: list[tuple[int, str, str]] = []
 
     def adopt(self, state: State) -> None:
@@ -87,6 +88,8 @@ class Board:
                 self.phase, self.text = phase, text
             case ev.RunCancelRequested(run=run) if run == self.run_id:
                 self.phase = RunPhase.CANCELLING
+            case ev.JobRejected(job=job) if self._row(job) is not None:
+                self.never = True
             case ev.ExecutionSubmitted(execution=job) | ev.ExecutionEnded(execution=job):
                 self._execution(event, job, at_ms)
             case (

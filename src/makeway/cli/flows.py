@@ -33,7 +33,7 @@ from makeway.store.resolve import resolve_run
 from makeway.store.rows import ExecutionRow
 
 LOOK_EVERY_MS = 200
-ENDED_BADLY, CTRL_C = 5, 130
+ENDED_BADLY, NEVER, CTRL_C = 5, 8, 130
 
 
 class Watching(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,7 +229,9 @@ def _leave(controller: Controller, board: Board, stop: _StopRequest) -> int:
     if board.phase in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
         return 0
     click.echo(f"go on with: {again}   (only what is missing runs)", err=True)
-    return CTRL_C if stop.count else ENDED_BADLY
+    if stop.count:
+        return CTRL_C
+    return NEVER if board.never else ENDED_BADLY
 
 
 def _tell_of_others(controller: Controller) -> None:

@@ -29,6 +29,7 @@ is `RUN.KEY`; a `KEY` alone means the latest run that has it.
 | 3 | there is no such thing |
 | 5 | the run ended badly |
 | 7 | it clashes with what is there already |
+| 8 | it can never be scheduled here: no machine has what it asks for |
 | 130 | Ctrl-C |
 """
 

@@ -63,8 +63,9 @@ class LineView:
         """Say what begins."""
         board = self._board
         again = f", resuming {board.resumed_from}" if board.resumed_from else ""
-        steps = len(board.rows)
-        click.echo(f"run {board.run_id}: {board.workflow.name}, {steps} steps{again}", err=True)
+        count = len(board.rows)
+        steps = f"{count} step{'s' if count != 1 else ''}"
+        click.echo(f"run {board.run_id}: {board.workflow.name}, {steps}{again}", err=True)
         return self
 
     def show(self) -> None:

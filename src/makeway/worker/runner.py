@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from types import TracebackType
 
 from makeway.errors import MakewayError
 from makeway.executor.folder import ERROR, LAUNCH, REPORT, read_whole, write_whole
@@ -29,6 +30,7 @@ from makeway.workflows.define import call_by_name
 from makeway.workflows.handle import is_library
 
 FRAMES_KEPT = 50
+OURS = str(Path(__file__).parents[1]) + "/"
 MESSAGE_CHARS = 2_000
 
 
@@ -60,7 +62,7 @@ def _run(folder: Path, launch: Launch) -> int:
             _report(folder, active, None)
         return code
     except BaseException as error:  # noqa: BLE001 - whatever ended it is to be written down
-        traceback.print_exc()
+        traceback.print_exception(type(error), error, _own(error))
         write_whole(folder / ERROR, describe(error, file.parent))
         return 1
     return 0
@@ -83,6 +85,14 @@ def resolve(binding: Binding, store: Path) -> object:
         case _:
             message = f"an argument is not resolved: {binding}"
             raise AssertionError(message)
+
+
+def _own(error: BaseException) -> TracebackType | None:
+    """Leave out the first frames, which are ours: a user's log is about the user's code."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OURS):
+        trace = trace.tb_next
+    return trace or error.__traceback__
 
 
 def describe(error: BaseException, project: Path) -> ErrorRecord:
