@@ -87,6 +87,7 @@ class Engine:
         the seq at which the log goes on.
         """
         for entry in entries:
+            self.state.seq = entry.seq - 1
             apply(self.state, entry)
         self.state.seq = max(self.state.seq, last)
 

@@ -61,10 +61,9 @@ class Log:
             yield from _entries(rows)
             after = rows[-1][0]
 
-    def read_unfinished(self) -> Iterator[Entry]:
+    def read_unfinished(self) -> list[Entry]:
         """Give the entries about runs and jobs that are not final, and those about neither."""
-        with self._database.reading():
-            yield from _entries(self._database.each(READ_UNFINISHED))
+        return list(_entries(self._database.rows(READ_UNFINISHED)))
 
     def last_at_ms(self) -> int:
         """Give the instant of the last entry, 0 when there is none."""

@@ -1,0 +1,1 @@
+"""The controller with real processes, killed at any moment."""
