@@ -52,7 +52,6 @@ WORKERS = 3 + 3 * 2 + 1
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_whatever_is_killed_every_worker_runs_once(tmp_path: Path, seed: int) -> None:
-    print(f"seed {seed}, {ROUNDS} rounds")
     rng, terminal = Random(seed), Terminal(tmp_path)
     (tmp_path / "flow.py").write_text(FLOW, encoding="utf-8")
     for _ in range(ROUNDS):
