@@ -66,11 +66,12 @@ format: $(DEV) ## format the code and mend what ruff can mend
 	@$(PYTHON_M) ruff format .
 
 .PHONY: docs
-docs: $(DEV) ## write docs/cli.md from the commands themselves
+docs: $(DEV) ## write the pages of docs/ that are made from the code itself
 	@mkdir -p docs
-	@$(PYTHON_M) makeway.cli.reference > .venv/cli.md
-	@mv .venv/cli.md docs/cli.md
-	@echo "docs/cli.md is up to date"
+	@for page in cli lifecycle; do \
+		$(PYTHON_M) makeway.cli.reference $$page > .venv/page.md && mv .venv/page.md docs/$$page.md || exit 1; \
+		echo "docs/$$page.md is up to date"; \
+	done
 
 .PHONY: clean
 clean: ## remove .venv, caches and build output (runs in .makeway stay)

@@ -27,7 +27,7 @@ def rows() -> Iterator[Row]:
         began = time.process_time()
         world.run()
         rates.append(len(world.log) / (time.process_time() - began))
-        used = report(world.log).utilisation
+        used = report(world.log).utilisation or 0.0
     yield Row("engine in the simulated world", "events/s", rates, ">= 20,000")
     yield Row("the same: part of the processors in use", "", [used])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

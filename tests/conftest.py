@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.project import Project, fresh_project
 
 # Real processes and real databases: `make check` has no time for them.
 SLOW_FOLDERS = {"acceptance", "conformance", "live"}
@@ -39,6 +42,13 @@ def store_dir(tmp_path: Path) -> Path:
     folder = tmp_path / ".makeway"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Give a folder for a user's files."""
+    with fresh_project(tmp_path) as fresh:
+        yield fresh
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,46 @@
-"""Hold the docs to the truth: every command is described, every link and make target exists."""
+"""Hold the docs to the truth: what is named exists, what exists is named, what is shown is so.
+
+The pages that are made from the code are compared with it, the tables of worlds in docs/policy.md are
+given to the policy, and the workflows in the pages are run.
+"""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
+import inspect
 import re
-from collections.abc import Iterator
+import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+import makeway
+from makeway.cli.main import COMMANDS
+from makeway.cli.reference import PAGES as GENERATED
+from makeway.cli.reference import page as generated
+from makeway.executor import folder
+from makeway.health import causes, diagnose
+from makeway.health.decide import APP, PAYS, Ledger
+from makeway.model.event import Event
+from makeway.model.record import Cause, CauseClass
+from makeway.model.wait import Reason
+from makeway.policy import explain
+from makeway.policy.plan import Plan, Start
+from makeway.policy.rivals import fifo
+from makeway.policy.schedule import schedule
+from makeway.policy.snapshot import Snapshot
+from makeway.worker import program
+from tests.acceptance.terminal import Terminal
+from tests.builders import check, job, table
+
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(
-    path
-    for path in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *ROOT.glob("docs/**/*.md"))
-    if path.exists()
-)
+DOCS = ROOT / "docs"
+GLOBS = ("*.md", "docs/**/*.md", "examples/**/*.md")
+PAGES = sorted(path for glob in GLOBS for path in ROOT.glob(glob))
 
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?[^)]*\)")
@@ -26,6 +50,77 @@ TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
 
 def page_name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Give the fenced blocks of one language."""
+    return [block for found, block in FENCE.findall(text) if found == language]
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Give the rows of all tables by the word in backticks that their first cell is."""
+    found = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if line.startswith("| `") and re.fullmatch(r"`\w+`", cells[0]):
+            found[cells[0].strip("`")] = cells[1:]
+    return found
+
+
+def attributes_of(source: str, owner: str) -> set[str]:
+    """Give every NAME that stands in a text as `owner.NAME`."""
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == owner
+    }
+
+
+# ── what is named exists ──────────────────────────────────────────────────────────────────────────
+
+
+def make_commands(text: str) -> Iterator[str]:
+    """Give the targets that the console blocks of a page tell the reader to make."""
+    for words in typed(text):
+        if words[:1] == ["make"]:
+            yield from (word for word in words[1:] if not word.startswith("-") and "=" not in word)
+
+
+def typed(text: str) -> Iterator[list[str]]:
+    """Give the words of each command in the console blocks of a page."""
+    for block in (*blocks(text, "console"), *blocks(text, "sh")):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                yield line.removeprefix("$ ").split("#")[0].split()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = FENCE.sub("", page.read_text("utf-8"))
+    targets = [link for link in LINK.findall(prose) if not ELSEWHERE.match(link)]
+    broken = [link for link in targets if not (page.parent / link.partition("#")[0]).exists()]
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(TARGET.findall(read("Makefile")))
+    assert not set(make_commands(page.read_text("utf-8"))) - targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_commands_exist(page: Path) -> None:
+    used = {words[1] for words in typed(page.read_text("utf-8")) if words[:1] == ["makeway"]}
+    assert not used - set(COMMANDS)
+
+
+# ── what exists is named ──────────────────────────────────────────────────────────────────────────
 
 
 def verbs(group: click.Group, parent: click.Context | None = None) -> Iterator[str]:
@@ -41,47 +136,147 @@ def verbs(group: click.Group, parent: click.Context | None = None) -> Iterator[s
             yield from (f"{name} {rest}" for rest in verbs(command, context))
 
 
-def command_line() -> click.Group:
-    """Give the group of all commands, wherever in the module of the script it is."""
-    module = importlib.import_module("makeway.cli.main")
-    groups = [value for value in vars(module).values() if isinstance(value, click.Group)]
-    assert groups, "makeway.cli.main has no click group"
-    return groups[0]
-
-
-def make_commands(text: str) -> Iterator[str]:
-    """Give the targets that the console blocks of a page tell the reader to make."""
-    for language, block in FENCE.findall(text):
-        if language not in {"console", "sh"}:
-            continue
-        for line in block.splitlines():
-            words = line.removeprefix("$ ").split("#")[0].split()
-            if words[:1] == ["make"]:
-                yield from (
-                    word for word in words[1:] if not word.startswith("-") and "=" not in word
-                )
-
-
-@pytest.mark.skipif(
-    not (ROOT / "src/makeway/cli/main.py").exists(), reason="there is no command line yet"
-)
 def test_every_command_is_described() -> None:
-    described = (ROOT / "docs" / "cli.md").read_text("utf-8")
-    missing = [
-        verb for verb in verbs(command_line()) if not re.search(rf"\bmakeway {verb}\b", described)
-    ]
+    described = read("docs/cli.md")
+    everything = verbs(importlib.import_module("makeway.cli.main").cli)
+    missing = [verb for verb in everything if not re.search(rf"\bmakeway {verb}\b", described)]
     assert not missing, f"not in docs/cli.md: {missing}; run make docs"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_links_lead_somewhere(page: Path) -> None:
-    prose = FENCE.sub("", page.read_text("utf-8"))
-    targets = [link for link in LINK.findall(prose) if not ELSEWHERE.match(link)]
-    broken = [link for link in targets if not (page.parent / link.partition("#")[0]).exists()]
-    assert not broken
+@pytest.mark.parametrize("name", GENERATED)
+def test_pages_that_are_made_from_the_code_are_up_to_date(name: str) -> None:
+    assert read(f"docs/{name}.md") == generated(name), f"docs/{name}.md is old; run make docs"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_make_targets_exist(page: Path) -> None:
-    targets = set(TARGET.findall((ROOT / "Makefile").read_text("utf-8")))
-    assert not set(make_commands(page.read_text("utf-8"))) - targets
+def test_every_event_is_described() -> None:
+    described = rows(read("docs/lifecycle.md"))
+    for kind in typing.get_args(Event):
+        assert len(described[kind.__name__][1]) > 10, f"{kind.__name__} says nothing of itself"
+
+
+def test_every_public_name_is_described() -> None:
+    described = read("docs/workflows.md")
+    names = [f"mw.{name}" for name in makeway.__all__ if name != "__version__"]
+    names.append("makeway.__version__")
+    assert not [name for name in names if not re.search(rf"\b{name}\b", described)]
+
+
+def test_every_variable_of_ours_that_a_worker_gets_is_described() -> None:
+    variables = set(re.findall(r'"(MAKEWAY_\w+)"', inspect.getsource(program.environment)))
+    assert len(variables) > 5, "they are no longer where this test looks for them"
+    described = read("docs/workflows.md")
+    assert not [name for name in variables if f"`{name}`" not in described]
+
+
+def test_every_file_of_a_worker_is_described() -> None:
+    described = read("docs/operations.md")
+    files = [value for name, value in vars(folder).items() if name.isupper()]
+    assert not [name for name in files if f"`{name}`" not in described]
+
+
+def test_every_package_is_on_the_map_and_every_module_on_it_exists() -> None:
+    code_map = read("ARCHITECTURE.md").partition("## Code map")[2].partition("\n## ")[0]
+    modules = [*(ROOT / "src" / "makeway").glob("*/*.py")]
+    packages = {path.parent.name for path in modules}
+    assert not [name for name in sorted(packages) if f"**{name}**" not in code_map]
+    known = {path.stem for path in modules} | {"migrations"}
+    assert not set(re.findall(r"`(\w+)`", code_map)) - known
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("decisions/*.md")), ids=page_name)
+def test_a_decision_says_what_it_cost(page: Path) -> None:
+    titles = re.findall(r"^## (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    assert titles == ["Context", "Choice", "What we gave up"]
+
+
+# ── what is shown is so ───────────────────────────────────────────────────────────────────────────
+
+
+def policy_of(world: str) -> Callable[[Snapshot], Plan]:
+    return fifo if world.startswith("fifo:") else schedule
+
+
+WORLDS = blocks(read("docs/policy.md"), "table")
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.partition("\n")[0])
+def test_the_policy_decides_as_its_page_says(world: str) -> None:
+    check(world, policy_of(world))
+
+
+def test_every_reason_that_a_policy_gives_is_described_with_a_text_of_it() -> None:
+    sources = (ROOT / "src" / "makeway" / "policy").glob("*.py")
+    given = {name for path in sources for name in attributes_of(path.read_text("utf-8"), "Reason")}
+    said = {Reason.BACKOFF: {explain.backoff(job("train", attempts=1)).text}}
+    for world in WORLDS:
+        for decision in policy_of(world)(table(world).snapshot).decisions:
+            if not isinstance(decision, Start):
+                said.setdefault(decision.wait.reason, set()).add(decision.wait.text)
+    described = rows(read("docs/policy.md"))
+    for reason in (Reason[name] for name in sorted(given)):
+        assert reason.value in described, f"docs/policy.md does not describe {reason}"
+        assert described[reason.value][0] in said[reason], f"no world there says so of {reason}"
+
+
+def found_today() -> set[Cause]:
+    """Give every cause that the code can find: those of the tables, and those that are named."""
+    named = attributes_of(inspect.getsource(diagnose), "Cause")
+    named |= attributes_of(inspect.getsource(causes.cause_of_error), "Cause")
+    return {
+        *(Cause[name] for name in named),
+        *causes.BY_ERRNO.values(),
+        *(cause for _, cause in causes.BY_TYPE),
+    }
+
+
+def decision_of(cause: Cause) -> str:
+    """Say in the words of docs/failures.md what is done about a cause."""
+    match causes.CLASS_OF[cause]:
+        case CauseClass.NONE:
+            return "it has succeeded"
+        case CauseClass.PERMANENT | CauseClass.CANCELLED:
+            return "stop"
+    ledger: Ledger = PAYS.get(cause, APP)
+    when = " once" if ledger.allowed == 1 else "" if ledger.backoff else " at once"
+    return f"retry{when}, {ledger.name} ledger"
+
+
+def test_every_cause_that_is_found_is_described_as_it_is_treated() -> None:
+    described = rows(read("docs/failures.md"))
+    assert {name for name in Cause.__members__ if name in described} == set(found_today())
+    for cause in found_today():
+        means, kind, _, then = described[cause]
+        assert (means, kind) == (causes.MEANING[cause], causes.CLASS_OF[cause].value)
+        assert then == decision_of(cause), f"{cause}: {then}"
+
+
+def test_every_sign_by_which_a_cause_is_told_is_described() -> None:
+    described = rows(read("docs/failures.md"))
+    for number, cause in causes.BY_ERRNO.items():
+        assert re.search(rf"\berrno\b.*\b{number}\b", described[cause][2]), f"errno {number}"
+    for name, cause in causes.BY_TYPE:
+        if name != "makeway.errors.InvalidInput":
+            assert f"`{name}`" in described[cause][2], name
+
+
+def flows() -> Iterator[tuple[str, str]]:
+    """Give every workflow that a page shows, with a name for it."""
+    for page in ("README.md", "docs/workflows.md"):
+        for block in blocks(read(page), "python"):
+            if found := re.search(r"^@mw\.workflow\ndef (\w+)", block, re.MULTILINE):
+                yield f"{page}:{found[1]}", block
+
+
+FLOWS = dict(flows())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_workflow_that_is_shown_runs(name: str, tmp_path: Path) -> None:
+    text = FLOWS[name]
+    if "import torch" in text and importlib.util.find_spec("torch") is None:
+        pytest.skip("PyTorch is not installed")
+    (tmp_path / "flow.py").write_text(text, "utf-8")
+    terminal = Terminal(tmp_path)
+    terminal.types("run", "flow.py")
+    assert terminal.reads("run-show")["phase"] == "succeeded"

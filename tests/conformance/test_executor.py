@@ -205,7 +205,7 @@ def test_a_new_executor_learns_how_a_worker_ended_meanwhile(stage: Stage) -> Non
     stage.launch(program)
     stage.ready()
     stage.release()
-    assert eventually(lambda: (stage.folder() / "exit.json").exists())
+    assert eventually((stage.folder() / "exit.json").exists)
     stage.restart()
     stage.launch(program)
     assert stage.exit().code == 3
@@ -220,7 +220,7 @@ def test_samples_that_nobody_took_are_not_lost(stage: Stage, tmp_path: Path) -> 
     stage.started()
     stage.executor.close()
     go.touch()
-    assert eventually(lambda: (stage.folder() / "exit.json").exists())
+    assert eventually((stage.folder() / "exit.json").exists)
     stage.restart()
     stage.launch(program)
     assert stage.exit().good

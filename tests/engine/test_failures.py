@@ -251,7 +251,7 @@ def test_a_worker_ends_once_whoever_says_so_first(order: str) -> None:
     house = House("n1", "n2")
     house.submit("a")
     house.go("a")
-    told = [house.exited("a", 0), ev.NodeLost(name="n1")]
+    told: list[ev.Event] = [house.exited("a", 0), ev.NodeLost(name="n1")]
     if order == "lost first":
         told.reverse()
     house.tell(*told)

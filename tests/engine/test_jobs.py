@@ -133,7 +133,6 @@ def test_what_happens_in_one_step_is_known_before_anything_is_decided() -> None:
 
 def test_the_engine_wants_to_be_called_when_something_is_due() -> None:
     house = House()
-    assert house.wake_at_ms is None
     house.submit("a", barrier_ms=60_000)
     assert house.wake_at_ms == house.now_ms + 60_000
     house.go("a")

@@ -65,8 +65,8 @@ class Chaos:
             (2, self.run_submitted), (1, self.cancel), (1, self.run_cancel),
             (2, self.node_joined), (1, self.node_lost), (1, self.queues),
         ]  # fmt: skip
-        weights, makers = zip(*kinds, strict=True)
-        return self.rng.choices(makers, weights)[0]()
+        makers = [make for _, make in kinds]
+        return self.rng.choices(makers, [weight for weight, _ in kinds])[0]()
 
     def submitted(self) -> ev.Event:
         rng, self.made = self.rng, self.made + 1

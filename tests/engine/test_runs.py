@@ -25,8 +25,11 @@ from tests.engine.house import House
 
 def step(key: str, *reads: str, **more: Any) -> Step:
     """Make a step that reads the outputs of others."""
-    arguments = {f"of_{name}": FromStep(name) for name in reads}
-    return Step(key=key, function=key, **{"arguments": arguments, "per_worker": NOTHING} | more)
+    settings: dict[str, Any] = {
+        "arguments": {f"of_{name}": FromStep(name) for name in reads},
+        "per_worker": NOTHING,
+    }
+    return Step(key=key, function=key, **settings | more)
 
 
 def flow(*steps: Step, result: str = "") -> Workflow:

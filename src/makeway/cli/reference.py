@@ -1,13 +1,23 @@
-"""Write docs/cli.md from the commands themselves: `python -m makeway.cli.reference`."""
+"""Write the pages of docs/ that are made from the code itself: `make docs` writes them all.
+
+`python -m makeway.cli.reference cli` prints the page of the commands, `lifecycle` that of the
+phases and the events.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import click
 
 from makeway.cli.main import cli
+from makeway.errors import InvalidInput, MakewayError
+from makeway.model import event, phase
 
 HEAD = """\
 # Commands
@@ -34,8 +44,37 @@ is `RUN.KEY`; a `KEY` alone means the latest run that has it.
 """
 
 
-def pages() -> Iterator[str]:
-    """Give the page, a part for each command."""
+LIFE_HEAD = """\
+# Life cycles and events
+
+Made from `model/phase.py` and `model/event.py` by `make docs`; do not edit.
+
+A change of phase that is not in these tables cannot happen: the engine raises before it believes
+anything. A phase that no row leaves is final. What the words mean stands in
+[concepts.md](concepts.md).
+"""
+
+EVENTS_HEAD = """\
+## Events
+
+An event is a fact. `makeway events` prints each with its number (`seq`), its instant, and the number
+of the event that it follows from (its cause; none if it comes from the world).
+"""
+
+# Any: each table has its own kind of phase.
+MACHINES: tuple[tuple[str, Mapping[Any, str]], ...] = (
+    ("Job", phase.JOB_CHANGES),
+    ("Attempt", phase.ATTEMPT_CHANGES),
+    ("Execution", phase.EXECUTION_CHANGES),
+    ("Run", phase.RUN_CHANGES),
+)
+
+SECTION = re.compile(r"^# ── (.+?) ─+$")
+EVENT_CLASS = re.compile(r"^class (\w+)\(Fact\b")
+
+
+def cli_page() -> Iterator[str]:
+    """Give the page of the commands, a part for each."""
     yield HEAD
     context = click.Context(cli, info_name="makeway", terminal_width=80, max_content_width=80)
     yield _part("makeway", cli.get_help(context), 2)
@@ -43,6 +82,30 @@ def pages() -> Iterator[str]:
         command = cli.get_command(context, name)
         assert command is not None, "every name in the table leads to a command"
         yield from _command(command, name, context)
+
+
+def lifecycle_page() -> Iterator[str]:
+    """Give the page of the phases and the events, a part for each machine."""
+    yield LIFE_HEAD
+    for name, changes in MACHINES:
+        rows = [(f"`{before}`", f"`{after}`", why) for (before, after), why in changes.items()]
+        yield f"## {name}\n\n" + _table(("from", "to", "because"), rows)
+    yield EVENTS_HEAD
+    for title, classes in _events():
+        rows = [(f"`{kind.__name__}`", _fields(kind), _first(kind)) for kind in classes]
+        yield f"### {title[:1].upper()}{title[1:]}\n\n" + _table(("event", "says", "means"), rows)
+
+
+PAGES: Mapping[str, Callable[[], Iterator[str]]] = MappingProxyType(
+    {"cli": cli_page, "lifecycle": lifecycle_page}
+)
+
+
+def page(name: str) -> str:
+    """Give a page of docs/ by its name."""
+    if name not in PAGES:
+        raise InvalidInput(f"no page is called {name!r}; there are {', '.join(PAGES)}")
+    return "\n".join(PAGES[name]())
 
 
 def _command(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
@@ -63,9 +126,37 @@ def _part(title: str, text: str, level: int) -> str:
     return f"{'#' * min(level, 4)} {title}\n\n```\n{text}\n```\n"
 
 
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [names, ("---",) * len(names), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _events() -> list[tuple[str, list[type]]]:
+    """Give the kinds of events under the headings that they have in their module."""
+    sections: list[tuple[str, list[type]]] = []
+    for line in inspect.getsource(event).splitlines():
+        if found := SECTION.match(line):
+            sections.append((found[1], []))
+        elif found := EVENT_CLASS.match(line):
+            sections[-1][1].append(getattr(event, found[1]))
+    return sections
+
+
+def _fields(kind: type) -> str:
+    return ", ".join(f"`{name}`" for name in inspect.signature(kind).parameters)
+
+
+def _first(kind: type) -> str:
+    """Give the sentence with which a class says what it is."""
+    return " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
+
+
 def main() -> None:
-    """Print the page."""
-    sys.stdout.write("\n".join(pages()))
+    """Print the page that is named."""
+    try:
+        sys.stdout.write(page(sys.argv[1] if len(sys.argv) > 1 else "cli"))
+    except MakewayError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

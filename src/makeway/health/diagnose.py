@@ -1,7 +1,7 @@
 """Find out why an attempt ended, from how its workers ended; strongest evidence first.
 
-Our own intent comes first: what we ordered, we know. Then what the agents saw (signals, exit
-codes), then the exception that a worker's runner wrote down. In a gang the *earliest* failure is
+Our own intent comes first: what we ordered, we know. Then that a worker vanished, then the exception
+that its runner wrote down, then its signal or exit code. In a gang the *earliest* failure is
 the cause; the errors of its peers name a socket, not a reason, and only follow from it. One
 failure is known later than what it does to others, and goes before them: the loss of a machine.
 

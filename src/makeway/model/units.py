@@ -43,9 +43,9 @@ def ms_of(text: str | float, where: str = "time") -> int:
 def milli_of(number: float, where: str) -> int:
     """Read a number of processors or devices; fractions are kept to a thousandth."""
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise BadAmount(f"{number!r} is not a number", where=where)
+        raise BadAmount(f"{_said(number)} is not a number", where=where)
     if not (number == 0 or 0.001 <= number <= AMOUNT_MAX / 1000):
-        raise BadAmount(f"{number!r} must be 0, or from 0.001 to {AMOUNT_MAX // 1000}", where=where)
+        raise BadAmount(f"{_said(number)} must be 0, or from 0.001 to {AMOUNT_MAX // 1000}", where=where)
     return round(number * 1000)
 
 
@@ -80,13 +80,13 @@ def request(cpus: float, memory: str | float, gpus: float, where: str) -> Resour
 def _amount(text: str | float, units: dict[str, int], where: str, wanted: str) -> int:
     amount = _exact(text, units)
     if amount is None:
-        raise BadAmount(f"{str(text)[:60]!r} is not {wanted}", where=where)
+        raise BadAmount(f"{_said(text)} is not {wanted}", where=where)
     if amount > AMOUNT_MAX:
-        raise BadAmount(f"{str(text)[:60]!r} is more than there can be", where=where)
+        raise BadAmount(f"{_said(text)} is more than there can be", where=where)
     return round(amount)
 
 
-def _exact(text: str | float, units: dict[str, int]) -> Fraction | None:
+def _exact(text: object, units: dict[str, int]) -> Fraction | None:
     """Read a number and its unit; None if it is neither."""
     if isinstance(text, bool):
         return None
@@ -97,3 +97,10 @@ def _exact(text: str | float, units: dict[str, int]) -> Fraction | None:
     if match is None or match[2].upper() not in units:
         return None
     return Fraction(match[1]) * units[match[2].upper()]
+
+
+def _said(amount: object) -> str:
+    try:
+        return repr(amount)[:60]
+    except ValueError:  # a whole number of thousands of digits, which Python does not write
+        return "a number of thousands of digits"

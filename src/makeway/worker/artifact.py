@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tarfile
@@ -34,7 +35,7 @@ class Model:
         self.output = output
         self._value, self._load = value, load
 
-    def load(self) -> Any:
+    def load(self) -> Any:  # noqa: ANN401 - whatever it was given
         """Give back what `log_model` was given; of a model of a model, what is in the inner one."""
         value = self._value if self._load is None else self._load()
         return value.load() if isinstance(value, Model) else value
@@ -71,25 +72,28 @@ class File:
         return f"File({str(self.path)!r})"
 
 
-def named(name: str) -> str:
+def named(name: object) -> str:
     """Take the name of a model, a metric or a parameter."""
     if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX:
-        shown = repr(name)[:60]
-        raise InvalidInput(f"a name has 1 to {NAME_MAX} characters, this is {shown}")
+        raise InvalidInput(f"a name has 1 to {NAME_MAX} characters, this is {_short(name)}")
     return text(name)
 
 
-def number(name: str, value: float) -> float:
+def number(name: object, value: Any) -> float:  # noqa: ANN401 - so say its callers' users
     """Take a number of any kind that Python can make a float of: numpy's and torch's too."""
     if type(value) is float:
         return value
+    if not isinstance(value, str | bytes):  # "3" is a mistake that float() would cover up
+        with contextlib.suppress(Exception):  # the value's own code says no in its own way
+            return float(value)
+    raise InvalidInput(f"{str(name)[:60]} is {_short(value)}, which is not a number")
+
+
+def _short(value: object) -> str:
     try:
-        if isinstance(value, str | bytes):
-            raise TypeError
-        return float(value)
-    except Exception:  # noqa: BLE001 - the value's own code says no in its own way
-        problem = f"{str(name)[:60]} is {repr(value)[:60]}, which is not a number"
-        raise InvalidInput(problem) from None
+        return repr(value)[:60]
+    except Exception:  # noqa: BLE001 - likewise
+        return f"a {type(value).__name__}"
 
 
 def text(value: str) -> str:

@@ -16,7 +16,14 @@ from typing import Any
 
 import msgspec
 
-from makeway.errors import InvalidInput, InvalidWorkflow, MakewayError
+from makeway.errors import (
+    Conflict,
+    InvalidInput,
+    InvalidWorkflow,
+    MakewayError,
+    NotFound,
+    Unavailable,
+)
 from makeway.model.workflow import Workflow
 from makeway.store.blobs import Blobs
 from makeway.worker.values import encode
@@ -133,7 +140,9 @@ def _be_sent(workflow: Workflow) -> None:
 
 def _not_run(error: BaseException, file: Path, prefix: str) -> MakewayError:
     """Say in one sentence what the user's own code did, and at which of its lines."""
-    if isinstance(error, MakewayError) and (error.where or not isinstance(error, InvalidInput)):
+    if isinstance(error, InvalidInput) and error.where:
+        return error
+    if isinstance(error, NotFound | Conflict | Unavailable):  # no fault of the file
         return error
     frames = traceback.extract_tb(error.__traceback__)
     own = [

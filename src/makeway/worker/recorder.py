@@ -269,5 +269,5 @@ def _dial(folder: Path) -> socket.socket | None:
         sock = connect(folder / "record.sock", socket.SOCK_DGRAM)
     except OSError:
         return None  # the agent is gone, or this is no worker of ours: nothing to record to
-    sock.setblocking(False)
+    sock.settimeout(0)
     return sock

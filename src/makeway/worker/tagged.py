@@ -111,6 +111,6 @@ MADE: dict[str, Callable[[Any], object]] = {
     "dict": lambda of: {_untagged(key): _untagged(item) for key, item in of},
     "int": lambda of: int(of, 16),
     "float": float,
-    "complex": lambda of: complex(*_items(of)),
+    "complex": lambda of: complex(*map(_untagged, of)),  # type: ignore[call-overload]  # two floats
     "bytes": base64.b64decode,
 }

@@ -22,6 +22,7 @@ import pickle
 import sys
 import tarfile
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -135,7 +136,7 @@ def _stay_inside(folder: Path) -> None:
 # ── arrays and tensors: their libraries are imported only if the value comes from them ──────────────
 
 
-def _is_array(value: object) -> bool:
+def _is_array(value: Any) -> bool:  # noqa: ANN401 - whatever there may be
     numpy = sys.modules.get("numpy")
     if numpy is None or type(value) is not numpy.ndarray:
         return False
@@ -274,14 +275,14 @@ def _write_pickle(value: object, blobs: Blobs) -> bytes:
     return buffer.getvalue()
 
 
-CODECS = (
+CODECS: tuple[tuple[str, Callable[[object], bool], Callable[[object], bytes]], ...] = (
     ("json", is_plain, _write_json),
     ("json-tagged", tagged.suits, tagged.write),
     ("numpy", _is_array, _write_array),
     ("numpy-dict", _is_arrays, _write_arrays),
     ("torch", _has_tensors, _write_tensors),
 )
-READERS = {
+READERS: dict[str, Callable[[bytes], object]] = {
     "json": json.loads,
     "json-tagged": tagged.read,
     "numpy": _read_array,

@@ -22,7 +22,7 @@ from makeway.errors import InvalidWorkflow
 from makeway.model.record import Output
 from makeway.model.workflow import Binding, Constant, FromSlot, FromStep, Many, Stored
 from makeway.workflows.annotation import fits, holds, item_of, name_of, shown
-from makeway.workflows.handle import Call, Chosen, Handle, call_of, find_handles
+from makeway.workflows.handle import Call, Chosen, Definition, Handle, call_of, find_handles
 
 Keep = Callable[[object], Output]
 Taken = Handle | Constant | Stored | list["Taken"]
@@ -59,6 +59,8 @@ def take(value: object, into: Building) -> Taken:
     if isinstance(value, Chosen):
         problem = "a whole selection cannot be passed on"
         raise InvalidWorkflow(problem, hint="pass its places: best.slots()")
+    if isinstance(value, Definition):
+        raise InvalidWorkflow(f"{value.function.__qualname__} itself is passed: it was not called")
     if isinstance(value, Handle):
         if not into.owns(call_of(value)[0]):
             raise InvalidWorkflow(f"{value!r} comes from another workflow")
@@ -93,7 +95,7 @@ def bind(taken: Taken) -> Binding:
 def mismatch(value: object, wanted: object) -> str | None:
     """Say what is passed if that is certainly not what is wanted."""
     match value:
-        case Chosen():
+        case Chosen() | Definition():
             return None  # that it cannot be passed at all is said by `take`
         case Handle():
             return next(

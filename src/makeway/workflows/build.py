@@ -42,7 +42,7 @@ def build_workflow(
         problem = f"workflow {workflow.name} calls no step"
         raise InvalidWorkflow(problem, where=_place(workflow))
     _name(into.calls)
-    keys = {call.key for call in into.calls}
+    keys = dict.fromkeys(call.key for call in into.calls)
     steps = [_step(call, keys) for call in into.calls]
     return Workflow(
         name=workflow.name,

@@ -33,11 +33,10 @@ def key(name: object, where: str) -> str:
 
 def whole(number: object, word: str, where: str, *, least: int, most: int) -> int:
     """Take a whole number within bounds."""
-    right = isinstance(number, int) and not isinstance(number, bool)
-    if not right or not least <= number <= most:  # type: ignore[operator]  # an int: see above
-        problem = f"{word} is {shown(number)}; it must be a whole number from {least} to {most}"
-        raise InvalidWorkflow(problem, where=where)
-    return int(number)  # type: ignore[call-overload,no-any-return]  # likewise; an IntEnum too
+    if isinstance(number, int) and not isinstance(number, bool) and least <= number <= most:
+        return int(number)  # an IntEnum is one too
+    problem = f"{word} is {shown(number)}; it must be a whole number from {least} to {most}"
+    raise InvalidWorkflow(problem, where=where)
 
 
 def workers(number: object, where: str) -> int:
@@ -76,15 +75,21 @@ def goal(value: object, where: str) -> Goal:
     if not isinstance(value, Goal):
         problem = f"goal is {shown(value)}; it must be a mw.Goal"
         raise InvalidWorkflow(problem, where=where, hint='goal=mw.Goal("accuracy", target=0.9)')
-    if not isinstance(value.metric, str) or not value.metric:
-        problem = f"the goal's metric is {shown(value.metric)}; it must be a name"
-        raise InvalidWorkflow(problem, where=where)
+    metric(value.metric, "the goal's metric", where)
     word(value.mode, "the goal's mode", ("max", "min"), where)
     for name, number in (("target", value.target), ("min_delta", value.min_delta)):
         if number is not None and not (is_number(number) and abs(number) < float("inf")):
             problem = f"the goal's {name} is {shown(number)}; it must be a number"
             raise InvalidWorkflow(problem, where=where)
     return value
+
+
+def metric(name: object, word: str, where: str) -> str:
+    """Take the name of a metric."""
+    if not isinstance(name, str) or not name:
+        problem = f"{word} is {shown(name)}; it must be the name of a metric"
+        raise InvalidWorkflow(problem, where=where)
+    return name
 
 
 def tags(value: object, where: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ from types import CodeType
 
 import msgspec
 
-from makeway.workflows.handle import is_library
+from makeway.workflows.handle import PACKAGE, is_library
 
 WHOLE = "*"
 Chain = tuple[str, ...]
@@ -71,6 +71,7 @@ class _Project:
         self._folders = tuple(
             folder.rstrip("/") + "/" for folder in dict.fromkeys(folders) if folder
         )
+        self._trail: set[tuple[str, Chain]] = set()
 
     def read(self, node: Node) -> tuple[str, list[Node]]:
         """Give the text of a node, and the nodes that it reaches."""
@@ -95,7 +96,7 @@ class _Project:
         return None
 
     def _inside(self, file: str) -> bool:
-        own = not is_library(file) and "/makeway/workflows/" not in file
+        own = not is_library(file) and not file.startswith(PACKAGE)
         return own and file.endswith(".py") and file.startswith(self._folders)
 
     def _reached(self, statement: ast.stmt, source: Source) -> Iterator[Node]:
@@ -112,6 +113,14 @@ class _Project:
 
     def _resolve(self, chain: Chain, source: Source) -> Iterator[Node]:
         """Follow a name, and the attributes behind it, from inside a module."""
+        step = (source.name, chain)
+        if step in self._trail:  # modules that import a name from each other, and neither has it
+            return
+        self._trail.add(step)
+        yield from self._meanings(chain, source)
+        self._trail.discard(step)
+
+    def _meanings(self, chain: Chain, source: Source) -> Iterator[Node]:
         name, rest = chain[0], chain[1:]
         for statement in source.definitions.get(name, ()):
             if isinstance(statement, Import):
@@ -123,7 +132,7 @@ class _Project:
         if name not in source.definitions:
             for star in source.stars:
                 other = self._module(star)
-                if other is not None and other is not source:
+                if other is not None:
                     yield from self._resolve(chain, other)
 
     def _follow(self, target: Chain) -> Iterator[Node]:
@@ -186,8 +195,10 @@ def _bound(statement: ast.AST) -> Iterator[str]:
             yield name
         case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
             yield name
-        case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
-            yield from _root(statement)  # REGISTRY["a"] = …
+        case ast.Attribute(value=inner, ctx=ast.Store()):
+            yield from _root(inner)
+        case ast.Subscript(value=inner, ctx=ast.Store()):
+            yield from _root(inner)  # REGISTRY["a"] = …
         case ast.Expr(value=ast.Call(func=ast.Attribute() as called)):
             yield from _root(called)  # REGISTRY.update(…)
         case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
@@ -215,10 +226,10 @@ def _chains(node: ast.AST) -> Iterator[Chain]:
 
 
 def _chain(node: ast.AST) -> Chain | None:
-    behind: Chain = ()
-    while isinstance(node, ast.Attribute):
-        node, behind = node.value, (node.attr, *behind)
-    return (node.id, *behind) if isinstance(node, ast.Name) else None
+    if isinstance(node, ast.Name):
+        return (node.id,)
+    front = _chain(node.value) if isinstance(node, ast.Attribute) else None
+    return None if front is None or not isinstance(node, ast.Attribute) else (*front, node.attr)
 
 
 def _imported(statement: Import, source: Source) -> Iterator[tuple[str, Chain]]:

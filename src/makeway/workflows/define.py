@@ -26,19 +26,20 @@ from makeway.workflows import check
 from makeway.workflows.annotation import ANYTHING, hints_of, name_of, shown
 from makeway.workflows.bind import Building, building, mismatch, take
 from makeway.workflows.code import code_digest
-from makeway.workflows.handle import Call, Chosen, Handle, Options, call_of, user_line
+from makeway.workflows.handle import Call, Chosen, Definition, Handle, Options, call_of, user_line
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
 
 
-class StepFunction(Generic[Args, Result]):
+class StepFunction(Definition, Generic[Args, Result]):
     """A function that makeway can run as a step; see `step`."""
 
     def __init__(self, function: Callable[Args, Result], options: Options) -> None:
         """Wrap `function`, which keeps its name, its signature and its documentation."""
         functools.update_wrapper(self, function, updated=())
-        self.function, self._options = function, options
+        self.function: Callable[Args, Result] = function
+        self._options = options
 
     def __call__(self, *args: Args.args, **kwargs: Args.kwargs) -> Result:
         """Run the function; in a workflow function: add the step and give a handle."""
@@ -47,9 +48,11 @@ class StepFunction(Generic[Args, Result]):
             return self.function(*args, **kwargs)
         where = user_line()
         try:
-            call = self._call(into, inspect.signature(self.function).bind(*args, **kwargs))
-        except TypeError as error:  # what `bind` finds missing or unknown
+            bound = inspect.signature(self.function).bind(*args, **kwargs)
+        except TypeError as error:  # an argument is missing or unknown
             raise InvalidWorkflow(f"step {self._name}: {error}", where=where) from None
+        try:
+            call = self._call(into, bound)
         except InvalidInput as error:
             problem = f"step {self._name}: {error.problem}"
             raise InvalidWorkflow(problem, where=where, hint=error.hint) from error
@@ -76,8 +79,6 @@ class StepFunction(Generic[Args, Result]):
         hints = hints_of(self.function)
         arguments = {}
         for name, hinted, value in _named_values(bound):
-            if isinstance(value, StepFunction | WorkflowFunction):
-                raise InvalidWorkflow(f"{name} is {value.__name__} itself, which was not called")  # type: ignore[attr-defined]  # of the function it wraps
             wanted = hints.get(hinted, ANYTHING)
             problem = mismatch(value, wanted)
             if problem is not None:
@@ -227,14 +228,11 @@ def select_top(
     if into is None:
         raise InvalidWorkflow("select_top belongs into a workflow function", where=where)
     handles = _candidates(candidates, into, where)
-    if not isinstance(metric, str) or not metric:
-        problem = f"metric is {shown(metric)}; it must be the name of a metric"
-        raise InvalidWorkflow(problem, where=where)
     if min is not None and not (check.is_number(min) and math.isfinite(min)):
         raise InvalidWorkflow(f"min is {shown(min)}; it must be a number", where=where)
     select = SelectTop(
         candidates=(),
-        metric=metric,
+        metric=check.metric(metric, "metric", where),
         k=check.whole(k, "k", where, least=1, most=check.WORKERS_MAX),
         minimum=min,
         mode=check.word(mode, "mode", ("max", "min"), where),
@@ -254,7 +252,10 @@ def select_top(
 
 def _candidates(given: object, into: Building, where: str) -> tuple[Handle, ...]:
     found: list[Handle] = []
-    several = given if isinstance(given, list | tuple | Iterator) else ()
+    # To Python a handle is an iterator too: it has what an iterator has.
+    several: Iterable[object] = ()
+    if isinstance(given, list | tuple | Iterator) and not isinstance(given, Handle):
+        several = given
     for candidate in several:
         if not isinstance(candidate, Handle):
             raise InvalidWorkflow(
@@ -275,13 +276,13 @@ def _candidates(given: object, into: Building, where: str) -> tuple[Handle, ...]
     return tuple(found)
 
 
-class WorkflowFunction(Generic[Args, Result]):
+class WorkflowFunction(Definition, Generic[Args, Result]):
     """A function that builds a graph of steps; `build.build_workflow` runs it."""
 
     def __init__(self, function: Callable[Args, Result]) -> None:
         """Wrap `function`."""
         functools.update_wrapper(self, function, updated=())
-        self.function = function
+        self.function: Callable[Args, Result] = function
         self.name = function.__name__
 
     def __call__(self, *args: Args.args, **kwargs: Args.kwargs) -> Result:
@@ -305,7 +306,7 @@ def workflow(function: Callable[..., Any] | None = None, /) -> Any:
     return lambda wrapped: WorkflowFunction(_decorated(wrapped, "workflow"))
 
 
-def call_by_name(function: Callable[..., Any], arguments: Mapping[str, object]) -> Any:
+def call_by_name(function: Callable[..., Any], arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - the user's
     """Call a function with arguments by name, also those that Python takes by position alone."""
     first = inspect.Parameter.POSITIONAL_ONLY
     parameters = inspect.signature(function).parameters.items()
@@ -348,7 +349,7 @@ def _each(after: object) -> tuple[object, ...]:
 def _decorated(function: object, word: str) -> Callable[..., Any]:
     """Make sure that it is a plain function: what calls it has its name and waits for its end."""
     name, problem, hint = shown(function), "", ""
-    if isinstance(function, StepFunction | WorkflowFunction):
+    if isinstance(function, Definition):
         name = function.function.__qualname__
         kind = "step" if isinstance(function, StepFunction) else "workflow"
         problem = f"is a {kind} already"

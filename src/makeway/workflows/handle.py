@@ -11,7 +11,7 @@ that the value does not exist yet, at the line where that was tried.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import msgspec
@@ -27,81 +27,13 @@ STANDARD_LIBRARY = inspect.__file__.rpartition("/")[0] + "/"
 INSTALLED = ("/site-packages/", "/dist-packages/")
 
 # Whatever Python asks of a value that is looked into, in the order of its own reference.
-LOOKS = [
-    "str",
-    "format",
-    "bytes",
-    "bool",
-    "len",
-    "length_hint",
-    "call",
-    "lt",
-    "le",
-    "eq",
-    "ne",
-    "gt",
-    "ge",
-    "setattr",
-    "delattr",
-    "getitem",
-    "setitem",
-    "delitem",
-    "iter",
-    "next",
-    "reversed",
-    "contains",
-    "add",
-    "sub",
-    "mul",
-    "matmul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "divmod",
-    "pow",
-    "lshift",
-    "rshift",
-    "and",
-    "xor",
-    "or",
-    "radd",
-    "rsub",
-    "rmul",
-    "rmatmul",
-    "rtruediv",
-    "rfloordiv",
-    "rmod",
-    "rdivmod",
-    "rpow",
-    "rlshift",
-    "rrshift",
-    "rand",
-    "rxor",
-    "ror",
-    "neg",
-    "pos",
-    "abs",
-    "invert",
-    "complex",
-    "int",
-    "float",
-    "index",
-    "round",
-    "trunc",
-    "floor",
-    "ceil",
-    "enter",
-    "exit",
-    "await",
-    "aiter",
-    "anext",
-    "aenter",
-    "aexit",
-    "fspath",
-    "buffer",
-    "array",
-    "reduce_ex",
-]
+LOOKS = """
+    str format bytes bool len length_hint call lt le eq ne gt ge setattr delattr getitem setitem
+    delitem iter next reversed contains add sub mul matmul truediv floordiv mod divmod pow
+    lshift rshift and xor or radd rsub rmul rmatmul rtruediv rfloordiv rmod rdivmod rpow rlshift
+    rrshift rand rxor ror neg pos abs invert complex int float index round trunc floor ceil
+    enter exit await aiter anext aenter aexit fspath buffer array reduce_ex
+"""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +71,12 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     def name(self) -> str:
         """Give the name that it bears unless another call bears it too."""
         return self.options.name or self.function.rpartition(":")[2].rpartition(".")[2]
+
+
+class Definition:
+    """A step or a workflow itself: passed on in place of an output, it was not called."""
+
+    function: Callable[..., Any]
 
 
 class Handle:
@@ -179,14 +117,15 @@ class Chosen(Generic[Value]):
 
     def slots(self, count: int | None = None) -> list[Value]:
         """Give the places, best first; a step that reads an empty one is omitted."""
-        wanted = self._k if count is None else count
-        if isinstance(wanted, bool) or not isinstance(wanted, int) or not 0 < wanted <= self._k:
-            problem = f"{wanted!r} places are asked for, but k is {self._k}"
+        if count is None:
+            count = self._k
+        if not _is_within(count, range(1, self._k + 1)):
+            problem = f"{count!r} places are asked for, but k is {self._k}"
             raise InvalidWorkflow(problem, where=user_line())
-        return [self._place(slot) for slot in range(wanted)]
+        return [self._place(slot) for slot in range(count)]
 
     def __getitem__(self, slot: int) -> Value:
-        if isinstance(slot, bool) or not isinstance(slot, int) or not -self._k <= slot < self._k:
+        if not _is_within(slot, range(-self._k, self._k)):
             problem = f"there is no place [{slot!r}]: k is {self._k}, and they count from 0"
             raise InvalidWorkflow(problem, where=user_line())
         return self._place(slot % self._k)
@@ -213,6 +152,10 @@ class Chosen(Generic[Value]):
         return cast("Value", Handle(self._call, slot))
 
 
+def _is_within(number: object, bounds: range) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number in bounds
+
+
 def refuse(asked: object, *_: object, **__: object) -> NoReturn:
     """Tell who looks into a value that there is none yet."""
     problem = (
@@ -223,16 +166,16 @@ def refuse(asked: object, *_: object, **__: object) -> NoReturn:
     raise InvalidWorkflow(problem, where=user_line(), hint=hint)
 
 
-def _close(kind: type, looks: list[str]) -> None:
+def _close(kind: type, looks: Iterable[str]) -> None:
     for look in looks:
         setattr(kind, f"__{look}__", refuse)
 
 
-_close(Handle, LOOKS)
+_close(Handle, LOOKS.split())
 # How many places there are, and the places themselves, are known; what is in them is not.
 _close(
     Chosen,
-    ["bool", "str", "format", "eq", "ne", "lt", "le", "gt", "ge", "contains", "call", "reduce_ex"],
+    ("bool", "str", "format", "eq", "ne", "lt", "le", "gt", "ge", "contains", "call", "reduce_ex"),
 )
 
 
@@ -243,14 +186,14 @@ def call_of(value: Handle | Chosen[Any]) -> tuple[Call, int | None]:
     return object.__getattribute__(value, "_call"), object.__getattribute__(value, "_slot")
 
 
-def find_handles(value: object) -> list[Handle | Chosen[Any]]:
-    """Give every handle in a value, also inside lists, tuples, sets and dicts."""
-    found: list[Handle | Chosen[Any]] = []
+def find_handles(value: object) -> list[Handle | Chosen[Any] | Definition]:
+    """Give every handle in a value (or what should have been one), also inside containers."""
+    found: list[Handle | Chosen[Any] | Definition] = []
     todo, seen = [value], set[int]()
     while todo:
         thing = todo.pop()
         match thing:
-            case Handle() | Chosen():
+            case Handle() | Chosen() | Definition():
                 found.append(thing)
             case list() | tuple() | set() | frozenset() | dict() if id(thing) not in seen:
                 seen.add(id(thing))

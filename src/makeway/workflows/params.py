@@ -39,7 +39,9 @@ def read_params(
     anyhow = [name for name, kind in kinds.items() if kind is inspect.Parameter.VAR_KEYWORD]
     named = [name for name, kind in kinds.items() if kind not in SEVERAL]
     hints = hints_of(workflow.function)
-    for name in params:
+    for name, text in params.items():
+        if not is_plain(text):
+            raise InvalidInput("this is not Unicode", where=f"-P {name}")
         if name not in named and not anyhow:
             names = ", ".join(named) or "none"
             problem = f"workflow {workflow.name} has no such parameter; it has: {names}"
@@ -102,9 +104,10 @@ def _as(wanted: object, text: str) -> object:
         return text
     try:
         if wanted in (int, float):
-            return wanted(text)  # type: ignore[operator]  # one of both
-        value = WORDS[text] if text in WORDS else json.loads(text)
-        return MADE_FROM_LIST[origin](value) if origin in MADE_FROM_LIST else value
+            return int(text) if wanted is int else float(text)
+        value: Any = WORDS[text] if text in WORDS else json.loads(text)
+        made = MADE_FROM_LIST.get(origin)
+        return made(value) if made is not None and isinstance(value, list) else value
     except (ValueError, TypeError, RecursionError):  # not written so, or a list in a set
         return text if says_nothing(wanted) else NOTHING
 

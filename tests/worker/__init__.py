@@ -1,0 +1,1 @@
+"""Test what lives around and inside the processes of a job."""
