@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -37,21 +36,21 @@ def loaded_by(program: str) -> set[str]:
 
 def test_to_import_makeway_loads_nothing() -> None:
     before = loaded_by("")
-    assert loaded_by("import makeway as mw\nmw.__version__\ndir(mw)") - before <= {
-        "makeway", "__future__", "importlib", "importlib._bootstrap", "importlib._bootstrap_external",
-        "warnings", "typing", "collections", "collections.abc", "contextlib", "operator", "_operator",
-        "functools", "_functools", "re", "re._compiler", "re._parser", "re._constants", "re._casefix",
-        "_sre", "copyreg", "enum", "types", "keyword", "reprlib", "itertools", "_collections", "_typing",
-        "_weakrefset", "weakref", "_ast", "ast",
-    }  # fmt: skip
+    loaded = loaded_by("import makeway as mw\nmw.__version__\ndir(mw)") - before
+    assert {name for name in loaded if name.split(".")[0] not in sys.stdlib_module_names} == {
+        "makeway"
+    }
 
 
 @pytest.mark.parametrize(
     "use, not_needed",
     [
         ("", HEAVY),
-        ("@mw.step\ndef f(): ...", ("sqlalchemy", "click", "torch", "asyncio", "socket", "tarfile")),
-        ("mw.log_metric('a', 1)", ("sqlalchemy", "click", "torch", "asyncio", "inspect")),
+        (
+            "@mw.step\ndef f(): ...",
+            ("sqlalchemy", "click", "torch", "asyncio", "socket", "tarfile"),
+        ),
+        ("mw.log_metric('a', 1)", ("sqlalchemy", "click", "torch", "asyncio", "makeway.workflows")),
         ("mw.log_model(1, 'm')", ("sqlalchemy", "click", "torch", "numpy", "asyncio")),
     ],
     ids=["import", "step", "log_metric", "log_model"],
@@ -115,14 +114,15 @@ def test_a_worker_is_told_who_it_is() -> None:
 def test_an_import_costs_a_script_nothing() -> None:
     times = []
     for _ in range(5):
-        program = "import time; a = time.process_time(); import makeway; print(time.process_time() - a)"
+        program = (
+            "import time; a = time.process_time(); import makeway; print(time.process_time() - a)"
+        )
         times.append(float(python(program)))
     assert min(times) < 0.03
 
 
 def test_users_keep_their_types(tmp_path: Path) -> None:
     """Check a user's file with mypy, strictly, and with none of our own settings."""
-    started = time.monotonic()
     done = subprocess.run(
         [
             sys.executable, "-m", "mypy", "--strict", "--config-file=", "--follow-imports=silent",
@@ -131,5 +131,4 @@ def test_users_keep_their_types(tmp_path: Path) -> None:
         env={**os.environ, "MYPYPATH": str(ROOT / "src")},
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
-    print(f"mypy took {time.monotonic() - started:.1f} s")
     assert done.stdout == "Success: no issues found in 1 source file\n", done.stdout + done.stderr

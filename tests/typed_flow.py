@@ -62,6 +62,7 @@ assert_type(flow(["a"]), mw.File)
 assert_type(bracketed(), int)
 assert_type(train(["a"], "cnn", epochs=3), mw.Model)
 
+mw.stpe  # type: ignore[attr-defined]  # noqa: B018 - there is no such name
 train(["a"])  # type: ignore[call-arg]  # an argument is missing
 train(["a"], 3)  # type: ignore[arg-type]  # it is of the wrong type
 train(["a"], "cnn", epoch=3)  # type: ignore[call-arg]  # there is no such argument

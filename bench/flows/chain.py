@@ -8,10 +8,12 @@ def first() -> int:
     """Begin."""
     return 1
 
+
 @mw.step(cpus=0.1)
 def more(x: int) -> int:
     """Add one."""
     return x + 1
+
 
 @mw.workflow
 def chain(n: int = 100) -> int:

@@ -8,15 +8,18 @@ def first() -> int:
     """Begin."""
     return 1
 
+
 @mw.step(cpus=0.1)
 def more(x: int) -> int:
     """Add one."""
     return x + 1
 
+
 @mw.step(cpus=0.1)
 def total(xs: list[int]) -> int:
     """Add up."""
     return sum(xs)
+
 
 @mw.workflow
 def eight() -> int:

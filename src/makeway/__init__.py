@@ -55,13 +55,15 @@ HOMES = {
 __all__ = [*HOMES, "__version__"]  # noqa: PLE0604 - ruff cannot see that HOMES holds names
 
 
-def __getattr__(name: str) -> object:
-    if name not in HOMES:
-        message = f"module 'makeway' has no attribute {name!r}"
-        raise AttributeError(message)
-    value = getattr(importlib.import_module(HOMES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # to a type checker it would say that every name is there
+
+    def __getattr__(name: str) -> object:
+        if name not in HOMES:
+            message = f"module 'makeway' has no attribute {name!r}"
+            raise AttributeError(message)
+        value = getattr(importlib.import_module(HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -61,7 +62,8 @@ def test_what_is_no_amount_is_refused_with_an_example(text: Any) -> None:
         ms_of(text)
 
 
-@pytest.mark.parametrize("text", ["65TiB", "9" * 30 + "TB", 2**46 + 1, 1e300, 10**5000], ids=range(5)
+@pytest.mark.parametrize(
+    "text", ["65TiB", "9" * 30 + "TB", 2**46 + 1, 1e300, 10**5000], ids=range(5)
 )
 def test_an_amount_beyond_all_machines_is_refused(text: str | float) -> None:
     with pytest.raises(BadAmount, match="more than there can be"):
@@ -108,10 +110,8 @@ def test_what_is_written_can_be_read_and_is_nearly_the_same(size: int) -> None:
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(BadAmount):
         assert 0 <= ms_of(text) <= AMOUNT_MAX
-    except BadAmount as error:
-        assert error.problem
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def workload(rng: Random) -> Workload:
         priorities=rng.choice(((0,), (-100, 0, 100))),
         retries=rng.randint(0, 2),
         duration_ms=rng.choice((5_000, 60_000)),
-        barrier_ms=rng.choice((10_000, 60_000)),
+        barrier_ms=rng.choice((5_000, 60_000)),
     )
     return generate(rng, shape)
 

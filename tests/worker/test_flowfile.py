@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -283,7 +282,9 @@ made = Maker()
     assert "cannot be found again by its name" in error.problem or "as a method" in error.problem
 
 
-@pytest.mark.parametrize("function", ["nobody", "main", "main.nobody", "", "os:getcwd", "nowhere:f"])
+@pytest.mark.parametrize(
+    "function", ["nobody", "main", "main.nobody", "", "os:getcwd", "nowhere:f"]
+)
 def test_a_step_that_is_not_there_is_refused(project: Project, function: str) -> None:
     file = project.write(WHOLE)
     with pytest.raises(InvalidInput) as caught:
@@ -305,7 +306,9 @@ def test_a_workflow_that_calls_itself_is_refused(project: Project) -> None:
 
 
 def test_what_cannot_be_written_down_is_refused_and_never_sent(project: Project) -> None:
-    text = f"{HEAD}@mw.step\ndef one(**rest): ...\n@mw.workflow\ndef main(): one(**{{'\\ud800': 1}})\n"
+    text = (
+        f"{HEAD}@mw.step\ndef one(**rest): ...\n@mw.workflow\ndef main(): one(**{{'\\ud800': 1}})\n"
+    )
     error = project.refused(text)
     assert "workflow main cannot be written down" in error.problem
     assert error.where == str(project.folder / "flow.py")
@@ -315,7 +318,8 @@ def test_a_store_that_cannot_be_written_is_no_fault_of_the_workflow(project: Pro
     from makeway.errors import Unavailable
 
     project.store.write_text("in the way")
-    file = project.write(f"{HEAD}@mw.step\ndef one(x): ...\n@mw.workflow\ndef main(): one((1, 2))\n")
+    file = project.write(
+        f"{HEAD}@mw.step\ndef one(x): ...\n@mw.workflow\ndef main(): one((1, 2))\n"
+    )
     with pytest.raises(Unavailable):
         build_workflow(file, None, {}, project.store)
-    assert os.path.isfile(project.store)

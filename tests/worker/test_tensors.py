@@ -107,9 +107,7 @@ def test_a_tensor_comes_back_with_dtype_and_shape(blobs: Blobs, tensor: Any) -> 
     ],
     ids=range(6),
 )  # fmt: skip
-def test_tensors_in_lists_tuples_and_dicts_come_back_as_they_were(
-    blobs: Blobs, value: Any
-) -> None:
+def test_tensors_in_lists_tuples_and_dicts_come_back_as_they_were(blobs: Blobs, value: Any) -> None:
     output, back = there_and_back(value, blobs)
     assert output.codec == "torch"
     assert type(back) is type(value)
@@ -197,7 +195,12 @@ def test_an_optimizers_state_comes_back(blobs: Blobs) -> None:
 
 
 def test_numbers_of_numpy_and_torch_are_metrics(blobs: Blobs) -> None:
-    metrics = {"a": np.float64(0.5), "b": np.float32(0.25), "c": torch.tensor(2.0), "d": np.int64(3)}
+    metrics = {
+        "a": np.float64(0.5),
+        "b": np.float32(0.25),
+        "c": torch.tensor(2.0),
+        "d": np.int64(3),
+    }
     output = encode(Model("m", metrics, value=1), blobs)
     assert output.metrics == {"a": 0.5, "b": 0.25, "c": 2.0, "d": 3.0}
     assert msgspec.json.decode(msgspec.json.encode(output), type=Output) == output

@@ -77,11 +77,11 @@ def same(one: object, other: object) -> bool:
             return repr(one) == repr(other)
         case complex(), complex():
             return repr(one) == repr(other)
-        case (list() | tuple()), (list() | tuple()):
+        case ((list() | tuple()), (list() | tuple())):
             return len(one) == len(other) and all(map(same, one, other))
         case dict(), dict():
             return same(list(one.items()), list(other.items()))
-        case (set() | frozenset()), (set() | frozenset()):
+        case ((set() | frozenset()), (set() | frozenset())):
             return sorted(map(tagged.write, one)) == sorted(map(tagged.write, other))
         case _:
             return one == other
@@ -96,7 +96,12 @@ JSON = st.recursive(
 )  # fmt: skip
 
 KEYS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary(),
     lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
     max_leaves=4,
 )
@@ -276,7 +281,9 @@ def test_a_metric_that_is_no_finite_number_is_not_written_down(blobs: Blobs) -> 
     assert encode(model, blobs).metrics == {"accuracy": 0.5}
 
 
-def test_models_and_files_in_a_list_are_stored_on_their_own(blobs: Blobs, tmp_path: Path) -> None:
+def test_models_and_files_in_a_list_are_stored_on_their_own(
+    blobs: Blobs, worker: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello")
     value = [Model("a", {"m": 1}, value=(1, 2)), {"file": File(path)}]

@@ -45,7 +45,9 @@ def milli_of(number: float, where: str) -> int:
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise BadAmount(f"{_said(number)} is not a number", where=where)
     if not (number == 0 or 0.001 <= number <= AMOUNT_MAX / 1000):
-        raise BadAmount(f"{_said(number)} must be 0, or from 0.001 to {AMOUNT_MAX // 1000}", where=where)
+        raise BadAmount(
+            f"{_said(number)} must be 0, or from 0.001 to {AMOUNT_MAX // 1000}", where=where
+        )
     return round(number * 1000)
 
 

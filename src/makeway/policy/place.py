@@ -119,7 +119,8 @@ def _place_in_order(
 
 def _first_fit(order: Sequence[WorkerGroup], free: Rooms) -> dict[str, dict[str, int]]:
     """Put as many workers of each group as possible wherever there is room, node by node."""
-    left, placed = dict(free), dict[str, dict[str, int]]()
+    # By name: the order in which nodes joined must not show in what is counted.
+    left, placed = {name: free[name] for name in sorted(free)}, dict[str, dict[str, int]]()
     for group in order:
         rows = placed[group.name] = {}
         missing = group.count_min

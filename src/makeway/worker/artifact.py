@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ class File:
     @classmethod
     def stored(cls, output: Output, content: Path) -> File:
         """Show a stored file under the name that it had."""
-        place = Path(os.environ.get("MAKEWAY_DIR", ".")) / "inputs" / output.digest[:16]
+        folder = os.environ.get("MAKEWAY_DIR") or _elsewhere()
+        place = Path(folder) / "inputs" / output.digest[:16]
         path = place / output.name
         if not path.exists():
             place.mkdir(parents=True, exist_ok=True)
@@ -99,6 +101,12 @@ def _short(value: object) -> str:
 def text(value: str) -> str:
     """Give text that can be written down: half of a pair is shown by its code."""
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+@cache
+def _elsewhere() -> str:
+    """Give a process that is no worker a folder for the files that it reads."""
+    return tempfile.mkdtemp(prefix="makeway-")
 
 
 def _unpack(content: Path, path: Path) -> None:

@@ -162,24 +162,27 @@ class Recorder:
 
 _current: Recorder | None = None
 _looked = False
+_looking = threading.Lock()
 
 
 def current() -> Recorder | None:
     """Give this process's recorder; None outside makeway."""
     global _current, _looked  # noqa: PLW0603 - one recorder a process
     if not _looked:
-        _looked = True
-        folder = os.environ.get("MAKEWAY_DIR")
-        _current = Recorder(Path(folder)) if folder else None
-        if _current is not None:
-            _flush_at_end(_current)
+        with _looking:
+            if not _looked:
+                folder = os.environ.get("MAKEWAY_DIR")
+                _current = Recorder(Path(folder)) if folder else None
+                if _current is not None:
+                    _flush_at_end(_current)
+                _looked = True  # last: who sees it takes what is there
     return _current
 
 
 def forget() -> None:
     """Let a forked child find a recorder of its own: threads do not come along."""
-    global _current, _looked
-    _current, _looked = None, False
+    global _current, _looked, _looking  # noqa: PLW0603 - one recorder a process
+    _current, _looked, _looking = None, False, threading.Lock()
 
 
 os.register_at_fork(after_in_child=forget)

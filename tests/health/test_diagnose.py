@@ -1,0 +1,257 @@
+"""Why an attempt ended: from how its workers ended to one cause, told in tables."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from typing import Any
+
+import pytest
+
+from makeway.health.causes import CLASS_OF, HINT, MEANING, cause_of_error
+from makeway.health.diagnose import diagnose
+from makeway.model.cluster import Allocation
+from makeway.model.job import Attempt, Worker
+from makeway.model.phase import AttemptPhase
+from makeway.model.record import Cause, CauseClass, Diagnosis, ErrorRecord, Exit, Frame
+
+# A row has the order to stop (if there was one), each worker's end at its second, and what is found.
+# An end is: ok, a code, a signal, an exception, `node` (its machine was lost), or `silent` (its
+# agent vanished); `early` means before its program began, `unready` that it never was at the barrier.
+TABLE = """
+stop     rank 0              rank 1              rank 2              cause            rank
+-        ok @1               -                   -                   NONE             -
+-        ok @1               ok @9               ok @2               NONE             -
+peer     ok @1               code 1 @2           signal 15 @3        UNKNOWN          1
+peer     signal 15 @3        code 1 @2           signal 15 @3        UNKNOWN          1
+peer     code 1 @5           NameError @4        code 1 @6           CODE_ERROR       1
+peer     ConnectionError @3  code 93 @2          signal 15 @4        USER_PERMANENT   1
+peer     code 1 @2           code 2 @2           signal 9 @2         UNKNOWN          0
+-        code 93 @1          -                   -                   USER_PERMANENT   0
+-        code 126 @1         -                   -                   CODE_ERROR       0
+-        code 127 @1         -                   -                   CODE_ERROR       0
+-        code 137 @1         -                   -                   UNKNOWN          0
+-        signal 9 @1         -                   -                   KILLED_UNKNOWN   0
+-        signal 15 @1        -                   -                   KILLED_UNKNOWN   0
+-        signal 99 @1        -                   -                   KILLED_UNKNOWN   0
+-        signal 11 @1        -                   -                   CRASH_NATIVE     0
+-        signal 6 @1         -                   -                   CRASH_NATIVE     0
+-        silent @1           -                   -                   KILLED_UNKNOWN   0
+-        node @1             -                   -                   NODE_LOST        0
+peer     ConnectionError @2  signal 15 @3        node @20            NODE_LOST        2
+peer     RuntimeError @2     signal 15 @3        node @20            NODE_LOST        2
+peer     NameError @2        signal 15 @3        node @20            CODE_ERROR       0
+peer     MemoryError @2      signal 15 @3        node @20            OOM_HOST         0
+cancel   signal 15 @1        code 1 @2           node @3             CANCELLED        -
+cancel   ok @1               ok @2               ok @3               NONE             -
+cancel   early ok @1         early ok @1         early ok @1         CANCELLED        -
+barrier  early ok @1         early ok @1 unready early ok @1         START_TIMEOUT    -
+barrier  early signal 15 @1  early node @2       early ok @1 unready START_TIMEOUT    -
+peer     early ok @1         early signal 15 @2  -                   UNKNOWN          0
+peer     early code 1 @1     early ok @2         -                   UNKNOWN          0
+"""
+COLUMNS = re.compile(r"(\S+)\s+(.{19}) (.{19}) (.{19}) (\S+)\s+(\S+)")
+ROWS = [found.groups() for row in TABLE.strip().splitlines()[1:] if (found := COLUMNS.match(row))]
+
+
+def exit_of(words: list[str], at_ms: int) -> Exit:
+    known: dict[str, Any] = {"at_ms": at_ms, "started": "early" not in words}
+    match [word for word in words if word not in {"early", "unready"}]:
+        case ["ok"]:
+            return Exit(**known, code=0)
+        case ["code", code]:
+            return Exit(**known, code=int(code))
+        case ["signal", number]:
+            return Exit(**known, signal=int(number))
+        case ["node"]:
+            return Exit(**known, lost="node n1 is gone")
+        case ["silent"]:
+            return Exit(**known, lost="its agent is silent")
+        case [name]:
+            return Exit(**known, code=1, error=error_of(name))
+    raise AssertionError(words)
+
+
+def error_of(name: str, *bases: str, errno: int | None = None, **more: Any) -> ErrorRecord:
+    """Write an exception down as a worker's runner does; a built-in one knows its bases."""
+    known = getattr(builtins, name, None)
+    lineage = tuple(base.__name__ for base in known.__mro__[1:]) if known else bases
+    return ErrorRecord(**{"type": name, "message": "no", "bases": lineage, "errno": errno} | more)
+
+
+def ended(*ends: Exit, stop: str | None = None, released: bool = True, ready: Any = ()) -> Attempt:
+    """Make an attempt whose workers ended so; `ready` tells who was at the barrier."""
+    workers = tuple(
+        Worker(rank=rank, node="n1", exit=end, ready=not ready or ready[rank])
+        for rank, end in enumerate(ends)
+    )
+    return Attempt(
+        job="a",
+        number=1,
+        fence=1,
+        allocation=Allocation(()),
+        phase=AttemptPhase.STOPPING,
+        started_at_ms=0,
+        barrier_at_ms=60_000,
+        workers=workers,
+        released_at_ms=0 if released else None,
+        stop_cause=stop,
+    )
+
+
+def of_row(stop: str, *cells: str) -> Attempt:
+    ends, ready = [], []
+    for cell in (cell.strip() for cell in cells):
+        if cell != "-":
+            at_s = re.search(r"@(\d+)", cell)
+            assert at_s, f"no instant in {cell}"
+            words = cell.replace(at_s[0], "").split()
+            ends.append(exit_of(words, int(at_s[1]) * 1000))
+            ready.append("unready" not in words)
+    begun = any(end.started for end in ends)
+    return ended(*ends, stop=None if stop == "-" else stop, released=begun, ready=ready)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[" ".join(" ".join(row).split()) for row in ROWS])
+def test_the_cause_is_found(row: tuple[str, ...]) -> None:
+    stop, *cells, cause, rank = row
+    found = diagnose(of_row(stop, *cells))
+    assert (found.cause.value, "-" if found.rank is None else str(found.rank)) == (cause, rank)
+    assert found.cause_class is CLASS_OF[found.cause]
+    assert MEANING[found.cause] in found.text
+
+
+def test_the_table_was_read_as_it_is_written() -> None:
+    assert len(ROWS) == len(TABLE.strip().splitlines()) - 1
+
+
+# ── exceptions ────────────────────────────────────────────────────────────────────────────────────
+
+ERRORS = """
+exception                        its bases                          errno  cause
+ConnectionError                                                            CONNECTION
+ConnectionResetError                                                  104  CONNECTION
+BrokenPipeError                                                        32  CONNECTION
+TimeoutError                                                               CONNECTION
+socket.gaierror                  OSError                               -2  CONNECTION
+psycopg.OperationalError         ConnectionError                           CONNECTION
+makeway.errors.Permanent         makeway.errors.MakewayError               USER_PERMANENT
+my.Hopeless                      makeway.errors.Permanent,OSError     104  USER_PERMANENT
+OSError                                                                28  DISK_FULL
+OSError                                                               122  DISK_FULL
+OSError                                                                 5  STORAGE
+OSError                                                               116  STORAGE
+OSError                                                                12  OOM_HOST
+OSError                                                                99  UNKNOWN
+MemoryError                                                                OOM_HOST
+FileNotFoundError                                                       2  MISSING_INPUT
+PermissionError                                                        13  PERMISSION
+UnicodeDecodeError                                                         BAD_DATA
+json.decoder.JSONDecodeError     ValueError                                BAD_DATA
+makeway.errors.InvalidInput      makeway.errors.MakewayError               BAD_OUTPUT
+ModuleNotFoundError                                                        CODE_ERROR
+SyntaxError                                                                CODE_ERROR
+UnboundLocalError                                                          CODE_ERROR
+TypeError                                                                  CODE_ERROR
+AttributeError                                                             CODE_ERROR
+KeyError                                                                   CODE_ERROR
+IndexError                                                                 CODE_ERROR
+ZeroDivisionError                                                          CODE_ERROR
+ValueError                                                                 UNKNOWN
+RuntimeError                                                               UNKNOWN
+my.Strange                       Exception                                 UNKNOWN
+"""
+ERROR_ROWS = [
+    (row[:33].strip(), row[33:66].strip(), row[66:75].strip(), row[75:].strip())
+    for row in ERRORS.strip().splitlines()[1:]
+]
+
+
+@pytest.mark.parametrize("name,bases,errno,cause", ERROR_ROWS)
+def test_an_exception_speaks_for_a_cause(name: str, bases: str, errno: str, cause: str) -> None:
+    error = error_of(name, *bases.split(","), errno=int(errno) if errno else None)
+    assert cause_of_error(error).value == cause
+
+
+# ── what a person reads ───────────────────────────────────────────────────────────────────────────
+
+
+def of_one(**how: Any) -> Diagnosis:
+    return diagnose(ended(Exit(**{"at_ms": 1, **how})))
+
+
+def test_an_exception_is_told_with_the_users_own_line() -> None:
+    frames = (
+        Frame(file="/home/ada/train.py", line=12, function="train", user=True),
+        Frame(file="/usr/lib/socket.py", line=9, function="connect"),
+    )
+    error = error_of("ConnectionRefusedError", errno=111, message="refused", frames=frames)
+    found = of_one(code=1, error=error)
+    assert found.text == (
+        "it lost a connection (ConnectionRefusedError: refused at train.py:12 in train)"
+    )
+    assert found.confidence == "established"
+    assert found.hint == HINT[Cause.CONNECTION]
+    assert found.evidence[0].ref == "workers[0].exit"
+
+
+def test_an_exception_without_words_or_lines_is_told_by_its_name() -> None:
+    error = ErrorRecord(type="my.package.Strange", message="")
+    found = of_one(code=1, error=error)
+    assert found.text == "it failed in a way that no rule knows (Strange)"
+    assert found.confidence == "unknown"
+
+
+def test_who_was_missing_at_the_barrier_is_told() -> None:
+    end = Exit(at_ms=1, signal=15, started=False)
+    found = diagnose(
+        ended(end, end, end, stop="barrier", released=False, ready=(False, True, False))
+    )
+    assert found.text == (
+        "not all of its workers were ready in time (after 60 s missing: rank 0, 2)"
+    )
+
+
+def test_a_worker_of_many_is_named_and_one_alone_is_not() -> None:
+    failed, well = Exit(at_ms=1, code=3), Exit(at_ms=1, code=0)
+    assert "(exit code 3)" in diagnose(ended(failed)).text
+    assert "(rank 1: exit code 3)" in diagnose(ended(well, failed)).text
+
+
+def test_the_instant_of_the_exception_counts_and_not_when_the_process_was_gone() -> None:
+    slow = Exit(at_ms=9_000, code=1, error=error_of("NameError", at_ms=1_000))
+    fast = Exit(at_ms=2_000, code=1, error=error_of("ConnectionError", at_ms=1_500))
+    assert diagnose(ended(fast, slow)).rank == 1
+
+
+# ── fingerprints ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_same_failure_bears_the_same_fingerprint_whatever_varies() -> None:
+    def found(rank: int, at_ms: int, message: str) -> str:
+        frames = (Frame(file="train.py", line=at_ms, function="train", user=True),)
+        error = error_of("ValueError", message=message, frames=frames)
+        ends = [Exit(at_ms=at_ms, code=0), Exit(at_ms=at_ms, code=0)]
+        ends[rank] = Exit(at_ms=at_ms, code=1, error=error)
+        return diagnose(ended(*ends)).fingerprint
+
+    assert found(0, 5, "at 10.0.0.7:4242") == found(1, 99, "at 10.0.0.8:1717")
+
+
+def test_different_failures_bear_different_fingerprints() -> None:
+    ways: list[dict[str, Any]] = [
+        {"code": 1},
+        {"code": 2},
+        {"signal": 9},
+        {"signal": 11},
+        {"lost": "node n1 is gone"},
+        {"code": 1, "error": error_of("ValueError")},
+        {"code": 1, "error": error_of("RuntimeError")},
+    ]
+    assert len({of_one(**how).fingerprint for how in ways}) == len(ways)
+
+
+def test_every_cause_has_a_class_and_a_meaning() -> None:
+    assert {*CLASS_OF} == {*MEANING} == {*Cause}
+    assert {*HINT} <= {*Cause}
+    assert {*CLASS_OF.values()} == {*CauseClass}
