@@ -19,6 +19,8 @@ import click
 import pytest
 
 import makeway
+from makeway import errors
+from makeway.cli import flows as flows_of_terminal
 from makeway.cli.main import COMMANDS
 from makeway.cli.reference import PAGES as GENERATED
 from makeway.cli.reference import page as generated
@@ -152,6 +154,15 @@ def test_every_event_is_described() -> None:
     described = rows(read("docs/lifecycle.md"))
     for kind in typing.get_args(Event):
         assert len(described[kind.__name__][1]) > 10, f"{kind.__name__} says nothing of itself"
+
+
+def test_every_exit_code_is_described() -> None:
+    codes = {flows_of_terminal.ENDED_BADLY, flows_of_terminal.NEVER, flows_of_terminal.CTRL_C}
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.MakewayError):
+            codes.add(kind.exit_code)
+    described = read("docs/cli.md")
+    assert not [code for code in sorted(codes) if f"\n| {code} | " not in described]
 
 
 def test_every_public_name_is_described() -> None:

@@ -200,6 +200,19 @@ def test_a_place_that_nobody_fills_is_omitted_and_the_rest_goes_on() -> None:
     )
 
 
+def test_a_fan_in_of_nothing_but_empty_places_is_omitted() -> None:
+    select = SelectTop(candidates=("a",), metric="accuracy", k=2)
+    lonely = {"all": Many((FromSlot("best", 1),))}
+    house = House()
+    house.runs("r", flow(step("a"), Step(key="best", select=select), step("x", arguments=lonely)))
+    told = house.finish("r.a", accuracy=0.5)
+    assert "ExecutionEnded r.x omitted" in told
+    ended = [e.event for e in house.log if isinstance(e.event, ev.ExecutionEnded)]
+    assert [event.text for event in ended if event.execution == "r.x"] == [
+        "none of what it gathers is there"
+    ]
+
+
 def test_fewer_than_wanted_fails_if_the_workflow_says_so() -> None:
     house = House()
     house.runs("r", serving(if_fewer="fail"))

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from makeway.model import event as ev
-from makeway.model.effect import LaunchWorkers
+from makeway.model.effect import LaunchWorkers, ReleaseWorkers, StopWorkers
 from makeway.model.record import ErrorRecord, Report
 from makeway.model.workflow import FromSlot, FromStep, Many, SelectTop, Step, Workflow
 from makeway.policy.schedule import schedule
@@ -272,6 +272,20 @@ def test_the_world_itself_complains_if_two_attempts_of_a_job_live_at_once() -> N
     )
     with pytest.raises(AssertionError, match="two attempts of a at once"):
         world._carry_out(order)
+
+
+def test_orders_about_an_attempt_that_is_over_do_nothing() -> None:
+    world = world_of(all_alike(lasts_ms=1_000))
+    world.at(0, ev.JobSubmitted(job="a", spec=spec()))
+    world.run()
+    for fence in (0, 1, 2):
+        stop = StopWorkers(job="a", number=1, fence=fence, cause="cancel", grace_ms=0)
+        go = ReleaseWorkers(job="a", number=1, fence=fence, address="", port=0)
+        world._carry_out(go)
+        world._carry_out(stop)
+    seq = world.engine.state.seq
+    world.run()
+    assert world.engine.state.seq == seq
 
 
 @pytest.mark.parametrize("crashed_after", range(1, 9))

@@ -314,6 +314,16 @@ def test_what_cannot_be_written_down_is_refused_and_never_sent(project: Project)
     assert error.where == str(project.folder / "flow.py")
 
 
+def test_a_workflow_beyond_all_reason_is_refused(project: Project) -> None:
+    text = f"""{HEAD}@mw.step
+def one(x): ...
+@mw.workflow
+def main():
+    for i in range(4000): one("x" * 9900)
+"""
+    assert "workflow main is too large: " in project.refused(text).problem
+
+
 def test_a_store_that_cannot_be_written_is_no_fault_of_the_workflow(project: Project) -> None:
     from makeway.errors import Unavailable
 

@@ -147,11 +147,18 @@ def test_two_steps_of_one_name_are_refused(project: Project) -> None:
     assert error.problem.startswith("two steps would be named 'number-1', the other at ")
 
 
-def test_an_output_of_another_workflow_is_refused(project: Project) -> None:
+@pytest.mark.parametrize(
+    "use",
+    [
+        "take(flow.kept[0])", "take([flow.kept[0]])", "text.options(after=flow.kept)()",
+        "mw.select_top([number(), flow.kept[0]], metric='m')",
+    ],
+)  # fmt: skip
+def test_an_output_of_another_workflow_is_refused(project: Project, use: str) -> None:
     project.build(STEPS + "kept = []\n@mw.workflow\ndef main(): kept.append(number())\n")
     (project.folder / "flow.py").unlink()
     other = STEPS.replace("import functools", "import flow") + (
-        f"@mw.workflow\ndef main():\n    take(flow.kept[0])  {HERE}\n"
+        f"@mw.workflow\ndef main():\n    number(); {use}  {HERE}\n"
     )
     project.write(other, "other.py")
     with pytest.raises(InvalidWorkflow, match="comes from another workflow") as caught:

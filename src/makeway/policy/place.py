@@ -33,6 +33,8 @@ ORDERS_MAX = 6
 Rooms = Mapping[str, Resources]
 Nodes = Mapping[str, Node]
 
+WORKERS_MAX = 1_000_000  # more than any node takes
+
 
 class Shape(msgspec.Struct, frozen=True, eq=False):
     """What placement sees of a job. One object for all jobs that are alike, compared by identity.
@@ -119,12 +121,11 @@ def _place_in_order(
 
 def _first_fit(order: Sequence[WorkerGroup], free: Rooms) -> dict[str, dict[str, int]]:
     """Put as many workers of each group as possible wherever there is room, node by node."""
-    # By name: the order in which nodes joined must not show in what is counted.
-    left, placed = {name: free[name] for name in sorted(free)}, dict[str, dict[str, int]]()
+    left, placed = dict(free), dict[str, dict[str, int]]()
     for group in order:
         rows = placed[group.name] = {}
         missing = group.count_min
-        for name, count in _roomy(group, left):
+        for name, count in _widest_first(group, left):
             rows[name] = min(count, missing)
             missing -= rows[name]
             left[name] = left[name] - group.per_worker.times(rows[name])
@@ -157,6 +158,18 @@ def _place_group(
         wide = [name for name, room in rooms.items() if room >= missing]
         rows[_tightest(wide, group.per_worker.times(missing), free, nodes)] = missing
     return rows
+
+
+def _widest_first(group: WorkerGroup, free: Rooms) -> list[tuple[str, int]]:
+    """Order the nodes by how much they could take, then by name.
+
+    The order in which nodes joined must not show; and what the tightest nodes cannot do for a gang
+    of several groups, since they are the only ones for another group, the widest may.
+    """
+    asked = group.per_worker
+    return sorted(
+        _roomy(group, free), key=lambda row: (-asked.copies_in(free[row[0]], WORKERS_MAX), row[0])
+    )
 
 
 def _roomy(group: WorkerGroup, free: Rooms) -> list[tuple[str, int]]:

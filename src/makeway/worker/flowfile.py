@@ -24,6 +24,7 @@ from makeway.errors import (
     NotFound,
     Unavailable,
 )
+from makeway.executor.protocol import FRAME_MAX
 from makeway.model.workflow import Workflow
 from makeway.store.blobs import Blobs
 from makeway.worker.values import encode
@@ -131,10 +132,15 @@ def _choose(file: Path, wanted: str | None) -> WorkflowFunction[..., Any]:
 def _be_sent(workflow: Workflow) -> None:
     """Make sure that the workflow arrives at the controller as it is: anything else hangs there."""
     try:
-        arrived = msgspec.msgpack.decode(msgspec.msgpack.encode(workflow), type=Workflow)
+        message = msgspec.msgpack.encode(workflow)
+        arrived = msgspec.msgpack.decode(message, type=Workflow)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         problem = f"workflow {workflow.name} cannot be written down: {error}"
         raise InvalidWorkflow(problem, where=workflow.file) from error
+    if len(message) > FRAME_MAX // 2:
+        problem = f"workflow {workflow.name} is too large: {len(message)} bytes for all its steps"
+        hint = "let a step make what is passed to the others"
+        raise InvalidWorkflow(problem, where=workflow.file, hint=hint)
     assert arrived == workflow, "what a workflow is made of has one form only"
 
 

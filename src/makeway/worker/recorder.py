@@ -181,7 +181,7 @@ def current() -> Recorder | None:
 
 def forget() -> None:
     """Let a forked child find a recorder of its own: threads do not come along."""
-    global _current, _looked, _looking  # noqa: PLW0603 - one recorder a process
+    global _current, _looked, _looking
     _current, _looked, _looking = None, False, threading.Lock()
 
 

@@ -40,15 +40,17 @@ class Building(msgspec.Struct, kw_only=True, eq=False):
     module: str
     folder: str
     calls: list[Call] = []
+    owned: set[int] = set()
     digests: dict[object, str] = {}
 
     def add(self, call: Call) -> None:
         """Put one more call into the graph."""
         self.calls.append(call)
+        self.owned.add(id(call))  # it lives as long as this does
 
     def owns(self, call: Call) -> bool:
         """Say whether a call is one of this workflow's."""
-        return any(call is known for known in reversed(self.calls))
+        return id(call) in self.owned
 
 
 building: ContextVar[Building | None] = ContextVar("building", default=None)

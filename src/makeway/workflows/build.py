@@ -43,7 +43,7 @@ def build_workflow(
         raise InvalidWorkflow(problem, where=_place(workflow))
     _name(into.calls)
     keys = dict.fromkeys(call.key for call in into.calls)
-    steps = [_step(call, keys) for call in into.calls]
+    steps = [_step(call, keys, into) for call in into.calls]
     return Workflow(
         name=workflow.name,
         file=file,
@@ -68,7 +68,7 @@ def _name(calls: list[Call]) -> None:
         taken[call.key] = call
 
 
-def _step(call: Call, keys: Collection[str]) -> Step:
+def _step(call: Call, keys: Collection[str], into: Building) -> Step:
     options, select = call.options, call.select
     if select is not None:
         candidates = tuple(call_of(candidate)[0].key for candidate in call.candidates)
@@ -77,7 +77,7 @@ def _step(call: Call, keys: Collection[str]) -> Step:
         key=call.key,
         function=call.function if select is None else "",
         arguments={name: bind(taken) for name, taken in call.arguments.items()},
-        after=tuple(_after(each, call, keys) for each in options.after),
+        after=tuple(_after(each, call, keys, into) for each in options.after),
         workers=options.workers,
         per_worker=options.per_worker,
         retries=options.retries,
@@ -90,10 +90,10 @@ def _step(call: Call, keys: Collection[str]) -> Step:
     )
 
 
-def _after(each: object, call: Call, keys: Collection[str]) -> str:
+def _after(each: object, call: Call, keys: Collection[str], into: Building) -> str:
     if isinstance(each, Handle | Chosen):
-        key = call_of(each)[0].key
-        problem = "" if key in keys else f"after={each!r} comes from another workflow"
+        key, own = call_of(each)[0].key, into.owns(call_of(each)[0])
+        problem = "" if own else f"after={each!r} comes from another workflow"
     elif isinstance(each, str):
         key, names = each, ", ".join(keys)
         problem = "" if key in keys else f"after={each!r} is no step of this workflow: {names}"
