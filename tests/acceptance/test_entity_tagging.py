@@ -97,9 +97,9 @@ def test_a_controller_killed_in_the_middle_of_training_comes_back_and_starts_not
     terminal = Terminal(tmp_path)
     killed = terminal.begins("run", FLOW)
     killed.waits_for("train-ngrams   30%")
+    before = pids_by_worker(terminal)
     killed.sends(signal.SIGKILL)
     killed.ends()
-    before = pids_by_worker(terminal)
     running = {worker: pid for worker, pid in before.items() if alive(pid)}
     assert len([worker for worker in running if worker[0] == "train-ngrams"]) == 2
 

@@ -121,11 +121,16 @@ def test_a_worker_that_ends_before_the_barrier_opens_calls_it_off_even_with_code
 
 def test_two_attempts_whose_barriers_end_at_one_instant_are_stopped_once() -> None:
     # The machine is lost in the instant in which the attempt began: the next one begins in the same
-    # instant, with the same deadline, and two timers of one job are due together.
-    house = House("n1", "n2", cpus=1)
+    # instant, with the same deadline, and two timers of one job are due together. (An earlier timer
+    # keeps the first one, which stands for nothing any more, from being noticed and dropped.)
+    house = House("n1", "n2", "n3", cpus=1)
     house.submit("a", barrier_ms=1_000)
-    assert house.tell(ev.NodeLost(name="n1"))[-1] == "AttemptStarted a/2 on n2"
-    assert house.pass_time(1_000) == ["AttemptStopped a/2 for barrier"]
+    house.submit("b", barrier_ms=500)
+    assert house.tell(ev.NodeLost(name="n1"))[-1] == "AttemptStarted a/2 on n3"
+    assert house.pass_time(1_000) == [
+        "AttemptStopped b/1 for barrier",
+        "AttemptStopped a/2 for barrier",
+    ]
 
 
 def test_a_machine_lost_in_the_middle_of_a_gang_takes_the_whole_gang_down() -> None:

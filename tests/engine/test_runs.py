@@ -118,7 +118,7 @@ def test_a_step_becomes_a_job_in_the_name_and_on_the_account_of_its_run() -> Non
     house = House()
     house.runs("r", flow(step("a", workers=2, retries=3, priority=7)), priority=5)
     spec = house.job("r.a").spec
-    assert (spec.user, spec.queue, spec.priority, spec.run) == ("ada", "lab/ada", 7, "r")
+    assert (spec.user, spec.queue, spec.priority, spec.run) == ("ada", "lab/ada", 12, "r")
     assert (spec.workers_min, spec.retries, spec.name) == (2, 3, "flow.a")
 
 

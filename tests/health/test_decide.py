@@ -99,7 +99,7 @@ def test_what_allows_nothing_says_so() -> None:
     none = decide(diagnosis("UNKNOWN"), job(retries=0), started=True)
     used = decide(diagnosis("UNKNOWN"), job("UNKNOWN*2", retries=2), started=True)
     assert none.text == "it failed: unknown, and the app ledger allows no retry"
-    assert used.text == "it failed: unknown, and all 2 retries of the app ledger are used"
+    assert used.text == "it failed: unknown, and all retries of the app ledger are used (2 of 2)"
 
 
 def test_a_job_is_tried_twenty_times_at_most() -> None:

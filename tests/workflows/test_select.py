@@ -72,13 +72,13 @@ def test_every_candidate_is_in_the_ranking_with_the_reason() -> None:
     assert whys(chosen_of(found, k=2, minimum=0.9)) == {
         "best": "place 1 of the 2 wanted",
         "second": "place 2 of the 2 wanted",
-        "third": "good enough, but only 2 are wanted and it is number 3",
+        "third": "good enough, but number 3, after the 2 wanted",
         "low": "below the minimum of 0.9",
         "none": "it recorded no accuracy",
         "nan": "its accuracy is nan",
         "inf": "its accuracy is inf",
         "failed": "it failed",
-        "gone": "it omitted",
+        "gone": "it was omitted",
     }
     above = chosen_of({"a": 0.5}, minimum=0.1, mode="min")
     assert whys(above) == {"a": "above the maximum of 0.1"}

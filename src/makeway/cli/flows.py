@@ -118,13 +118,18 @@ def resume(
     with Database.open(store, read_only=True) as database:
         earlier = get_run(database, resolve_run(database, run_id))
         steps = list_executions(database, earlier.row.id)
-        reusable = tuple(reusable_outputs(database, earlier.row.id))
+        blobs = Blobs(store)
+        reusable = tuple(
+            output
+            for output in reusable_outputs(database, earlier.row.id)
+            if output.output is None or blobs.has(output.output.digest)
+        )
     row, workflow = earlier.row, earlier.workflow
     if row.phase is RunPhase.SUCCEEDED and not params:
         click.echo(f"run {row.id} has succeeded: nothing is missing", err=True)
         return
     if dry_run:
-        _print_plan(workflow, steps, finished=row.phase.final)
+        _print_plan(workflow, steps, {each.cache_key for each in reusable})
         return
     file = Path(workflow.file)
     with embedded(store) as house:
@@ -228,7 +233,8 @@ def _leave(controller: Controller, board: Board, stop: _StopRequest) -> int:
     click.echo(f"run {board.run_id} {board.phase.value.replace('_', ' ')}{text}", err=True)
     if board.phase in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
         return 0
-    click.echo(f"go on with: {again}   (only what is missing runs)", err=True)
+    if not board.never:
+        click.echo(f"go on with: {again}   (only what is missing runs)", err=True)
     if stop.count:
         return CTRL_C
     return NEVER if board.never else ENDED_BADLY
@@ -240,16 +246,21 @@ def _tell_of_others(controller: Controller) -> None:
         click.echo(text, err=True)
 
 
-def _print_plan(workflow: Workflow, steps: list[ExecutionRow], *, finished: bool) -> None:
-    phases = {step.key: step.phase for step in steps}
+def _print_plan(workflow: Workflow, steps: list[ExecutionRow], there: set[str]) -> None:
+    known = {step.key: step for step in steps}
     width = max(len(step.key) for step in workflow.steps)
     for step in workflow.steps:
+        row = known[step.key]
         if step.select is not None:
             text = "is decided again"
-        elif phases[step.key].good:
-            text = "is there: reused if its code and its inputs are the same"
+        elif not row.phase.final:
+            text = "goes on, or runs"
+        elif not row.phase.good:
+            text = f"runs: it {row.phase.told}"
+        elif row.cache_key not in there:
+            text = "runs: its output is gone from the store"
         else:
-            text = f"runs: it {phases[step.key].value}" if finished else "goes on, or runs"
+            text = "is there: reused if its code and its inputs are the same"
         click.echo(f"{step.key:<{width}}  {text}")
 
 

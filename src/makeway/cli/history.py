@@ -150,7 +150,8 @@ def _print_attempt(attempt: AttemptRow) -> None:
         if found.hint:
             click.echo(f"  hint      {found.hint}")
     if attempt.decision is not None:
-        click.echo(f"  decision  {attempt.decision.action}: {attempt.decision.rule}")
+        click.echo(f"  decision  {attempt.decision.action} (rule: {attempt.decision.rule})")
+        click.echo(f"            {attempt.decision.text}")
     rows = [
         (
             str(worker.rank),

@@ -83,7 +83,7 @@ def _charge(diagnosis: Diagnosis, job: Job, ledger: Ledger) -> Decision:
     kind = diagnosis.cause_class.value
     if used > allowed:
         why = (
-            f"all {allowed} retries of the {ledger.name} ledger are used"
+            f"all retries of the {ledger.name} ledger are used ({allowed} of {allowed})"
             if allowed
             else f"the {ledger.name} ledger allows no retry"
         )

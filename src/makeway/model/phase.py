@@ -63,9 +63,14 @@ class ExecutionPhase(StrEnum):
         return self in FINAL_EXECUTION
 
     @property
+    def told(self) -> str:
+        """Say it in a sentence: `failed`, `was omitted`."""
+        return self.value if self in (ExecutionPhase.FAILED, *GOOD) else f"was {self.value}"
+
+    @property
     def good(self) -> bool:
         """Say whether its output can be consumed."""
-        return self in (ExecutionPhase.SUCCEEDED, ExecutionPhase.CACHED)
+        return self in GOOD
 
 
 class RunPhase(StrEnum):
@@ -84,6 +89,7 @@ class RunPhase(StrEnum):
         return self not in (RunPhase.RUNNING, RunPhase.CANCELLING)
 
 
+GOOD = (ExecutionPhase.SUCCEEDED, ExecutionPhase.CACHED)
 FINAL_JOB = frozenset({JobPhase.SUCCEEDED, JobPhase.FAILED, JobPhase.CANCELLED})
 FINAL_EXECUTION = frozenset(
     {

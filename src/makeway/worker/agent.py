@@ -191,7 +191,10 @@ class Agent:
         self._kill_at_ms = min(until, self._kill_at_ms or until)
 
     def _measure(self, now_ms: int) -> None:
+        self._sample_at_ms = now_ms + self._launch.sample_ms
         tree = descendants(os.getpid())
+        if not memory_of(tree):
+            return  # it has just ended: nothing is no reading
         memory, cpu_ms = memory_of(tree), cpu_ms_of(tree)
         self._memory_peak = max(self._memory_peak, memory)
         samples = [Sample(name="system/memory_usage_bytes", at_ms=now_ms, value=memory)]
@@ -201,7 +204,6 @@ class Agent:
             samples.append(Sample(name="system/cpu_percent", at_ms=now_ms, value=round(percent, 1)))
         self._cpu_last = (now_ms, cpu_ms)
         self._link.pass_on(self._launch, samples)
-        self._sample_at_ms = now_ms + self._launch.sample_ms
 
     def _end(self) -> None:
         at_ms = _now_ms()

@@ -165,7 +165,8 @@ def _not_run(error: BaseException, file: Path, prefix: str) -> MakewayError:
             where = f"{error.filename}:{error.lineno or 1}"
             said = f"{type(error).__name__}: {error.msg}"
         case SystemExit():
-            said = f"it ends the program, with exit({error.code!r})"
+            code = "" if error.code is None else repr(error.code)
+            said = f"it ends the program, with exit({code})"
             hint = 'put what a script does by itself under: if __name__ == "__main__":'
         case _:
             pass

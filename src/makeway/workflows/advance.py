@@ -123,7 +123,7 @@ def _job(run: Run, step: Step, arguments: dict[str, Binding]) -> JobSpec:
         name=f"{run.workflow.name}.{step.key}",
         user=run.user,
         queue=run.queue,
-        priority=max(run.priority, step.priority),
+        priority=run.priority + step.priority,
         groups=(group,),
         program=Program(call=call),
         retries=step.retries,
@@ -148,6 +148,9 @@ def _selected(execution: str, step: Step, by_key: Executions) -> ev.ExecutionEnd
         text += f"; only {chosen} of the {select.k} wanted are good enough"
         if select.if_fewer == "fail":
             phase = ExecutionPhase.FAILED
+            text = (
+                f"only {chosen} of the {select.k} wanted are good enough, and fewer are not allowed"
+            )
     return ev.ExecutionEnded(execution=execution, phase=phase, text=text, selection=selection)
 
 
@@ -167,7 +170,7 @@ def _best(metric: str, minimum: float | None, by_key: Executions, step: Step) ->
 
 def _output(execution: Execution) -> Binding:
     if not execution.phase.good:
-        raise Missing(f"{execution.key} {execution.phase.value}")
+        raise Missing(f"{execution.key} {execution.phase.told}")
     return Constant(None) if execution.output is None else Stored(execution.output)
 
 

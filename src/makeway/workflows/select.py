@@ -43,7 +43,7 @@ def select_top(select: SelectTop, candidates: Mapping[str, Execution]) -> Select
 
 def _unusable(execution: Execution, metric: str) -> str | None:
     if not execution.phase.good:
-        return f"it {execution.phase.value}"
+        return f"it {execution.phase.told}"
     if metric not in execution.metrics:
         return f"it recorded no {metric}"
     value = execution.metrics[metric]
@@ -70,7 +70,7 @@ def _ranked(select: SelectTop, value: float, key: str, place: int) -> Ranked:
     if chosen:
         why = f"place {place} of the {select.k} wanted"
     elif enough:
-        why = f"good enough, but only {select.k} are wanted and it is number {place}"
+        why = f"good enough, but number {place}, after the {select.k} wanted"
     else:
         side = "below" if select.mode == "max" else "above"
         why = f"{side} the {'minimum' if select.mode == 'max' else 'maximum'} of {select.minimum:g}"
