@@ -116,7 +116,9 @@ def test_what_the_user_allows_is_used_up_by_failures_that_no_rule_knows() -> Non
     house.wait_for("a")
     house.go("a")
     assert house.exits("a", code=1)[-1] == "JobFinished a failed"
-    assert house.last(ev.JobFinished).text.endswith("all retries of the app ledger are used (1 of 1)")
+    assert house.last(ev.JobFinished).text.endswith(
+        "all retries of the app ledger are used (1 of 1)"
+    )
 
 
 def test_each_ledger_pays_for_its_own() -> None:

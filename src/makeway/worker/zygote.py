@@ -83,8 +83,8 @@ def _wake_on_child() -> int:
 def _load(message: Load) -> Loaded | Failed:
     try:
         load_file(Path(message.file))
-    except MakewayError as error:
-        return Failed(problem=error.problem, where=error.where, hint=error.hint)
+    except Exception as error:  # noqa: BLE001 - the controller waits for a reply, whatever it is
+        return _failed(error, message.file)
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, every shared page
     return Loaded(cold=threading.active_count() > 1)
@@ -99,10 +99,16 @@ def _define(message: Define, control: socket.socket, wake: int) -> None:
         store = Path(os.environ["MAKEWAY_STORE"])
         workflow = build_workflow(Path(message.file), message.workflow, message.params, store)
         send(control, Defined(workflow=workflow))
-    except MakewayError as error:
-        send(control, Failed(problem=error.problem, where=error.where, hint=error.hint))
+    except Exception as error:  # noqa: BLE001 - as above
+        send(control, _failed(error, message.file))
     finally:
         os._exit(0)
+
+
+def _failed(error: Exception, file: str) -> Failed:
+    if isinstance(error, MakewayError):
+        return Failed(problem=error.problem, where=error.where, hint=error.hint)
+    return Failed(problem=f"{type(error).__name__}: {error}", where=file)
 
 
 def _fork(message: Fork, control: socket.socket, wake: int, loaded: str) -> Forked:
