@@ -13,7 +13,7 @@ from makeway.store.database import FILE, Database
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a store in the usual way, which takes Alembic a third of a second."""
+    """Build a store in the usual way."""
     folder = tmp_path_factory.mktemp("empty")
     Database.open(folder).close()
     return folder

@@ -12,8 +12,10 @@ from makeway.model import event as ev
 from makeway.model.phase import ExecutionPhase
 from makeway.model.record import Exit, Report
 from makeway.model.workflow import Constant, Step, Workflow
+from makeway.store import schema
 from makeway.store.database import Database
 from makeway.store.log import Log
+from makeway.store.statement import same, update
 from tests.store.test_log import nodes_lost, told
 
 # ── values that JSON has no word for, and old ones ────────────────────────────────────────────────
@@ -53,7 +55,8 @@ def test_large_values(database: Database) -> None:
 def test_a_payload_that_cannot_be_read_is_named(database: Database) -> None:
     Log(database).append(nodes_lost(1, 2))
     with database.transaction():
-        database.write("UPDATE event SET payload = ? WHERE seq = 2", [('{"type":"NodeLost"}',)])
+        change = update(schema.event, same(schema.event.c.seq), "payload")
+        database.write(change, [('{"type":"NodeLost"}', 2)])
     with pytest.raises(InvalidInput, match=r"^event 2: .*missing required field `name`"):
         list(Log(database).read())
 

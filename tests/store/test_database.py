@@ -1,4 +1,4 @@
-"""A store is opened, made, migrated; and when it cannot be, one clear sentence says why."""
+"""A store is opened; and when it cannot be, one clear sentence says why."""
 
 from __future__ import annotations
 
@@ -16,66 +16,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from makeway.errors import MakewayError, NotFound, Unavailable
-from makeway.store import read
-from makeway.store.database import FILE, HEAD, Database
-from makeway.store.migrate import configuration
-from makeway.store.schema import JOB_OPEN, metadata
+from makeway.store.database import FILE, Database
+from tests.store.look import add, look, seqs
 
 NOBODY = 65_534
-ADD_EVENT = (
-    "INSERT INTO event (seq, at_ms, cause, type, version, payload) VALUES (?, 0, 0, 'x', 1, '{}')"
-)
-
-
-def seqs(database: Database) -> list[int]:
-    return [row[0] for row in database.rows("SELECT seq FROM event ORDER BY seq")]
-
-
-# ── the tables ────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_known_head_is_the_newest_script() -> None:
-    assert ScriptDirectory.from_config(configuration()).get_current_head() == HEAD
-
-
-def test_the_migrations_build_what_the_schema_says(folder: Path) -> None:
-    engine = sa.create_engine(f"sqlite:///{folder / FILE}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
-
-
-def definitions(connection: sqlite3.Connection) -> dict[str, str]:
-    """Give how each table and index was made, to the word: comparing models forgets some of it."""
-    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
-    found = {name: re.sub(r"\s+", " ", sql) for name, sql in connection.execute(query)}
-    found.pop("alembic_version", None)
-    return found
-
-
-def test_the_migrations_build_it_to_the_word(folder: Path, tmp_path: Path) -> None:
-    made = sa.create_engine(f"sqlite:///{tmp_path / 'made.db'}")
-    metadata.create_all(made)
-    made.dispose()
-    migrated, direct = (sqlite3.connect(path) for path in (folder / FILE, tmp_path / "made.db"))
-    try:
-        assert definitions(migrated) == definitions(direct)
-    finally:
-        migrated.close()
-        direct.close()
-
-
-def test_the_open_jobs_are_found_by_their_own_index(database: Database) -> None:
-    assert JOB_OPEN.text == read.OPEN
-    query = read.JOBS + f" WHERE {read.OPEN} AND phase IN (?)" + read.NEWEST
-    plan = database.rows("EXPLAIN QUERY PLAN " + query, ("queued", 10))
-    assert "job_open" in plan[0][3]
-
 
 # ── opening ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -90,7 +36,7 @@ def test_opening_makes_the_folder_and_the_store(tmp_path: Path) -> None:
 
 def test_how_the_connection_is_set(database: Database) -> None:
     def setting(name: str) -> object:
-        return database.rows(f"PRAGMA {name}")[0][0]
+        return look(database, f"PRAGMA {name}")[0][0]
 
     assert setting("journal_mode") == "wal"
     assert setting("synchronous") == 1  # NORMAL
@@ -104,53 +50,17 @@ def test_strange_folder_names_are_only_names(tmp_path: Path) -> None:
         assert (tmp_path / name / FILE).is_file()
 
 
-CHEAP = """
-import sys
-from pathlib import Path
-import makeway.store.log, makeway.store.series, makeway.store.read, makeway.store.resolve
-import makeway.store.blobs
-from makeway.store.database import Database
-with Database.open(Path(sys.argv[1])) as database:
-    makeway.store.read.list_jobs(database)
-print(sorted({"sqlalchemy", "alembic"} & set(sys.modules)))
-"""
-
-
-def test_a_store_that_is_up_to_date_needs_neither_alembic_nor_sqlalchemy(folder: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", CHEAP, str(folder)], capture_output=True, text=True, check=True
-    )
-    assert ran.stdout == "[]\n"
-
-
-OPEN_TOGETHER = """
-import sys, time
-from pathlib import Path
-from makeway.store.database import Database
-time.sleep(max(0, float(sys.argv[2]) - time.time()))
-Database.open(Path(sys.argv[1])).close()
-"""
-
-
-def test_several_open_a_new_store_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", OPEN_TOGETHER, str(tmp_path / "new"), str(time.time() + 0.7)]
-    several = [subprocess.Popen(command) for _ in range(4)]
-    assert [one.wait(60) for one in several] == [0] * 4
-    with Database.open(tmp_path / "new") as database:
-        assert seqs(database) == []
-
-
 # ── opening for reading ───────────────────────────────────────────────────────────────────────────
 
 
 def test_reading_sees_what_is_there_and_changes_nothing(folder: Path) -> None:
     with Database.open(folder) as writer:
         with writer.transaction():
-            writer.write(ADD_EVENT, [(1,)])
+            add(writer, 1)
         with Database.open(folder, read_only=True) as reader:
             assert seqs(reader) == [1]
             with pytest.raises(Unavailable, match="cannot be written"), reader.transaction():
-                reader.write(ADD_EVENT, [(2,)])
+                add(reader, 2)
         assert seqs(writer) == [1]
     with Database.open(folder, read_only=True) as reader:
         assert seqs(reader) == [1]
@@ -210,12 +120,12 @@ def test_a_damaged_database(folder: Path) -> None:
 
 def test_damage_that_shows_later(folder: Path) -> None:
     with Database.open(folder) as database, database.transaction():
-        database.write(ADD_EVENT, [(seq,) for seq in range(1, 5_000)])
+        add(database, *range(1, 5_000))
     file = folder / FILE
     whole = file.read_bytes()
     file.write_bytes(whole[:-40_960] + b"\x55" * 40_960)
     with Database.open(folder) as database, pytest.raises(Unavailable, match="damaged"):
-        database.rows("SELECT max(length(payload)), count(*), min(at_ms) FROM event NOT INDEXED")
+        look(database, "SELECT max(length(payload)), count(*), min(at_ms) FROM event NOT INDEXED")
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
@@ -237,7 +147,7 @@ def test_a_database_that_is_a_folder(tmp_path: Path) -> None:
 OPEN_AS_NOBODY = """
 import os, sys
 from pathlib import Path
-import makeway.store.read
+import makeway.store.log
 from makeway.errors import MakewayError
 from makeway.store.database import Database
 import makeway.store.migrate
@@ -245,7 +155,7 @@ if os.getuid() == 0:
     os.setuid(int(sys.argv[2]))
 try:
     with Database.open(Path(sys.argv[1]), read_only=sys.argv[3] == "read") as database:
-        print(database.rows("SELECT count(*) FROM event"))
+        print(makeway.store.log.Log(database).last())
 except MakewayError as error:
     print(type(error).__name__, error)
 """
@@ -273,7 +183,7 @@ def test_a_folder_that_may_only_be_read(empty_store: Path, public_folder: Path) 
     (public_folder / FILE).chmod(0o444)
     public_folder.chmod(0o555)
     try:
-        assert open_as_nobody("read", public_folder) == "[(0,)]\n"
+        assert open_as_nobody("read", public_folder) == "0\n"
         assert re.match("Unavailable .*cannot be written", open_as_nobody("write", public_folder))
         below = open_as_nobody("write", public_folder / "below")
         assert re.match("Unavailable .*cannot be made: Permission denied", below)
@@ -281,24 +191,9 @@ def test_a_folder_that_may_only_be_read(empty_store: Path, public_folder: Path) 
         public_folder.chmod(0o755)
     if os.getuid() == 0:  # now a writer of another user is at work
         with Database.open(public_folder):
-            assert open_as_nobody("read", public_folder) == "[(0,)]\n"
+            assert open_as_nobody("read", public_folder) == "0\n"
             wrote = open_as_nobody("write", public_folder)
             assert re.match("Unavailable .*cannot be written", wrote)
-
-
-def test_a_migration_that_fails_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise ValueError("no such luck")
-
-    monkeypatch.setattr("alembic.operations.Operations.create_index", fail)
-    monkeypatch.setattr("alembic.op.create_index", fail)
-    with pytest.raises(Unavailable, match="from nothing to 0001: no such luck"):
-        Database.open(tmp_path)
-    monkeypatch.undo()
-    with Database.open(tmp_path) as database:
-        assert seqs(database) == []
 
 
 # ── transactions ──────────────────────────────────────────────────────────────────────────────────
@@ -307,13 +202,13 @@ def test_a_migration_that_fails_leaves_what_was_there(
 def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     def fail() -> None:
         with database.transaction():
-            database.write(ADD_EVENT, [(1,)])
+            add(database, 1)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
     with database.transaction():
-        database.write(ADD_EVENT, [(2,)])
+        add(database, 2)
     assert seqs(database) == [2]
 
 
@@ -321,15 +216,15 @@ def test_transactions_do_not_nest_and_writing_needs_one(database: Database) -> N
     with pytest.raises(AssertionError), database.transaction(), database.transaction():
         pass
     with pytest.raises(AssertionError):
-        database.write(ADD_EVENT, [(1,)])
+        add(database, 1)
     with database.transaction(), database.reading():
-        database.write(ADD_EVENT, [(1,)])
+        add(database, 1)
     assert seqs(database) == [1]
 
 
 def test_our_own_mistakes_stay_what_they_are(database: Database) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        database.rows("SELECT 1 FROM nowhere")
+    with pytest.raises(sa.exc.OperationalError, match="no such table"):
+        look(database, "SELECT 1 FROM nowhere")
 
 
 def test_reading_sees_one_state(folder: Path) -> None:
@@ -337,7 +232,7 @@ def test_reading_sees_one_state(folder: Path) -> None:
         with reader.reading():
             assert seqs(reader) == []
             with writer.transaction():
-                writer.write(ADD_EVENT, [(1,)])
+                add(writer, 1)
             assert seqs(reader) == []
         assert seqs(reader) == [1]
 
@@ -347,7 +242,7 @@ def test_two_writers_take_turns(folder: Path) -> None:
 
         def slowly() -> None:
             with one.transaction():
-                one.write(ADD_EVENT, [(1,)])
+                add(one, 1)
                 inside.set()
                 time.sleep(0.2)
 
@@ -357,7 +252,7 @@ def test_two_writers_take_turns(folder: Path) -> None:
         inside.wait()
         with other.transaction():
             assert seqs(other) == [1]
-            other.write(ADD_EVENT, [(2,)])
+            add(other, 2)
         thread.join()
         assert seqs(one) == [1, 2]
 
@@ -381,7 +276,7 @@ def test_threads_share_a_database(database: Database) -> None:
         try:
             for seq in range(first, first + 50):
                 with database.transaction():
-                    database.write(ADD_EVENT, [(seq,)])
+                    add(database, seq)
                 with database.reading():
                     assert seq in seqs(database)
         except MakewayError as error:

@@ -19,6 +19,7 @@ from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement
 from makeway.store.database import Database
 from makeway.store.log import PAGE, Log
+from tests.store.look import look
 from tests.store.world import World, spec, start_everything
 
 
@@ -99,7 +100,7 @@ def test_an_event_is_found_by_its_job_and_its_run(database: Database) -> None:
 
     def count(column: str, value: str) -> int:
         query = f"SELECT count(*) FROM event WHERE {column} = ?"
-        found: int = database.rows(query, (value,))[0][0]
+        found: int = look(database, query, (value,))[0][0]
         return found
 
     assert count("job", "r0001.fetch") == 10
@@ -216,7 +217,7 @@ def test_kill_9_leaves_all_of_a_batch_or_nothing(folder: Path, point: str, kept:
     with Database.open(folder) as database:
         log = Log(database)
         assert list(log.read()) == [entry for batch in batches[:kept] for entry in batch]
-        [(pending,)] = database.rows("SELECT count(*) FROM execution")
+        [(pending,)] = look(database, "SELECT count(*) FROM execution")
         assert (pending > 0) == (batches[1][0].seq <= log.last())
         for batch in batches[kept:]:
             log.append(batch)
@@ -258,8 +259,8 @@ def test_kill_9_at_any_moment(folder: Path, after_ms: int) -> None:
     with Database.open(folder) as database:
         last = Log(database).last()
         assert last % 10 == 0
-        assert database.rows("SELECT count(*), count(DISTINCT id) FROM job") == [(last, last)]
-        assert database.rows("PRAGMA integrity_check") == [("ok",)]
+        assert look(database, "SELECT count(*), count(DISTINCT id) FROM job") == [(last, last)]
+        assert look(database, "PRAGMA integrity_check") == [("ok",)]
 
 
 def test_readers_see_whole_batches_while_others_are_written(folder: Path) -> None:
@@ -267,17 +268,17 @@ def test_readers_see_whole_batches_while_others_are_written(folder: Path) -> Non
     seen: list[int] = []
     wrong: list[object] = []
 
-    def look() -> None:
+    def watch() -> None:
         with Database.open(folder, read_only=True) as reader:
             while not stop.is_set():
                 with reader.reading():
                     last = Log(reader).last()
-                    [(jobs,)] = reader.rows("SELECT count(*) FROM job")
+                    [(jobs,)] = look(reader, "SELECT count(*) FROM job")
                 if jobs != last or last % 10 or len(list(Log(reader).read())) < last:
                     wrong.append((jobs, last))
                 seen.append(last)
 
-    readers = [threading.Thread(target=look) for _ in range(2)]
+    readers = [threading.Thread(target=watch) for _ in range(2)]
     with Database.open(folder) as database:
         for reader in readers:
             reader.start()

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.model.record import Sample
+from makeway.store import schema
 from makeway.store.database import FILE, Database
 from makeway.store.series import (
     BATCH_ROWS,
@@ -24,6 +26,7 @@ from makeway.store.series import (
     list_series,
     read_series,
 )
+from tests.store.look import look
 
 LOSS = SeriesKey("r1.train", 1, 0, "loss")
 
@@ -169,8 +172,8 @@ def test_the_sums_are_those_of_the_rows(
     given: list[list[tuple[int, int | None, float]]], forget: bool, memory: Database
 ) -> None:
     with memory.transaction():
-        for table in ("sample", "series_stat", "series"):
-            memory.write(f"DELETE FROM {table}", [()])
+        for table in (schema.sample, schema.series_stat, schema.series):
+            memory.write(sa.delete(table), [()])
     writer = SeriesWriter(memory)
     expected: dict[tuple[int, int], float] = {}
     for batch in given:
@@ -328,5 +331,5 @@ def test_writing_is_cheap_and_narrow(database: Database) -> None:
     deep_s = time.process_time() - begun
     assert 20_000 / wide_s > 10_000
     assert 100_000 / deep_s > 50_000
-    [(pages,)] = database.rows("PRAGMA page_count")
+    [(pages,)] = look(database, "PRAGMA page_count")
     assert pages * 4096 / 120_000 < 50

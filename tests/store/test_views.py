@@ -6,11 +6,13 @@ import math
 import shutil
 import tempfile
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
 
 from makeway import codec
 from makeway.engine.engine import Engine
@@ -20,9 +22,11 @@ from makeway.model.job import JobSpec, Program, StepCall
 from makeway.model.phase import ExecutionPhase, JobPhase
 from makeway.model.record import Exit, Report
 from makeway.model.workflow import Constant, Many, Stored, Workflow
-from makeway.store.database import FILE, Database, Row
+from makeway.store.database import FILE, Database
 from makeway.store.log import Log
+from makeway.store.statement import driver_text
 from makeway.store.views import ATTEMPT_DECIDED, EXECUTION_MOVES, FOLDS, WORKER_READY
+from tests.store.look import look
 from tests.store.world import DAWN_MS, World, bad_exit, good_exit, output, start_everything
 
 VIEWS = (
@@ -35,9 +39,9 @@ BELIEVED = (
 )
 
 
-def dump(database: Database) -> dict[str, list[Row]]:
+def dump(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     """Give every row of every view."""
-    return {view: sorted(database.rows(f'SELECT * FROM "{view}"'), key=repr) for view in VIEWS}
+    return {view: sorted(look(database, f'SELECT * FROM "{view}"'), key=repr) for view in VIEWS}
 
 
 def fold_all(database: Database, *events: ev.Event) -> None:
@@ -51,9 +55,9 @@ def fold_all(database: Database, *events: ev.Event) -> None:
     )
 
 
-def one(database: Database, columns: str, table: str, which: str = "1") -> Row:
+def one(database: Database, columns: str, table: str, which: str = "1") -> tuple[Any, ...]:
     """Give the one row of a view that the condition leaves."""
-    rows = database.rows(f"SELECT {columns} FROM {table} WHERE {which}")
+    rows = look(database, f"SELECT {columns} FROM {table} WHERE {which}")
     assert len(rows) == 1, rows
     return rows[0]
 
@@ -99,11 +103,11 @@ def test_however_the_log_is_folded_the_views_are_the_same(
 def check_beliefs(database: Database, state: State) -> None:
     """Compare what is not final with what the engine believes of it."""
     jobs: dict[str, str] = dict(
-        database.rows("SELECT id, phase FROM job WHERE ended_at_ms IS NULL")
+        look(database, "SELECT id, phase FROM job WHERE ended_at_ms IS NULL")
     )
     assert jobs == {job.id: job.phase.value for job in state.jobs.values()}
     runs: dict[str, str] = dict(
-        database.rows("SELECT id, phase FROM run WHERE ended_at_ms IS NULL")
+        look(database, "SELECT id, phase FROM run WHERE ended_at_ms IS NULL")
     )
     assert runs == {run.id: run.phase.value for run in state.runs.values()}
     for executions in state.executions.values():
@@ -111,13 +115,14 @@ def check_beliefs(database: Database, state: State) -> None:
             row = one(database, "phase, text, digest", "execution", f"id = '{execution.id}'")
             digest = execution.output.digest if execution.output else None
             assert row == (execution.phase.value, execution.text, digest)
-    living = database.rows("SELECT job, number, fence, phase FROM attempt WHERE phase != 'ended'")
+    living = look(database, "SELECT job, number, fence, phase FROM attempt WHERE phase != 'ended'")
     assert sorted(living) == sorted(
         (attempt.job, attempt.number, attempt.fence, attempt.phase.value)
         for attempt in state.attempts.values()
     )
     for attempt in state.attempts.values():
-        workers = database.rows(
+        workers = look(
+            database,
             "SELECT rank, node, ready_at_ms IS NOT NULL, started_at_ms IS NOT NULL,"
             " ended_at_ms IS NOT NULL FROM worker WHERE job = ? AND number = ? ORDER BY rank",
             (attempt.job, attempt.number),
@@ -127,17 +132,19 @@ def check_beliefs(database: Database, state: State) -> None:
             for worker in attempt.workers
         ]
     reasons: dict[str, str] = dict(
-        database.rows(
-            "SELECT id, wait_reason FROM job WHERE wait_reason IS NOT NULL AND ended_at_ms IS NULL"
+        look(
+            database,
+            "SELECT id, wait_reason FROM job WHERE wait_reason IS NOT NULL AND ended_at_ms IS NULL",
         )
     )
     assert reasons == {job: wait.reason.value for job, wait in state.waits.items()}
 
 
 @pytest.mark.parametrize("statement", [WORKER_READY, ATTEMPT_DECIDED, EXECUTION_MOVES])
-def test_a_row_is_found_without_a_search(database: Database, statement: str) -> None:
-    nothing = (None,) * statement.count("?")
-    plan = database.rows(f"EXPLAIN QUERY PLAN {statement}", nothing)
+def test_a_row_is_found_without_a_search(database: Database, statement: sa.Update) -> None:
+    text = driver_text(statement, sqlite.dialect(paramstyle="qmark"))
+    plan = look(database, f"EXPLAIN QUERY PLAN {text}", (None,) * text.count("?"))
+    assert plan
     assert all("SCAN" not in row[3] for row in plan)
 
 
@@ -156,12 +163,12 @@ def test_a_run_that_ends_well(database: Database) -> None:
     )
     definition = one(database, "definition", "run")[0]
     assert codec.decode(definition, Workflow).step("best").select is not None
-    keys = database.rows("SELECT key, position, phase FROM execution ORDER BY position")
+    keys = look(database, "SELECT key, position, phase FROM execution ORDER BY position")
     assert keys == [
         (key, position, "succeeded")
         for position, key in enumerate(["fetch", "train1", "train2", "train3", "best", "serve"])
     ]
-    edges = database.rows("SELECT up, down FROM execution_edge WHERE run = ?", (run,))
+    edges = look(database, "SELECT up, down FROM execution_edge WHERE run = ?", (run,))
     assert ("fetch", "train2") in edges
     assert ("train2", "best") in edges
     assert ("best", "serve") in edges
@@ -199,8 +206,10 @@ def test_a_job_that_fails_waits_and_is_tried_again(database: Database) -> None:
     assert one(database, "phase, attempts, not_before_ms", "job", f"id = '{job}'") == (
         *("succeeded", 2, None),
     )
-    [first, second] = database.rows(
-        "SELECT number, cause, started_at_ms FROM attempt WHERE job = ? ORDER BY number", (job,)
+    [first, second] = look(
+        database,
+        "SELECT number, cause, started_at_ms FROM attempt WHERE job = ? ORDER BY number",
+        (job,),
     )
     assert (first[:2], second[:2]) == ((1, "CONNECTION"), (2, "NONE"))
     started = one(database, "started_at_ms", "job", f"id = '{job}'")
@@ -260,17 +269,20 @@ def test_what_a_step_reads_and_gives(database: Database) -> None:
     Log(database).append(world.entries)
     fetched = output("out of r0001.fetch").digest
 
-    uses = database.rows(
-        "SELECT role, key FROM artifact_use WHERE execution = 'r0001.train1' ORDER BY role, key"
+    uses = look(
+        database,
+        "SELECT role, key FROM artifact_use WHERE execution = 'r0001.train1' ORDER BY role, key",
     )
     assert uses == [("input", "data"), ("output", ""), ("output", "tagger")]
-    readers = database.rows(
+    readers = look(
+        database,
         "SELECT execution FROM artifact_use WHERE digest = ? AND role = 'input' ORDER BY 1",
         (fetched,),
     )
     assert readers == [("r0001.train1",), ("r0001.train2",), ("r0001.train3",)]
-    served = database.rows(
-        "SELECT key FROM artifact_use WHERE execution = 'r0001.serve' AND role = 'input' ORDER BY 1"
+    served = look(
+        database,
+        "SELECT key FROM artifact_use WHERE execution = 'r0001.serve' AND role = 'input' ORDER BY 1",
     )
     assert served == [("models[0]",), ("models[1]",)]
     assert one(database, "producer, kind", "artifact", f"digest = '{fetched}'") == (
@@ -291,7 +303,7 @@ def test_a_parameter_is_kept_with_its_type(database: Database) -> None:
     fold_all(database, ev.JobSubmitted(job="r1.a", spec=spec))
     rows = {
         row[0]: row[1:]
-        for row in database.rows("SELECT key, value_type, value_text, value_num FROM param")
+        for row in look(database, "SELECT key, value_type, value_text, value_num FROM param")
     }
     assert rows == {
         "rate": ("float", "0.5", 0.5),
@@ -321,7 +333,7 @@ def test_inputs_deep_inside_a_list(database: Database) -> None:
     call = StepCall(file="f.py", function="f", arguments={"all": binding})
     spec = JobSpec(name="a", user="ada", queue="lab", program=Program(call=call))
     fold_all(database, ev.JobSubmitted(job="r1.a", spec=spec))
-    assert database.rows("SELECT key FROM artifact_use ORDER BY key") == [
+    assert look(database, "SELECT key FROM artifact_use ORDER BY key") == [
         ("all[1][0]",),
         ("all[1][1]",),
     ]
@@ -354,7 +366,7 @@ def test_the_first_that_makes_an_artifact_is_its_producer(database: Database) ->
     fold_all(database, ended("r2.a", ExecutionPhase.SUCCEEDED))
     fold_all(database, ended("r3.a", ExecutionPhase.SUCCEEDED))
     assert one(database, "producer, created_at_ms", "artifact") == ("r2.a", DAWN_MS + 1)
-    gave = database.rows("SELECT execution FROM artifact_use WHERE role = 'output' ORDER BY 1")
+    gave = look(database, "SELECT execution FROM artifact_use WHERE role = 'output' ORDER BY 1")
     assert gave == [("r1.a",), ("r2.a",), ("r3.a",)]
 
 
@@ -373,5 +385,5 @@ def test_a_worker_that_ends_well_says_what_it_used(database: Database) -> None:
 @pytest.mark.parametrize("phase", list(JobPhase))
 def test_the_index_of_open_jobs_knows_every_phase(phase: JobPhase, database: Database) -> None:
     which = "phase IN ('queued', 'running', 'evicting')"
-    [(open_,)] = database.rows(f"SELECT {which} FROM (SELECT ? AS phase)", (phase.value,))
+    [(open_,)] = look(database, f"SELECT {which} FROM (SELECT ? AS phase)", (phase.value,))
     assert bool(open_) is not phase.final

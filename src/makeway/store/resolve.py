@@ -8,42 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import sqlalchemy as sa
+
 from makeway.errors import Conflict, NotFound
 from makeway.model.workflow import execution_id
+from makeway.store import schema
 from makeway.store.database import Database
+from makeway.store.statement import same
 
 LAST = "@last"
 SHOWN_MAX = 5
+KNOWN_MAX = 200  # so many are looked through for the nearest
 
-LAST_RUN = "SELECT id FROM run ORDER BY submitted_at_ms DESC, id DESC LIMIT 1"
-# substr and not LIKE, for which a, A and _ may be the same.
-RUNS = "SELECT id FROM run WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
-JOBS = "SELECT id FROM job WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
-JOB = "SELECT id FROM job WHERE id = ? UNION SELECT id FROM execution WHERE id = ?"
-KEYS = "SELECT key FROM execution WHERE run = ? ORDER BY position"
+RUNS, JOBS, EXECUTIONS = schema.run.c, schema.job.c, schema.execution.c
+NEWEST_RUNS = sa.select(RUNS.id).order_by(RUNS.submitted_at_ms.desc(), RUNS.id.desc())
+NEWEST_JOBS = sa.select(JOBS.id).order_by(JOBS.submitted_at_ms.desc(), JOBS.id.desc())
+ANY_ID = sa.union(
+    sa.select(JOBS.id).where(same(JOBS.id)), sa.select(EXECUTIONS.id).where(same(EXECUTIONS.id))
+)
+KEYS = sa.select(EXECUTIONS.key).where(same(EXECUTIONS.run)).order_by(EXECUTIONS.position)
 LAST_WITH_KEY = (
-    "SELECT execution.id FROM execution JOIN run ON run.id = execution.run WHERE key = ?"
-    " ORDER BY run.submitted_at_ms DESC, run.id DESC LIMIT 1"
+    sa.select(EXECUTIONS.id)
+    .join_from(schema.execution, schema.run)
+    .where(same(EXECUTIONS.key))
+    .order_by(RUNS.submitted_at_ms.desc(), RUNS.id.desc())
+    .limit(1)
 )
-NEW_RUNS = "SELECT id FROM run ORDER BY submitted_at_ms DESC, id DESC LIMIT 200"
-NEW_KEYS = (
-    "SELECT DISTINCT key FROM execution WHERE run IN"
-    " (SELECT id FROM run ORDER BY submitted_at_ms DESC, id DESC LIMIT 20)"
-)
-NEW_JOBS = "SELECT id FROM job ORDER BY submitted_at_ms DESC, id DESC LIMIT 200"
+NEW_KEYS = sa.select(EXECUTIONS.key).distinct().where(EXECUTIONS.run.in_(NEWEST_RUNS.limit(20)))
 
 
 def resolve_run(database: Database, text: str) -> str:
     """Give the id of the run that is meant by `@last`, an id, or the beginning of one."""
     with database.reading():
         if text == LAST:
-            last = _ids(database, LAST_RUN)
+            last = _ids(database, NEWEST_RUNS.limit(1))
             if not last:
                 raise NotFound("there is no run yet", hint="start one with: makeway run FILE.py")
             return last[0]
-        found = _beginning(database, RUNS, text)
+        found = _beginning(database, RUNS.id, text)
         if found is None:
-            raise _nothing("run", text, _ids(database, NEW_RUNS))
+            raise _nothing("run", text, _ids(database, NEWEST_RUNS.limit(KNOWN_MAX)))
     return found
 
 
@@ -54,31 +58,34 @@ def resolve_execution(database: Database, text: str) -> str:
     a job or the beginning of one.
     """
     with database.reading():
-        if _ids(database, JOB, text, text):
+        if _ids(database, ANY_ID, id=text):
             return text
         run, dot, key = text.partition(".")
-        if dot and (run == LAST or _beginning(database, RUNS, run) is not None):
+        if dot and (run == LAST or _beginning(database, RUNS.id, run) is not None):
             return _step(database, resolve_run(database, run), key)
-        last = _ids(database, LAST_WITH_KEY, text)
+        last = _ids(database, LAST_WITH_KEY, key=text)
         if last:
             return last[0]
-        found = _beginning(database, JOBS, text)
+        found = _beginning(database, JOBS.id, text)
         if found is None:
-            known = [*_ids(database, NEW_KEYS), *_ids(database, NEW_JOBS)]
+            known = [*_ids(database, NEW_KEYS), *_ids(database, NEWEST_JOBS.limit(KNOWN_MAX))]
             raise _nothing("step or job", text, known)
     return found
 
 
 def _step(database: Database, run: str, key: str) -> str:
-    keys = _ids(database, KEYS, run)
+    keys = _ids(database, KEYS, run=run)
     if key not in keys:
         raise _nothing("step", key, keys, where=f"run {run}")
     return execution_id(run, key)
 
 
-def _beginning(database: Database, query: str, text: str) -> str | None:
+def _beginning(database: Database, column: sa.Column[str], text: str) -> str | None:
     """Give the one id that is, or begins with, this text; nothing begins with nothing."""
-    found = _ids(database, query, len(text), text, SHOWN_MAX + 1) if text else []
+    # substr and not LIKE, for which a, A and _ may be the same.
+    so = sa.func.substr(column, 1, len(text)) == text
+    query = sa.select(column).where(so).order_by(column).limit(SHOWN_MAX + 1)
+    found = _ids(database, query) if text else []
     if len(found) > 1 and found[0] != text:
         shown = ", ".join(found[:SHOWN_MAX]) + (", …" if len(found) > SHOWN_MAX else "")
         raise Conflict(f"{text!r} may be any of {shown}", hint="type more of it")
@@ -96,5 +103,5 @@ def _nothing(kind: str, text: str, known: Sequence[str], where: str = "") -> Not
     return NotFound(f"there is no {kind} {text!r}", where=where, hint=hint)
 
 
-def _ids(database: Database, query: str, *values: object) -> list[str]:
+def _ids(database: Database, query: sa.Executable, **values: str) -> list[str]:
     return [row[0] for row in database.rows(query, values)]

@@ -9,31 +9,35 @@ A sample is known by its series, instant and step. The same sample twice is one 
 stays. Infinite values are kept as they are; a NaN is stored as NULL, since SQLite has no other way,
 and read back as NaN. Neither counts as least or largest. A sample without a step has step -1.
 
-Cost:    130 000 rows/s when each row is of another series, 300 000 rows/s in long runs of one,
-         60 000 rows/s where each series is new; 26 bytes a sample; a million samples read short
-         in 0.6 s
+Cost:    155 000 rows/s when each row is of another series, 460 000 rows/s in long runs of one,
+         70 000 rows/s where each series is new; 26 bytes a sample; a million samples read short
+         in 1 s
 Source:  min and max of each stretch keep the shape that an eye sees: Jugel et al., M4, VLDB 2014
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-from typing import NamedTuple
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
+import sqlalchemy as sa
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.model.record import Sample
+from makeway.store import schema
 from makeway.store.database import Database, Row
+from makeway.store.statement import Upsert, same
 
 BATCH_ROWS = 500
 WAITING_ROWS_MAX = 100_000  # so many are kept for the next try while the disk is full
 KNOWN_MAX = 50_000
 NO_STEP = -1
 WHOLE_MAX = 2**63  # what fits into a column of whole numbers
-FINITE = "CASE WHEN abs(value) <= 1.7976931348623157e308 THEN value END"
 
 Instant = tuple[int, int]  # at_ms, step
 
@@ -86,30 +90,27 @@ class _Known(msgspec.Struct):
 
 # ── writing ───────────────────────────────────────────────────────────────────────────────────────
 
-MAKE = (
-    "INSERT INTO series (job, number, rank, name) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (job, number, rank, name) DO NOTHING"
-)
+KEY = ("job", "number", "rank", "name")
+SUMS = ("n", "first", "last", "min", "max", "last_step", "last_at_ms")
+SERIES, ROWS, STATS = schema.series.c, schema.sample.c, schema.series_stat.c
+OF_KEY = same(*(SERIES[name] for name in KEY))
+OF_SERIES = same(ROWS.series)
+
+MAKE = Upsert(schema.series, KEY, KEY)
 LOOK_UP = (
-    "SELECT id, n, first, last, min, max, last_at_ms, last_step"
-    " FROM series LEFT JOIN series_stat ON series_stat.series = series.id"
-    " WHERE job = ? AND number = ? AND rank = ? AND name = ?"
+    sa.select(SERIES.name, SERIES.id, *(STATS[name] for name in SUMS))
+    .outerjoin_from(schema.series, schema.series_stat)
+    .where(same(SERIES.job, SERIES.number, SERIES.rank))
+    .where(SERIES.name.in_(sa.bindparam("names", expanding=True)))
 )
-WRITE = (
-    "INSERT INTO sample (series, at_ms, step, value) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (series, at_ms, step) DO UPDATE SET value = excluded.value"
-)
-COUNT = f"SELECT count(*), min({FINITE}), max({FINITE}) FROM sample WHERE series = ?"  # noqa: S608
-EARLIEST = "SELECT value FROM sample WHERE series = ? ORDER BY at_ms, step LIMIT 1"
-LATEST = (
-    "SELECT value, at_ms, step FROM sample WHERE series = ? ORDER BY at_ms DESC, step DESC LIMIT 1"
-)
-SUM_UP = (
-    "INSERT INTO series_stat (series, n, first, last, min, max, last_at_ms, last_step)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (series) DO UPDATE SET n = excluded.n,"
-    " first = excluded.first, last = excluded.last, min = excluded.min, max = excluded.max,"
-    " last_at_ms = excluded.last_at_ms, last_step = excluded.last_step"
-)
+SAMPLE_KEY = ("series", "at_ms", "step")
+WRITE = Upsert(schema.sample, (*SAMPLE_KEY, "value"), SAMPLE_KEY, replace=("value",))
+FINITE = sa.case((sa.func.abs(ROWS.value) <= sys.float_info.max, ROWS.value))
+COUNT = sa.select(sa.func.count(), sa.func.min(FINITE), sa.func.max(FINITE)).where(OF_SERIES)
+SAMPLES = sa.select(ROWS.at_ms, ROWS.step, ROWS.value).where(OF_SERIES)
+EARLIEST = SAMPLES.order_by(ROWS.at_ms, ROWS.step).limit(1)
+LATEST = SAMPLES.order_by(ROWS.at_ms.desc(), ROWS.step.desc()).limit(1)
+SUM_UP = Upsert(schema.series_stat, ("series", *SUMS), ("series",), replace=SUMS)
 
 
 class SeriesWriter:
@@ -179,18 +180,28 @@ class SeriesWriter:
         if not keys:
             return
         self._database.write(MAKE, keys)
-        for key in keys:
-            [(number, n, first, last, least, most, at_ms, step)] = self._database.rows(LOOK_UP, key)
-            known = self._known[key] = _Known(number)
-            if n is not None:
-                known.n, known.first, known.last, known.min, known.max = n, first, last, least, most
-                known.newest = (at_ms, NO_STEP if step is None else step)
+        for (job, number, rank), group in groupby(sorted(keys), itemgetter(0, 1, 2)):
+            worker = {"job": job, "number": number, "rank": rank}
+            names = (key.name for key in group)
+            while part := list(islice(names, BATCH_ROWS)):
+                for row in self._database.rows(LOOK_UP, {**worker, "names": part}):
+                    self._known[SeriesKey(job, number, rank, row[0])] = _known(*row[1:])
 
     def _count_again(self, known: _Known) -> None:
-        [(known.n, known.min, known.max)] = self._database.rows(COUNT, (known.id,))
-        [(known.first,)] = self._database.rows(EARLIEST, (known.id,))
-        [(known.last, at_ms, step)] = self._database.rows(LATEST, (known.id,))
+        wanted = {"series": known.id}
+        [(known.n, known.min, known.max)] = self._database.rows(COUNT, wanted)
+        [(_, _, known.first)] = self._database.rows(EARLIEST, wanted)
+        [(at_ms, step, known.last)] = self._database.rows(LATEST, wanted)
         known.newest = (at_ms, step)
+
+
+def _known(number: int, n: int | None, *sums: Any) -> _Known:  # noqa: ANN401 - a row
+    known = _Known(number)
+    if n is not None:
+        known.n = n
+        known.first, known.last, known.min, known.max, step, at_ms = sums
+        known.newest = (at_ms, NO_STEP if step is None else step)
+    return known
 
 
 def _carry_forward(known: _Known, newest: Instant, values: Sequence[float | None]) -> None:
@@ -206,27 +217,27 @@ def _carry_forward(known: _Known, newest: Instant, values: Sequence[float | None
         known.max = most if known.max is None else max(known.max, most)
 
 
-def _sums(known: _Known) -> Row:
+def _sums(known: _Known) -> tuple[object, ...]:
     at_ms, step = known.newest
     return (
-        known.id, known.n, known.first, known.last, known.min, known.max, at_ms,
-        None if step == NO_STEP else step,
+        known.id, known.n, known.first, known.last, known.min, known.max,
+        None if step == NO_STEP else step, at_ms,
     )  # fmt: skip
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────
 
 LIST = (
-    "SELECT id, job, number, rank, name, n, first, last, min, max, last_step, last_at_ms"
-    " FROM series JOIN series_stat ON series_stat.series = series.id WHERE job = ? ORDER BY number, rank, name"
+    sa.select(*SERIES, *(STATS[name] for name in SUMS))
+    .join_from(schema.series, schema.series_stat)
+    .where(same(SERIES.job))
+    .order_by(SERIES.number, SERIES.rank, SERIES.name)
 )
-FIND = "SELECT id FROM series WHERE job = ? AND number = ? AND rank = ? AND name = ?"
-KNOWN = "SELECT id FROM series WHERE id = ?"
-IN_RANGE = "SELECT count(*) FROM sample WHERE series = ? AND at_ms BETWEEN ? AND ?"
-READ = (
-    "SELECT at_ms, step, value FROM sample WHERE series = ? AND at_ms BETWEEN ? AND ?"
-    " ORDER BY at_ms, step"
-)
+FIND = sa.select(SERIES.id).where(OF_KEY)
+KNOWN = sa.select(SERIES.id).where(same(SERIES.id))
+IN_RANGE = ROWS.at_ms.between(sa.bindparam("from_ms"), sa.bindparam("to_ms"))
+COUNT_RANGE = sa.select(sa.func.count(ROWS.at_ms)).where(OF_SERIES, IN_RANGE)
+READ = SAMPLES.where(IN_RANGE).order_by(ROWS.at_ms, ROWS.step)
 
 
 def list_series(database: Database, job: str) -> list[Series]:
@@ -237,7 +248,7 @@ def list_series(database: Database, job: str) -> list[Series]:
             first=_number(row[6]), last=_number(row[7]), min=row[8], max=row[9],
             last_step=row[10], last_at_ms=row[11],
         )
-        for row in database.rows(LIST, (job,))
+        for row in database.rows(LIST, {"job": job})
     ]  # fmt: skip
 
 
@@ -256,8 +267,8 @@ def read_series(
     if max_points < 4:
         raise InvalidInput(f"{max_points} is too few, take 4 or more", where="max_points")
     with database.reading():
-        wanted = (_id(database, series), from_ms, to_ms)
-        [(count,)] = database.rows(IN_RANGE, wanted)
+        wanted = {"series": _id(database, series), "from_ms": from_ms, "to_ms": to_ms}
+        [(count,)] = database.rows(COUNT_RANGE, wanted)
         rows = database.each(READ, wanted)
         kept = list(rows) if count <= max_points else list(_thin_out(rows, count, max_points))
     return [Point(at, None if step == NO_STEP else step, _number(v)) for at, step, v in kept]
@@ -265,10 +276,10 @@ def read_series(
 
 def _id(database: Database, series: int | SeriesKey) -> int:
     if isinstance(series, int):
-        found = database.rows(KNOWN, (series,))
+        found = database.rows(KNOWN, {"id": series})
         name = f"series {series}"
     else:
-        found = database.rows(FIND, series)
+        found = database.rows(FIND, series._asdict())
         job, number, rank, name = series
         name = f"{name} of {job}/{number}, rank {rank}"
     if not found:
@@ -287,12 +298,18 @@ def _thin_out(rows: Iterator[Row], count: int, most: int) -> Iterator[Row]:
         low = min(finite, key=_value, default=part[0])
         high = max(finite, key=_value, default=part[0])
         ends = [part[0]] if first else []
-        for row in sorted({row[:2]: row for row in (*ends, low, high)}.values()):
+        for row in sorted(
+            {_instant(row): row for row in (*ends, low, high)}.values(), key=_instant
+        ):
             yield row
             newest = row
         last, first = part[-1], False
-    if newest is not None and newest[:2] != last[:2]:
+    if newest is not None and _instant(newest) != _instant(last):
         yield last
+
+
+def _instant(row: Row) -> Instant:
+    return row[0], row[1]
 
 
 def _value(row: Row) -> float:
