@@ -104,13 +104,16 @@ class Recorder:
     def report(self, output: Output | None) -> Report:
         """Sum up, at the end of a step that ended well."""
         self.flush(LAST_WORDS_S)
+        with self._lock:  # what is told as dropped must not be sent after all
+            self.dropped += len(self._kept)
+            self._kept.clear()
         final = {name: value for name, value in self.metrics.items() if math.isfinite(value)}
         return Report(
             output=output,
             artifacts=tuple(self.artifacts),
             metrics=final,
             params=self.params,
-            dropped=self.dropped + len(self._kept),
+            dropped=self.dropped,
         )
 
     def _send(self) -> None:
