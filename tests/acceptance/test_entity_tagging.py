@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections import Counter
 from pathlib import Path
@@ -95,13 +96,13 @@ def test_a_controller_killed_in_the_middle_of_training_comes_back_and_starts_not
     tmp_path: Path,
 ) -> None:
     terminal = Terminal(tmp_path)
-    killed = terminal.begins("run", FLOW)
+    killed = terminal.begins("run", FLOW, "-P", "epochs=8")
     killed.waits_for("train-ngrams   30%")
-    before = pids_by_worker(terminal)
     killed.sends(signal.SIGKILL)
     killed.ends()
+    before = pids_by_worker(terminal)
     running = {worker: pid for worker, pid in before.items() if alive(pid)}
-    assert len([worker for worker in running if worker[0] == "train-ngrams"]) == 2
+    assert len([job for job, _ in running if job.endswith(".train-ngrams")]) == 2
 
     done = terminal.types("resume")
     assert "goes on where it was" in done.stderr
@@ -117,15 +118,14 @@ def test_a_controller_killed_in_the_middle_of_training_comes_back_and_starts_not
 
 
 def pids_by_worker(terminal: Terminal) -> dict[tuple[str, int], int]:
-    """The pid of every worker that was started, by step and rank."""
-    run = terminal.reads("run-show")
-    pids = {}
-    for step in run["steps"]:
-        if step["attempts"]:
-            (attempt,) = terminal.reads("step", "show", step["key"])["attempts"]
-            for worker in attempt["workers"]:
-                if worker["started_at_ms"]:
-                    pids[(step["key"], worker["rank"])] = worker["pid"]
+    """The pid of every worker that was started, by job and rank; none is started twice."""
+    pids: dict[tuple[str, int], int] = {}
+    for line in terminal.types("events", "-o", "jsonl").stdout.splitlines():
+        event = json.loads(line)["event"]
+        if event["type"] == "WorkerStarted":
+            worker = (event["job"], event["rank"])
+            assert worker not in pids, f"{worker} was started twice"
+            pids[worker] = event["pid"]
     return pids
 
 

@@ -292,17 +292,3 @@ def test_readers_see_whole_batches_while_others_are_written(folder: Path) -> Non
 
 
 # ── cost ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.slow
-def test_ten_entries_cost_less_than_a_millisecond(database: Database) -> None:
-    world, log = World(), Log(database)
-    for _ in range(20):
-        world.submit_run()
-        world.finish()
-    entries = world.entries
-    begun = time.process_time()
-    for first in range(0, len(entries), 10):
-        log.append(entries[first : first + 10])
-    spent_ms = (time.process_time() - begun) * 1000
-    assert spent_ms / (len(entries) / 10) < 1
