@@ -111,16 +111,6 @@ def test_a_worker_is_told_who_it_is() -> None:
     assert given == "r1 train 2 3 4\n"
 
 
-def test_an_import_costs_a_script_nothing() -> None:
-    times = []
-    for _ in range(5):
-        program = (
-            "import time; a = time.process_time(); import makeway; print(time.process_time() - a)"
-        )
-        times.append(float(python(program)))
-    assert min(times) < 0.03
-
-
 def test_users_keep_their_types(tmp_path: Path) -> None:
     """Check a user's file with mypy, strictly, and with none of our own settings."""
     done = subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -313,23 +312,17 @@ def test_points_and_series_go_over_the_wire() -> None:
 
 
 @pytest.mark.slow
-def test_writing_is_cheap_and_narrow(database: Database) -> None:
+def test_a_sample_takes_few_bytes(database: Database) -> None:
     wide = [samples(*[0.5], first_ms=10_000, name=f"metric/{n}")[0] for n in range(25)]
     writer = SeriesWriter(database)
-    begun = time.process_time()
     for round_ in range(8):
         later = [msgspec.structs.replace(s, at_ms=s.at_ms + 10_000 * round_) for s in wide]
         for rank in range(100):
             writer.add("r1.wide", 1, rank, later)
     writer.flush()
-    wide_s = time.process_time() - begun
     deep = [samples(*map(float, range(100)), first_ms=100_000 * n) for n in range(1_000)]
-    begun = time.process_time()
     for one in deep:
         writer.add(*LOSS[:3], one)
     writer.flush()
-    deep_s = time.process_time() - begun
-    assert 20_000 / wide_s > 10_000
-    assert 100_000 / deep_s > 50_000
     [(pages,)] = look(database, "PRAGMA page_count")
     assert pages * 4096 / 120_000 < 50

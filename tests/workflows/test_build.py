@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from makeway.model.workflow import Constant, FromSlot, FromStep, Many, SelectTop, Stored
@@ -116,10 +114,8 @@ def outer():
 
 
 def test_thousands_of_steps_are_built_at_once(project: Project) -> None:
-    started = time.process_time()
     workflow = built(project, "return total([number(i) for i in range(5000)])")
     assert len(workflow.steps) == 5001
-    assert time.process_time() - started < 5
 
 
 # ── values ──────────────────────────────────────────────────────────────────────────────────────────
