@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import click
 
 from makeway.cli.board import Board, Row, metrics_text
+from makeway.cli.layers import depths, sign
 from makeway.model.phase import ExecutionPhase
 from makeway.model.units import size_text
 
@@ -141,17 +142,14 @@ class LiveView:
 
 def tree(board: Board) -> list[tuple[int, Row]]:
     """Give the steps with their depth in the graph, in the order of the workflow."""
-    depth: dict[str, int] = {}
-    for row in board.rows.values():
-        depth[row.key] = max((depth[key] + 1 for key in row.upstream), default=0)
+    depth = depths((row.key, row.upstream) for row in board.rows.values())
     return [(depth[row.key], row) for row in board.rows.values()]
 
 
 def state_text(row: Row) -> str:
     """Say the state in a word, with its sign, and which attempt it is after the first."""
-    sign = {"succeeded": "✔", "cached": "✔", "failed": "✘", "running": "▶", "omitted": "–"}
     attempt = f" (attempt {row.attempt})" if row.attempt > 1 else ""
-    return f"{sign.get(row.phase.value, '·')} {row.phase.value}{attempt}"
+    return f"{sign(row.phase)} {row.phase.value}{attempt}"
 
 
 def bar(row: Row) -> str:

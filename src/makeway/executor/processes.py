@@ -42,12 +42,6 @@ def start_ticks(pid: int) -> int | None:
     return None if fields is None else int(fields[19])
 
 
-def is_zombie(pid: int) -> bool:
-    """Say whether a process has ended and waits for its parent to notice."""
-    fields = _stat(pid)
-    return fields is not None and fields[0] == "Z"
-
-
 def descendants(pid: int) -> list[int]:
     """Give every living process below `pid`, parents before children."""
     found, todo = [], [pid]
