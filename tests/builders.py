@@ -1,42 +1,43 @@
-"""Build worlds for tests: small makers of values, and a parser of text tables.
+"""Build worlds for tests: small makers of values, and what a world is after a plan.
 
 A maker names only what matters to the test and takes amounts as people say them (`cpus=0.5`,
-`memory="600MiB"`). A table is a title, a drawing of the queue tree, and rows:
-
-    the lighter group waits
-                 lab/2      other            <- name/weight; a name belongs to the one above it that
-           vision  speech                       is nearest; queues are called by their last name
-    nodes    n1..n3 gpu 8 | n4 cpu 4
-    running  a vision n1 n2*2 gpu 1 | b speech n3            <- without amounts: the whole node
-    queued   c speech gang 2 gpu 1 prio high | d vision cpu 1 backoff 20s
-             e other ps: cpu 1 + trainer: gang 2 gpu 1       <- several groups
-    expect   start c on n2 n3 | hold d Backoff | reject e NoNodeFits
-    says     d: attempt 0 did not succeed                    <- the text begins so
-
-Rows are joined where they go on in the next line; items are parted by `|` or a new line; a range of
-names stands for as many equal items. Jobs are submitted in the order in which they are written. The
-row `expect` has every decision, in the plan's order; `by a b` behind a hold is compared if given.
+`memory="600MiB"`). Whole worlds are better written as text: see tests/tables.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from makeway.model.cluster import ROOT, Allocation, Node, Placement, Queue, usage_of, with_parents
-from makeway.model.job import CLASSES, Job, JobSpec, WorkerGroup
-from makeway.model.resources import CPU, GPU, MEMORY, NOTHING, Resources
-from makeway.policy.plan import Decided, Hold, Plan, Reject, Start
-from makeway.policy.snapshot import Running, Snapshot
+from makeway.model.cluster import (
+    ROOT,
+    Allocation,
+    Node,
+    Placement,
+    Queue,
+    usage_of,
+    with_parents,
+)
+from makeway.model.job import Job, JobSpec, WorkerGroup
+from makeway.model.resources import CPU, GPU, MEMORY, Resources
+from makeway.policy.plan import (
+    Plan,
+    Preempt,
+    Promise,
+    Reject,
+    Release,
+    Reserve,
+    Resize,
+    Start,
+)
+from makeway.policy.rooms import Rooms
+from makeway.policy.snapshot import Held, Kind, Running, Snapshot, kind_key, kind_of
 
 NOW_MS = 1_000_000
 SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-KINDS = {"cpu": "cpus", "mem": "memory", "gpu": "gpus"}
-ROWS = ("nodes", "running", "queued", "expect", "says", "share", "due", "usage", "demand")
 
 
 # ── makers ────────────────────────────────────────────────────────────────────────────────────────
@@ -101,211 +102,105 @@ def snapshot_of(
     queued: Iterable[Job] = (),
     running: Iterable[Running] = (),
     queues: Iterable[Queue] = (),
+    **known: Any,
 ) -> Snapshot:
     """Put a world together: what is free and held is counted, queues that are missing are made.
 
-    Jobs without an order get the place in which they are given, those that run first.
+    Jobs without an order get the place in which they are given, those that run first. `known` are
+    further fields of the snapshot.
     """
     rows, waiting = [*running], [*queued]
     rows = [replace(row, job=_numbered(row.job, place)) for place, row in enumerate(rows, 1)]
     waiting = [_numbered(one, place) for place, one in enumerate(waiting, 1 + len(rows))]
-    known = {queue.path: queue for queue in (Queue(path=ROOT), *queues)}
-    for path in [*known, *(one.spec.queue for one in (*(row.job for row in rows), *waiting))]:
-        known |= with_parents(known, path)
+    declared = {queue.path: queue for queue in (Queue(path=ROOT), *queues)}
+    for path in [*declared, *(one.spec.queue for one in (*(row.job for row in rows), *waiting))]:
+        declared |= with_parents(declared, path)
     by_name = {one.name: one for one in nodes}
-    free, held = {name: one.capacity for name, one in by_name.items()}, dict[str, Resources]()
+    free, held = (
+        {name: one.capacity for name, one in by_name.items()},
+        dict[tuple[str, int], Held](),
+    )
+    running_in: dict[str, dict[str, Running]] = {}
     for row in rows:
         _book(row, free, held)
+        running_in.setdefault(row.job.spec.queue, {})[row.job.id] = row
+    lanes, paused = _lanes(waiting)
     return Snapshot(
-        basis=7,
-        now_ms=NOW_MS,
+        basis=known.pop("basis", 7),
+        now_ms=known.pop("now_ms", NOW_MS),
         nodes=by_name,
         free=free,
-        queues=known,
+        queues=declared,
         held=held,
         running={row.job.id: row for row in rows},
-        waiting=sorted(waiting, key=lambda one: (one.order, one.id)),
+        running_in=running_in,
+        lanes=lanes,
+        paused=paused,
+        rooms=Rooms(free),
+        **known,
     )
 
 
+def _lanes(waiting: Iterable[Job]) -> tuple[dict[Kind, list[Job]], list[Job]]:
+    kinds: dict[object, Kind] = {}
+    lanes: dict[Kind, list[Job]] = {}
+    paused = []
+    for one in sorted(waiting, key=lambda job: (job.order, job.id)):
+        if one.not_before_ms > NOW_MS:
+            paused.append(one)
+        else:
+            kind = kinds.setdefault(kind_key(one), kind_of(one))
+            lanes.setdefault(kind, []).append(one)
+    return lanes, paused
+
+
 def carried_out(snapshot: Snapshot, plan: Plan) -> Snapshot:
-    """Show the world after a plan: what was started runs, what was rejected is gone."""
-    waiting = {one.id: one for one in snapshot.waiting}
-    free, held, rows = dict(snapshot.free), dict(snapshot.held), dict(snapshot.running)
-    for decision in plan.decisions:
-        if not isinstance(decision, Hold):
-            one = waiting.pop(decision.job)
-        if isinstance(decision, Start):
-            rows[one.id] = _running(one, decision.allocation, snapshot.now_ms)
-            _book(rows[one.id], free, held)
-    left = [*waiting.values()]
-    return replace(snapshot, free=free, held=held, running=rows, waiting=left, basis=8)
+    """Show the world after a plan: what starts runs, victims are gone and wait, refused are gone."""
+    waiting = {one.id: one for one in snapshot.waiting()}
+    rows, reserved = dict(snapshot.running), dict(snapshot.reserved)
+    planned = dict(snapshot.planned)
+    for seq, decision in enumerate(plan.decisions, 1 + snapshot.basis):
+        match decision:
+            case Start():
+                one = waiting.pop(decision.job)
+                reserved.pop(one.id, None)
+                planned.pop(one.id, None)
+                row = _running(one, decision.allocation, snapshot.now_ms)
+                rows[one.id] = replace(row, started_seq=seq)
+            case Reject():
+                del waiting[decision.job]
+            case Resize():
+                row = rows[decision.job]
+                resized = _running(row.job, decision.allocation, row.started_at_ms)
+                rows[decision.job] = replace(resized, started_seq=row.started_seq, resized_seq=seq)
+            case Preempt():
+                waiting[decision.job] = rows.pop(decision.job).job
+            case Reserve():
+                reserved[decision.job] = decision.allocation
+            case Release():
+                del reserved[decision.job]
+            case Promise():
+                planned[decision.job] = seq
+    return snapshot_of(
+        snapshot.nodes.values(), waiting.values(), rows.values(), snapshot.queues.values(),
+        rules=snapshot.rules, reserved=reserved, planned=planned, lost=snapshot.lost,
+        past=snapshot.past, basis=snapshot.basis + len(plan.decisions),
+    )  # fmt: skip
 
 
-def _running(of: Job, allocation: Allocation, at_ms: int) -> Running:
-    usage = usage_of(allocation, of.spec.shape())
-    return Running(job=of, allocation=allocation, usage=usage, started_at_ms=at_ms)
+def _running(one: Job, allocation: Allocation, started_at_ms: int) -> Running:
+    usage = usage_of(allocation, one.spec.shape())
+    return Running(job=one, allocation=allocation, usage=usage, started_at_ms=started_at_ms)
 
 
 def _numbered(one: Job, place: int) -> Job:
     return one if one.order else replace(one, order=place)
 
 
-def _book(row: Running, free: dict[str, Resources], held: dict[str, Resources]) -> None:
-    shape, queue = row.job.spec.shape(), row.job.spec.queue
+def _book(row: Running, free: dict[str, Resources], held: dict[tuple[str, int], Held]) -> None:
+    shape, key = row.job.spec.shape(), (row.job.spec.queue, row.job.spec.priority)
     for placed in row.allocation.placements:
         free[placed.node] = free[placed.node] - shape[placed.group].times(placed.count)
         assert not free[placed.node].negative(), f"{row.job.id} does not fit on {placed.node}"
-    held[queue] = held.get(queue, NOTHING) + row.usage
-
-
-# ── text tables ───────────────────────────────────────────────────────────────────────────────────
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed table: the world, the full path of each queue's short name, the rows of results."""
-
-    title: str
-    snapshot: Snapshot
-    paths: Mapping[str, str]
-    rows: Mapping[str, Sequence[str]]
-
-
-def table(text: str) -> Table:
-    """Parse one table; the module says how it looks."""
-    title, *lines = [line for line in text.splitlines() if line.strip()]
-    rows: dict[str, list[str]] = {}
-    drawing: list[str] = []
-    for line in lines:
-        word, _, rest = line.strip().partition(" ")
-        if word in ROWS:
-            rows.setdefault(word, []).append(rest)
-        elif rows:
-            rows[[*rows][-1]].append(line)
-        else:
-            drawing.append(line)
-    items = {row: _items(found) for row, found in rows.items()}
-    queues = {queue.path.rpartition("/")[2]: queue for queue in _drawn(drawing)}
-    paths = {name: queue.path for name, queue in queues.items()}
-    nodes = [_node(item) for item in items.get("nodes", ())]
-    snapshot = snapshot_of(
-        nodes,
-        [_job(item.split(), paths) for item in items.get("queued", ())],
-        [_row(item, paths, nodes) for item in items.get("running", ())],
-        queues.values(),
-    )
-    return Table(title=title.strip(), snapshot=snapshot, paths=paths, rows=items)
-
-
-def decided(plan: Plan) -> list[str]:
-    """Write a plan as the row `expect` has it."""
-    return [_written(decision) for decision in plan.decisions]
-
-
-def check(text: str, policy: Callable[[Snapshot], Plan]) -> None:
-    """Let a policy decide on a table, and then again with nothing new: only the waits stay."""
-    case = table(text)
-    plan = policy(case.snapshot)
-    wanted = case.rows.get("expect", [])
-    found = decided(plan)
-    for place, (want, one) in enumerate(zip(wanted, found, strict=False)):
-        if " by " not in want:
-            found[place] = one.partition(" by ")[0]
-    assert found == wanted, f"{case.title}: found {found}"
-    texts = {one.job: one.wait.text for one in plan.decisions if not isinstance(one, Start)}
-    for said in case.rows.get("says", ()):
-        name, _, start = said.partition(": ")
-        assert texts[name].startswith(start), f"{case.title}: {texts[name]}"
-    assert_settled(policy, case.snapshot, plan)
-
-
-def assert_settled(policy: Callable[[Snapshot], Plan], snapshot: Snapshot, plan: Plan) -> None:
-    """Carry a plan out and ask again: the same waits, and nothing else."""
-    again = policy(carried_out(snapshot, plan))
-    assert again.decisions == tuple(one for one in plan.decisions if isinstance(one, Hold))
-
-
-def _written(decision: Decided) -> str:
-    if isinstance(decision, Start):
-        rows = decision.allocation.placements
-        return f"start {decision.job} on {' '.join(_place(row) for row in rows)}"
-    kind = "reject" if isinstance(decision, Reject) else "hold"
-    by = f" by {' '.join(decision.wait.blocked_by)}" if decision.wait.blocked_by else ""
-    return f"{kind} {decision.job} {decision.wait.reason}{by}"
-
-
-def _place(row: Placement) -> str:
-    count = f"*{row.count}" if row.count > 1 else ""
-    return f"{row.node}{count}" + ("" if row.group == "worker" else f":{row.group}")
-
-
-def _items(lines: Iterable[str]) -> list[str]:
-    parts = (part.strip() for line in lines for part in line.split("|"))
-    return [one for part in parts if part for one in _ranged(part)]
-
-
-def _ranged(item: str) -> Iterator[str]:
-    found = re.match(r"([a-z]+)(\d+)\.\.\1(\d+)( .*|$)", item)
-    if not found:
-        yield " ".join(item.split())
-        return
-    for number in range(int(found[2]), int(found[3]) + 1):
-        yield f"{found[1]}{number}{found[4]}"
-
-
-def _drawn(lines: Iterable[str]) -> Iterator[Queue]:
-    above: list[tuple[float, str]] = []
-    for line in lines:
-        here = []
-        for found in re.finditer(r"\S+", line):
-            name, _, weight = found[0].partition("/")
-            middle = (found.start() + found.end()) / 2
-            parent = min(above, key=lambda one: abs(one[0] - middle))[1] if above else ""
-            path = f"{parent}/{name}" if parent else name
-            here.append((middle, path))
-            yield Queue(path=path, weight=float(weight or 1))
-        above = here
-
-
-def _node(item: str) -> Node:
-    name, *words = item.split()
-    return Node(name=name, capacity=_vector(words))
-
-
-def _row(item: str, paths: Mapping[str, str], nodes: Sequence[Node]) -> Running:
-    name, queue, *words = item.split()
-    whole = {one.name: one.capacity for one in nodes}
-    on = [word for word in words if re.split(r"[*:]", word)[0] in whole]
-    rest = [word for word in words if word not in on]
-    one = _job([name, queue, *rest], paths)
-    if not any(part.per_worker for part in one.spec.groups):
-        full = (WorkerGroup(per_worker=whole[on[0]]),)
-        one = replace(one, spec=replace(one.spec, groups=full))
-    return running(one, *on)
-
-
-def _job(words: Sequence[str], paths: Mapping[str, str]) -> Job:
-    name, queue, *rest = words
-    known: dict[str, Any] = {}
-    groups = []
-    for part in " ".join(rest).split(" + "):
-        title, colon, inner = part.rpartition(": ")
-        pairs = dict(zip(*[iter(inner.split())] * 2, strict=True))
-        if "prio" in pairs:
-            prio = pairs.pop("prio")
-            known["priority"] = CLASSES[prio] if prio in CLASSES else int(prio)
-        if "backoff" in pairs:
-            known["not_before_ms"] = NOW_MS + int(pairs.pop("backoff").rstrip("s")) * 1000
-        count, most = int(pairs.pop("gang", 1)), int(pairs.pop("max", 0))
-        vector = _vector([word for pair in pairs.items() for word in pair])
-        shape = WorkerGroup(count_min=count, count_max=max(count, most), per_worker=vector)
-        groups.append(replace(shape, name=title) if colon else shape)
-    return job(name, paths.get(queue, queue), groups=groups, **known)
-
-
-def _vector(words: Sequence[str]) -> Resources:
-    amount: dict[str, Any] = {}
-    for kind, number in zip(words[::2], words[1::2], strict=True):
-        amount[KINDS.get(kind, kind)] = number if kind == "mem" else float(number)
-    others = {kind: int(amount.pop(kind)) for kind in [*amount] if kind not in KINDS.values()}
-    return amounts(**amount, **others)
+    before = held.get(key, Held())
+    held[key] = Held(jobs=before.jobs + 1, usage=before.usage + row.usage)

@@ -30,14 +30,15 @@ from makeway.health.decide import APP, PAYS, Ledger
 from makeway.model.event import Event
 from makeway.model.record import Cause, CauseClass
 from makeway.model.wait import Reason
-from makeway.policy import explain
-from makeway.policy.plan import Plan, Start
+from makeway.policy import explain, why
+from makeway.policy.plan import Plan, Reject
 from makeway.policy.rivals import fifo
 from makeway.policy.schedule import schedule
 from makeway.policy.snapshot import Snapshot
 from makeway.worker import program
 from tests.acceptance.terminal import Terminal
-from tests.builders import check, job, table
+from tests.builders import job
+from tests.tables import check, table, waits
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -218,11 +219,16 @@ def test_the_policy_decides_as_its_page_says(world: str) -> None:
 def test_every_reason_that_a_policy_gives_is_described_with_a_text_of_it() -> None:
     sources = (ROOT / "src" / "makeway" / "policy").glob("*.py")
     given = {name for path in sources for name in attributes_of(path.read_text("utf-8"), "Reason")}
-    said = {Reason.BACKOFF: {explain.backoff(job("train", attempts=1)).text}}
+    said = {
+        Reason.BACKOFF: {explain.backoff(job("train", attempts=1)).text},
+        Reason.NOT_READY: {why.READY.text},
+    }
     for world in WORLDS:
-        for decision in policy_of(world)(table(world).snapshot).decisions:
-            if not isinstance(decision, Start):
-                said.setdefault(decision.wait.reason, set()).add(decision.wait.text)
+        snapshot = table(world).snapshot
+        plan = policy_of(world)(snapshot)
+        refused = [one.wait for one in plan.decisions if isinstance(one, Reject)]
+        for wait in (*waits(plan, snapshot).values(), *refused):
+            said.setdefault(wait.reason, set()).add(wait.text)
     described = rows(read("docs/policy.md"))
     for reason in (Reason[name] for name in sorted(given)):
         assert reason.value in described, f"docs/policy.md does not describe {reason}"
@@ -247,6 +253,8 @@ def decision_of(cause: Cause) -> str:
             return "it has succeeded"
         case CauseClass.PERMANENT | CauseClass.CANCELLED:
             return "stop"
+        case CauseClass.PREEMPTED:
+            return "requeue, nothing is charged"
     ledger: Ledger = PAYS.get(cause, APP)
     when = " once" if ledger.allowed == 1 else "" if ledger.backoff else " at once"
     return f"retry{when}, {ledger.name} ledger"

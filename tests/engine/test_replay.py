@@ -13,10 +13,12 @@ from msgspec.structs import replace
 
 from makeway.engine.engine import Engine, outstanding
 from makeway.engine.invariants import check, check_entries
+from makeway.engine.past import Past
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.cluster import Queue
-from makeway.model.job import Attempt
+from makeway.model.job import After, Attempt, Job
+from makeway.model.phase import JobPhase
 from makeway.model.record import ErrorRecord, Exit, Output, Report
 from makeway.model.workflow import (
     Constant,
@@ -215,17 +217,23 @@ def subject(event: ev.Event) -> str | None:
 
 
 def without_the_past(state: State, now_ms: int) -> dict[str, Any]:
-    """Give what is believed but for traces of what has ended: emptied queues, numbers in between."""
+    """Give what is believed but for traces of what has ended: numbers in between, and how it ended."""
     facts = believed(state, now_ms)
     places = {
         order: place for place, order in enumerate(sorted(j.order for j in facts["jobs"].values()))
     }
-    for name in ("jobs", "waiting"):
-        facts[name] = {
-            key: replace(job, order=places[job.order]) for key, job in facts[name].items()
-        }
-    facts["running"] = {key: facts["jobs"][key] for key in facts["running"]}
-    del facts["order"], facts["queues"]
+
+    def placed(job: Job) -> Job:
+        return replace(job, order=places[job.order])
+
+    for name in ("jobs", "waiting", "paused"):
+        facts[name] = {key: placed(job) for key, job in facts[name].items()}
+    facts["lanes"] = {key: [*map(placed, lane)] for key, lane in facts["lanes"].items()}
+    facts["running"] = {
+        key: replace(row, job=placed(row.job)) for key, row in facts["running"].items()
+    }
+    for name in ("order", "running_in", "ended"):
+        del facts[name]
     return facts
 
 
@@ -288,7 +296,26 @@ PLANTED: dict[str, Callable[[State], object]] = {
     "free names other nodes": lambda state: state.free.update(n9=builders.amounts(cpus=1)),
     "held is": lambda state: state.held.clear(),
     "queue 'lab' is missing": lambda state: state.queues.pop("lab"),
-    "waiting is": lambda state: state.waiting.update(a=state.jobs["a"]),
+    "waiting is": lambda state: state.waiting.update(b=state.jobs["a"]),
+    "queued is": lambda state: state.queued.clear(),
+    "unfinished is": lambda state: state.unfinished.clear(),
+    "other queues than": lambda state: state.queues.update(new=Queue(path="new")),
+    "running_in has other rows": lambda state: state.running_in.clear(),
+    "elastic are": lambda state: state.elastic.add("a"),
+    "the past is kept": lambda state: setattr(state, "past", Past(half_life_ms=1)),
+    "leaving is": lambda state: state.leaving.update(a=()),
+    "the lanes are not": lambda state: next(iter(state.lanes.values())).reverse(),
+    "a lane is empty": lambda state: next(iter(state.lanes.values())).clear(),
+    "kinds are kept of": lambda state: state.kinds.update({(): next(iter(state.lanes))}),
+    "is filed under another": lambda state: state.kind_of.update(b=state.kind_of["high"]),
+    "rooms for": lambda state: state.rooms.taking(builders.amounts(cpus=2)).update(n1=9),
+    "something is kept for": lambda state: state.planned.update(a=1),
+    "is held back for nothing": lambda state: state.ended.update(a=JobPhase.SUCCEEDED),
+    "inherits": lambda state: state.jobs.update(later=replace(state.jobs["later"], inherited=7)),
+    "dependents are": lambda state: state.dependents.update(a={"b": None}),
+    "goes on with ranks": lambda state: plant(
+        state, workers=tuple(replace(one, rank=7) for one in state.attempts["a"].workers)
+    ),
     "alive are attempts": lambda state: state.attempts.pop("a"),
     "other jobs hold room than run": lambda state: state.running.pop("nothing"),
     "a job that does not wait has": lambda state: state.waits.update(a=state.waits["b"]),
@@ -314,8 +341,11 @@ def plant(state: State, **wrong: Any) -> None:
 def test_a_planted_bug_is_found(words: str) -> None:
     house = House("n1", cpus=2)
     house.submit("a", cpus=2)
-    house.submit("b", cpus=2)
+    for name in ("b", "c"):
+        house.submit(name, cpus=2)
+    house.submit("high", cpus=1, priority=0, preemptible=False)
     house.submit("nothing", cpus=0)
+    house.submit("later", after=(After(job="a"),))
     house.runs("r", FLOW)
     check(house.engine.state)
     PLANTED[words](house.engine.state)

@@ -142,3 +142,8 @@ def test_a_crowd_does_not_come_back_at_once_and_a_replay_waits_equally_long() ->
 
     assert len({*waits()}) > 90
     assert waits() == waits()
+
+
+def test_an_eviction_is_no_try() -> None:
+    often = job(f"PREEMPTED*{ATTEMPTS_MAX}", attempts=ATTEMPTS_MAX + 1, retries=1)
+    assert decide(diagnosis("UNKNOWN"), often, started=True).action == "retry"

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from makeway.model.cluster import Node
 from makeway.model.job import WorkerGroup
-from makeway.model.resources import Resources
+from makeway.model.resources import NOTHING, Resources
 from makeway.policy.ledger import Ledger
 from makeway.policy.place import most_workers, never_fits, place, shape_key, shape_of
-from makeway.policy.plan import Hold, Start
+from makeway.policy.plan import Start
 from makeway.policy.schedule import schedule
-from tests.builders import amounts, check, group, job, node, running, snapshot_of, table
+from tests.builders import amounts, group, job, node, running, snapshot_of
+from tests.tables import check, table, waits
 
 CASES = """
 one worker goes where least is left over
@@ -158,48 +159,42 @@ def test_jobs_are_alike_by_what_they_need_to_start() -> None:
 
 def test_a_ledger_gives_everything_back() -> None:
     case = table("""
-        a gang is placed and taken back
+        a gang starts, a job is evicted, slots are kept, and all of it is taken back
                  lab
                ada bob
         nodes    n1..n2 cpu 4
         running  x ada n1 cpu 1
         queued   a bob gang 2 cpu 2
         """)
-    (waiting,) = case.snapshot.waiting
-    ledger = Ledger(case.snapshot)
+    (waiting,) = case.snapshot.waiting()
+    ledger, worker = Ledger(case.snapshot), waiting.spec.groups[0].per_worker
 
     def sums() -> list[object]:
         paths = ["", "/", "lab", "lab/", "lab/ada", "lab/bob", "lab/bob/"]
         usage = [(ledger.usage(path), ledger.jobs_in(path)) for path in paths]
-        return [dict(ledger.free), ledger.free_total, usage, [*ledger.holders()]]
+        taking = [dict(ledger.taking(worker)), dict(ledger.taking(worker, soon=True))]
+        return [ledger.rooms(ledger.nodes), ledger.free_total(), usage, taking, [*ledger.holders()]]
 
     before = sums()
     mark = ledger.checkpoint()
-    found = place(waiting.spec.groups, ledger.free, ledger.nodes)
+    found = place(waiting.spec.groups, ledger.rooms(ledger.nodes), ledger.nodes)
     assert found is not None
-    ledger.place(waiting, found)
+    ledger.start(waiting, found.placements)
     assert ledger.usage("lab") == amounts(cpus=5)
     assert ledger.jobs_in("lab") == 2
-    assert ledger.free_total == amounts(cpus=3)
+    assert ledger.free_total() == amounts(cpus=3)
     assert [*ledger.holders()][-1] == ("a", amounts(cpus=4))
+    ledger.rollback(mark)
+    row = case.snapshot.running["x"]
+    ledger.evict(row, row.allocation.placements)
+    assert ledger.usage("lab") == NOTHING
+    assert (ledger.room("n1"), ledger.room("n1", soon=True)) == (amounts(cpus=3), amounts(cpus=4))
+    ledger.keep(waiting, running(waiting, "n1*2").allocation)
+    assert ledger.usage("lab") == amounts(cpus=4)
+    assert (ledger.room("n1"), ledger.room("n1", soon=True)) == (NOTHING, NOTHING)
     ledger.rollback(mark)
     assert sums() == before
     assert case.snapshot.free["n1"] == amounts(cpus=3)
-
-
-def test_sums_that_are_made_late_know_what_was_placed_before() -> None:
-    early, late = job("a", "lab/ada", cpus=2), job("b", "lab/ada", cpus=1)
-    ledger = Ledger(snapshot_of([node("n1", cpus=4)], [early, late]))
-    for one in (early, late):
-        found = place(one.spec.groups, ledger.free, ledger.nodes)
-        assert found is not None
-        mark = ledger.checkpoint()
-        ledger.place(one, found)
-    assert ledger.usage("lab") == amounts(cpus=3)
-    assert ledger.jobs_in("lab/ada") == 2
-    ledger.rollback(mark)
-    assert ledger.usage("lab") == ledger.usage("lab/ada/") == amounts(cpus=2)
-    assert ledger.jobs_in("lab") == 1
 
 
 def test_a_node_that_shrank_under_its_jobs_takes_nothing_from_the_others() -> None:
@@ -213,12 +208,12 @@ def test_an_amount_of_0_is_none() -> None:
     nothing = Resources({"cpu_milli": 1000, "gpu_milli": 0})
     nodes = [Node(name=name, capacity=nothing) for name in ("n1", "n2")]
     waiting = [job(name, groups=[WorkerGroup(per_worker=nothing)]) for name in ("a", "b", "c")]
-    *_, hold = schedule(snapshot_of(nodes, waiting)).decisions
-    assert isinstance(hold, Hold)
-    assert hold.wait.text == "needs 1 worker of 1 cpu; 0 cpus are free"
+    world = snapshot_of(nodes, waiting)
+    told = waits(schedule(world), world)
+    assert told["c"].text == "needs 1 worker of 1 cpu; 0 cpus are free"
 
 
 def test_more_than_a_node_has_is_our_own_bug() -> None:
     ledger = Ledger(snapshot_of([node("n1", cpus=1)]))
     with pytest.raises(AssertionError, match="x takes more than n1 has"):
-        ledger.place(job("x", cpus=2), running(job("x", cpus=2), "n1").allocation)
+        ledger.start(job("x", cpus=2), running(job("x", cpus=2), "n1").allocation.placements)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from makeway.errors import InvalidInput
-from makeway.policy.rivals import POLICIES, fifo, fit, policy_named
+from makeway.policy.choose import POLICIES, policy_named
+from makeway.policy.rivals import fifo, fit
 from makeway.policy.schedule import schedule
-from tests.builders import check
+from tests.tables import check
 
 FIFO = """
 S1: in the order of submission, whatever the class
@@ -72,5 +73,5 @@ def test_policies_are_found_by_name() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InvalidInput, match="'lifo'; there are fair, fifo, fit"):
+    with pytest.raises(InvalidInput, match="'lifo'; there are fair, fifo, fit, priority"):
         policy_named("lifo")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from makeway.model.wait import Reason
-from makeway.policy.plan import Hold, Start
+from makeway.policy.plan import Start
 from makeway.policy.schedule import schedule
-from makeway.policy.snapshot import Rules
-from tests.builders import check, job, node, running, snapshot_of, table
+from tests.builders import job, node, running, snapshot_of
+from tests.tables import check, table, waits
 
 CASES = """
 one job on an empty cluster
@@ -39,6 +39,7 @@ a class goes before fairness, in the whole cluster
 nodes    n1 cpu 2
 running  a one n1 cpu 1
 queued   b two cpu 1 | c one cpu 1 prio high
+rules    reclaim no
 expect   start c on n1 | hold b InsufficientFree by a c
 
 S2: the queue that has less is served first
@@ -135,6 +136,7 @@ who asks for another kind is not behind anybody
 nodes    n1 cpu 4 gpu 1
 running  x main n1 cpu 1 gpu 1
 queued   a main gpu 1 prio high | b main cpu 5 prio low | c main cpu 1 prio low
+rules    priority no
 expect   start c on n1 | reject b NoNodeFits | hold a InsufficientFree by x
 
 S8: a gang whole or not at all
@@ -205,10 +207,10 @@ queued   a main gang 2 cpu 1 mem 1.25TiB
 expect   reject a NoNodeFits
 says     a: needs 2 workers of 1 cpu and 1.25 TiB; the whole cluster, when it is empty, has room for 1
 
-an elastic job starts at its minimum
-nodes    n1 cpu 4
+S9: an elastic job starts at what fits
+nodes    n1 cpu 3
 queued   a main gang 2 max 4 cpu 1
-expect   start a on n1*2
+expect   start a on n1*3
 """
 
 
@@ -231,9 +233,8 @@ def test_a_group_is_not_held_back_by_what_its_users_hold_of_different_kinds() ->
 
 def test_a_backoff_says_until_when() -> None:
     late = job("a", not_before_ms=5_000_000, attempts=2)
-    (hold,) = schedule(snapshot_of([node("n1", cpus=1)], [late])).decisions
-    assert isinstance(hold, Hold)
-    assert hold.wait.detail == {"until_ms": 5_000_000, "attempts": 2}
+    world = snapshot_of([node("n1", cpus=1)], [late])
+    assert waits(schedule(world), world)["a"].detail == {"until_ms": 5_000_000, "attempts": 2}
 
 
 def test_numbers_stand_in_the_detail_too() -> None:
@@ -243,25 +244,21 @@ def test_numbers_stand_in_the_detail_too() -> None:
         running  x main n1
         queued   a main gang 3 gpu 1
         """)
-    (hold,) = schedule(case.snapshot).decisions
-    assert isinstance(hold, Hold)
-    assert hold.wait.reason is Reason.GANG_INCOMPLETE
-    assert hold.wait.detail == {"have": 2, "need": 3, "free": {"gpu_milli": 2000}}
+    wait = waits(schedule(case.snapshot), case.snapshot)["a"]
+    assert wait.reason is Reason.GANG_INCOMPLETE
+    assert wait.detail == {"have": 2, "need": 3, "free": {"gpu_milli": 2000}}
 
 
 def test_those_who_are_alike_get_one_and_the_same_reason() -> None:
     waiting = [job(f"a{number}", cpus=2) for number in range(50)]
     full = snapshot_of([node("n1", cpus=2)], waiting, [running(job("x", cpus=2), "n1")])
-    waits = {id(hold.wait) for hold in schedule(full).decisions if isinstance(hold, Hold)}
-    assert len(waits) == 1
+    assert len({id(wait) for wait in waits(schedule(full), full).values()}) == 1
 
 
 def test_only_a_few_who_stand_in_the_way_are_named() -> None:
     rows = [running(job(f"x{number}"), "n1") for number in range(9)]
     full = snapshot_of([node("n1", cpus=9)], [job("a")], rows)
-    (hold,) = schedule(full, Rules()).decisions
-    assert isinstance(hold, Hold)
-    assert hold.wait.blocked_by == ("x0", "x1", "x2", "x3", "x4")
+    assert waits(schedule(full), full)["a"].blocked_by == ("x0", "x1", "x2", "x3", "x4")
 
 
 def test_the_basis_of_the_plan_is_that_of_the_snapshot() -> None:

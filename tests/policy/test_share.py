@@ -6,8 +6,12 @@ import pytest
 
 from makeway.model.cluster import Queue
 from makeway.model.resources import NOTHING
-from makeway.policy.share import Claim, fill, level, standings
-from tests.builders import amounts, job, node, running, snapshot_of, table
+from makeway.policy.ledger import Ledger
+from makeway.policy.level import Levels
+from makeway.policy.share import Claim, divide, fill, standings
+from makeway.policy.terms import terms_of
+from tests.builders import amounts, job, node, running, snapshot_of
+from tests.tables import table
 
 CASES = """
 S2: four users own a quarter each
@@ -141,20 +145,59 @@ def test_odd_units_go_by_the_largest_remainder_then_by_place() -> None:
     assert fill(10, [Claim(1, 9), Claim(2, 9), Claim(4, 9)]) == [1, 3, 6]
 
 
+def levels(*queues: Queue) -> Levels:
+    world = snapshot_of([node("n1", cpus=10, memory="100GiB")], queues=queues)
+    ledger = Ledger(world)
+    return Levels(ledger, terms_of(world, ledger.capacity))
+
+
 def test_a_level_counts_the_dominant_kind_for_the_weight() -> None:
-    capacity = amounts(cpus=10, memory="100GiB")
+    found = levels(Queue(path="a"), Queue(path="b", weight=2), Queue(path="c", weight=0))
     usage = amounts(cpus=1, memory="40GiB")
-    assert level(Queue(path="a"), usage, NOTHING, capacity) == (False, 0.4)
-    assert level(Queue(path="a", weight=2), usage, amounts(cpus=9), capacity) == (False, 0.5)
-    assert level(Queue(path="a", weight=0), usage, NOTHING, capacity) == (True, 0.4)
+    assert found.of("a", usage) == (False, 0.4)
+    assert found.of("b", usage + amounts(cpus=9)) == (False, 0.5)
+    assert found.of("c", usage) == (True, 0.4)
+
+
+def test_inside_its_guarantee_a_queue_is_empty_and_above_it_only_the_rest_counts() -> None:
+    found = levels(Queue(path="a", guarantee={"cpu_milli": 4000}))
+    assert found.of("a", amounts(cpus=4, memory="90GiB")) == (False, 0.0)
+    assert found.of("a", amounts(cpus=6)) == (False, 0.2)
 
 
 def test_equal_levels_are_equal_numbers() -> None:
-    thirds = [
-        level(Queue(path="a", weight=weight), amounts(cpus=weight), NOTHING, amounts(cpus=49))
-        for weight in range(1, 49)
-    ]
-    assert len(set(thirds)) == 1
+    found = levels(*(Queue(path=f"q{weight}", weight=weight) for weight in range(1, 10)))
+    assert len({found.of(f"q{weight}", amounts(cpus=weight)) for weight in range(1, 10)}) == 1
+
+
+def test_guarantees_come_first_and_the_rest_goes_by_weight() -> None:
+    assert divide(11, [Claim(1, 11, 2), Claim(4, 11, 2)]) == [3, 8]
+    assert divide(10, [Claim(1, 1, 4), Claim(1, 99, 4)]) == [1, 9]
+
+
+def test_guarantees_that_cannot_all_be_kept_are_scaled() -> None:
+    assert divide(6, [Claim(1, 9, 8), Claim(1, 9, 4)]) == [4, 2]
+    case = table("""
+        at the top guarantees may add up to more than there is
+                  a   b
+        nodes    n1 cpu 6
+        queues   a guarantee cpu 8 | b guarantee cpu 4
+        queued   x a cpu 9 | y b cpu 9
+        """)
+    due = {path: one.due["cpu_milli"] for path, one in standings(case.snapshot).items()}
+    assert (due["a"], due["b"]) == (4000, 2000)
+
+
+def test_nobody_is_due_more_than_its_limit() -> None:
+    case = table("""
+        a limit, and a queue that does not borrow
+                  a   b   c
+        nodes    n1 cpu 12
+        queues   a limit cpu 2 | b borrow no
+        queued   x a cpu 9 | y b cpu 9 | z c cpu 9
+        """)
+    due = {path: one.due["cpu_milli"] for path, one in standings(case.snapshot).items()}
+    assert (due["a"], due["b"], due["c"]) == (2000, 4000, 6000)
 
 
 def test_usage_is_counted_through_the_tree() -> None:

@@ -15,7 +15,8 @@ from makeway.model.effect import LaunchWorkers
 from makeway.model.record import ErrorRecord, Report
 from makeway.model.workflow import FromSlot, FromStep, Many, SelectTop, Step, Workflow
 from makeway.policy.schedule import schedule
-from makeway.sim.world import Fate, Options, World
+from makeway.sim.bodies import Fate
+from makeway.sim.world import Options, World
 from tests import builders
 from tests.engine.house import spec
 from tests.engine.story import numbered

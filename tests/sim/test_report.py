@@ -12,9 +12,10 @@ from makeway.model.effect import LaunchWorkers
 from makeway.model.phase import JobPhase
 from makeway.policy.schedule import schedule
 from makeway.report import Report, jain, report
+from makeway.sim.bodies import Fate
 from makeway.sim.faults import Rates, troubled
 from makeway.sim.workload import Shape, as_long_as, bring, generate
-from makeway.sim.world import Fate, Options, World
+from makeway.sim.world import Options, World
 from tests import builders
 from tests.engine.house import spec
 

@@ -11,8 +11,9 @@ from makeway.model.effect import LaunchWorkers, ReleaseWorkers, StopWorkers
 from makeway.model.record import ErrorRecord, Report
 from makeway.model.workflow import FromSlot, FromStep, Many, SelectTop, Step, Workflow
 from makeway.policy.schedule import schedule
+from makeway.sim.bodies import Fate, NodeDied, NodeRevived, Post, Script
 from makeway.sim.workload import Shape, as_long_as, bring, generate, reporting
-from makeway.sim.world import Fate, NodeDied, NodeRevived, Options, Post, Script, World
+from makeway.sim.world import Options, World
 from tests import builders
 from tests.engine.house import spec
 from tests.engine.story import line

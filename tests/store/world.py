@@ -30,7 +30,7 @@ from makeway.model.workflow import (
     Workflow,
 )
 from makeway.policy.plan import Decided, Hold, Plan, Reject, Start
-from makeway.policy.snapshot import Snapshot
+from makeway.policy.snapshot import Kind, Snapshot
 
 DAWN_MS = 1_750_000_000_000
 NODE = Node(name="n1", capacity=Resources.of({"cpu_milli": 64_000}))
@@ -39,21 +39,27 @@ Batch = Sequence[ev.Entry]
 
 def start_everything(snapshot: Snapshot) -> Plan:
     """Start each job on the only node, if it is there and the job's backoff is over."""
-    return Plan(basis=snapshot.basis, decisions=tuple(_decide(snapshot)))
+    decisions = tuple(_decide(snapshot))
+    holds = [] if snapshot.nodes else [*snapshot.lanes]
+    return Plan(
+        basis=snapshot.basis,
+        decisions=decisions,
+        holds=[Hold(kind=kind, reason=Reason.INSUFFICIENT_FREE) for kind in holds],
+        explain=_no_node,
+    )
+
+
+def _no_node(_kind: Kind, _job: str) -> Wait:
+    detail: dict[str, object] = {"nodes": 0}
+    return Wait(reason=Reason.INSUFFICIENT_FREE, text="no node is free", detail=detail)
 
 
 def _decide(snapshot: Snapshot) -> Iterator[Decided]:
-    for job in snapshot.waiting:
+    for job in (one for lane in snapshot.lanes.values() for one in lane):
         if job.spec.workers_min > 8:
             wait = Wait(reason=Reason.NO_NODE_FITS, text="no node is so large")
             yield Reject(job=job.id, wait=wait)
-        elif not snapshot.nodes:
-            detail: dict[str, object] = {"nodes": 0}
-            wait = Wait(reason=Reason.INSUFFICIENT_FREE, text="no node is free", detail=detail)
-            yield Hold(job=job.id, wait=wait)
-        elif job.not_before_ms > snapshot.now_ms:
-            yield Hold(job=job.id, wait=Wait(reason=Reason.BACKOFF, text="it failed before"))
-        else:
+        elif snapshot.nodes:
             placements = tuple(
                 Placement(node="n1", group=group.name, count=group.count_min)
                 for group in job.spec.groups

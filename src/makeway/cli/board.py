@@ -10,7 +10,9 @@ from makeway.engine.state import State
 from makeway.executor.base import Readings
 from makeway.model import event as ev
 from makeway.model.phase import ExecutionPhase, RunPhase
+from makeway.model.record import Cause
 from makeway.model.workflow import Execution, Run, Selection, Step, execution_id, run_of
+from makeway.policy.say import count_of
 from makeway.workflows.graph import upstream
 
 HIDDEN = ("system/", "progress")
@@ -98,6 +100,7 @@ class Board:
                 | ev.AttemptReleased(job=job)
                 | ev.JobRequeued(job=job)
                 | ev.AttemptStopped(job=job)
+                | ev.AttemptResized(job=job)
             ):
                 row = self._row(job)
                 if row is not None:
@@ -122,11 +125,21 @@ class Board:
                 plural = "s" if row.workers > 1 else ""
                 self._tell(at_ms, row.key, f"runs with {row.workers} worker{plural}{again}")
             case ev.JobRequeued(decision=decision):
-                row.phase, row.text = ExecutionPhase.BACKOFF, decision.text
-                row.since_ms = at_ms
+                evicted = decision.cause is Cause.PREEMPTED
+                row.phase = ExecutionPhase.QUEUED if evicted else ExecutionPhase.BACKOFF
+                row.text, row.since_ms = decision.text, at_ms
+                if evicted:
+                    self._tell(at_ms, row.key, f"attempt {row.attempt}: {decision.text}")
+                    return
                 self._tell(at_ms, row.key, f"attempt {row.attempt} failed: {decision.text}")
             case ev.AttemptStopped(cause="cancel"):
                 row.text = "is being stopped"
+            case ev.AttemptStopped(cause="preempted", beneficiary=beneficiary):
+                row.text = f"is being evicted for {beneficiary}"
+                self._tell(at_ms, row.key, row.text)
+            case ev.AttemptResized(allocation=allocation):
+                row.workers = allocation.workers
+                self._tell(at_ms, row.key, f"goes on with {count_of(row.workers, 'worker')}")
             case _:
                 pass
 

@@ -10,6 +10,9 @@ ever used twice is the promise of whoever makes ids.
 
 from __future__ import annotations
 
+from makeway.engine.attempts import place_of
+from makeway.engine.dependencies import circle
+from makeway.engine.holding import over
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Worker
@@ -24,7 +27,9 @@ def refusal(state: State, event: ev.Event) -> str | None:
         case ev.NodeLost():
             return None if event.name in state.nodes else "no such node"
         case ev.JobSubmitted():
-            return "the job is known" if event.job in state.jobs else None
+            return _job_refusal(state, event)
+        case ev.AttemptAdopted():
+            return _adoption_refusal(state, event)
         case ev.RunSubmitted():
             return "the run is known" if event.run in state.runs else None
         case ev.JobCancelRequested():
@@ -41,6 +46,27 @@ def refusal(state: State, event: ev.Event) -> str | None:
             return None
 
 
+def _job_refusal(state: State, event: ev.JobSubmitted) -> str | None:
+    if event.job in state.jobs:
+        return "the job is known"
+    way = circle(state, event.job, event.spec) if event.spec.after else None
+    return f"its dependencies go in a circle: {' -> '.join(way)}" if way else None
+
+
+def _adoption_refusal(state: State, event: ev.AttemptAdopted) -> str | None:
+    job = state.jobs.get(event.job)
+    if job is None:
+        return "no such job, or it has ended"
+    if job.attempts:
+        return "it was started here"
+    groups = {group.name for group in job.spec.groups}
+    strange = [row.group for row in event.allocation.placements if row.group not in groups]
+    if strange or not event.allocation.workers:
+        return f"the job has no group {strange[0]}" if strange else "it has no worker"
+    node = over(state, job.spec, event.allocation.placements)
+    return None if node is None else f"it does not fit on {node}"
+
+
 def _worker_refusal(
     state: State, event: ev.WorkerReady | ev.WorkerStarted | ev.WorkerExited
 ) -> str | None:
@@ -49,9 +75,13 @@ def _worker_refusal(
         return f"no attempt of {event.job} is alive"
     if event.fence != attempt.fence:
         return f"stale: fence {event.fence}, the living attempt has {attempt.fence}"
-    if not 0 <= event.rank < len(attempt.workers):
+    place = place_of(attempt, event.rank)
+    if place is None:
         return f"no rank {event.rank} in an attempt of {len(attempt.workers)}"
-    if _said(attempt.workers[event.rank], event):
+    worker = attempt.workers[place]
+    if isinstance(event, ev.WorkerExited) and event.exit.at_ms < worker.since_ms:
+        return f"stale: rank {event.rank} is another worker since then"
+    if _said(worker, event):
         return "said already"
     if isinstance(event, ev.WorkerReady) and attempt.phase is not AttemptPhase.PREPARING:
         return "too late: the barrier was called off"

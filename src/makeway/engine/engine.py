@@ -17,23 +17,35 @@ Holds:   seq rises by 1 · replaying the entries gives the same state · a secon
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 
 import msgspec
 
 from makeway.engine.admit import refusal
 from makeway.engine.apply import apply
+from makeway.engine.attempts import staying
+from makeway.engine.carry import carried_out, waits
 from makeway.engine.react import due, grace_ms, react
 from makeway.engine.state import State
 from makeway.model import event as ev
-from makeway.model.effect import Effect, LaunchWorkers, ReleaseWorkers, StopWorkers
-from makeway.policy.plan import Hold, Plan, Reject, Start
+from makeway.model.effect import (
+    Effect,
+    LaunchWorkers,
+    ReleaseWorkers,
+    ResizeWorkers,
+    StopWorkers,
+)
+from makeway.model.job import Attempt
+from makeway.policy.plan import Plan
 from makeway.policy.snapshot import Snapshot
 from makeway.workflows.advance import advance
 
 Policy = Callable[[Snapshot], Plan]
-ORDERS = (LaunchWorkers, ReleaseWorkers, StopWorkers)
+ORDERS = (LaunchWorkers, ReleaseWorkers, ResizeWorkers, StopWorkers)
+
+# A plan that is carried out may lead to another one within the instant, but not for ever.
+ROUNDS_MAX = 10_000
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -61,6 +73,7 @@ class Engine:
         self._policy = policy
         self._entries: list[ev.Entry] = []
         self._effects: list[Effect] = []
+        self._wake_at_ms: int | None = None  # when the plan before could change by itself
 
     def step(self, events: Iterable[ev.Event], now_ms: int) -> Step:
         """Conclude all that follows from `events` at `now_ms` (ms since 1970, never earlier)."""
@@ -77,7 +90,7 @@ class Engine:
             entries=self._entries,
             effects=self._effects,
             refused=refused,
-            wake_at_ms=self.state.next_timer_ms(),
+            wake_at_ms=self._next_ms(),
         )
 
     def replay(self, entries: Iterable[ev.Entry], last: int = 0) -> None:
@@ -91,15 +104,29 @@ class Engine:
             apply(self.state, entry)
         self.state.seq = max(self.state.seq, last)
 
+    def _next_ms(self) -> int | None:
+        instants = (self.state.next_timer_ms(), self._wake_at_ms)
+        return min((at_ms for at_ms in instants if at_ms is not None), default=None)
+
     def _settle(self, now_ms: int) -> None:
         """Conclude until nothing more follows; what is due by now may come in any round."""
+        state = self.state
+        self._due(now_ms)
+        rounds = 0
+        while state.touched or state.refused or state.changed:
+            rounds += 1
+            assert rounds <= ROUNDS_MAX, "the policy decides for ever: a bug of the policy"
+            self._advance_runs(now_ms)
+            for job, (seq, wait) in [*state.refused.items()]:
+                self._believe(ev.JobRejected(job=job, wait=wait), seq, now_ms)
+            self._decide(now_ms)
+            self._due(now_ms)
+
+    def _due(self, now_ms: int) -> None:
+        if self._wake_at_ms is not None and self._wake_at_ms <= now_ms:
+            self._wake_at_ms, self.state.changed = None, True
         for event in due(self.state, now_ms):
             self._believe(event, 0, now_ms)
-        while self.state.touched or self.state.changed:
-            self._advance_runs(now_ms)
-            self._decide(now_ms)
-            for event in due(self.state, now_ms):
-                self._believe(event, 0, now_ms)
 
     def _believe(self, event: ev.Event, cause: int, now_ms: int) -> None:
         state = self.state
@@ -132,32 +159,22 @@ class Engine:
         if not state.changed:
             return
         state.changed = False
-        if not state.waiting:
+        self._wake_at_ms = None
+        if not state.waiting and not state.elastic:
             return
         plan = self._policy(state.snapshot(now_ms))
+        told = waits(state, plan)
         for decision in plan.decisions:
-            match decision:
-                case Start():
-                    self._believe(self._attempt(decision, now_ms), plan.basis, now_ms)
-                case Reject():
-                    rejected = ev.JobRejected(job=decision.job, wait=decision.wait)
-                    self._believe(rejected, plan.basis, now_ms)
-                case Hold():
-                    before = state.waits.get(decision.job)
-                    # The numbers in the sentence change all the time; the log keeps the reasons.
-                    if before is None or before.reason is not decision.wait.reason:
-                        waiting = ev.JobWaiting(job=decision.job, wait=decision.wait)
-                        self._believe(waiting, plan.basis, now_ms)
-
-    def _attempt(self, start: Start, now_ms: int) -> ev.AttemptStarted:
-        job = self.state.jobs[start.job]
-        return ev.AttemptStarted(
-            job=job.id,
-            number=job.attempts + 1,
-            fence=job.fence + 1,
-            allocation=start.allocation,
-            barrier_at_ms=now_ms + job.spec.barrier_ms,
-        )
+            self._believe(carried_out(state, decision, now_ms), plan.basis, now_ms)
+        for job, wait in told:
+            if job in state.waiting:
+                self._believe(ev.JobWaiting(job=job, wait=wait), plan.basis, now_ms)
+        # Until a plan is empty: what is believed between two steps is then settled, and a crash there
+        # changes nothing.
+        state.changed = state.changed or bool(plan.decisions)
+        if plan.wake_at_ms is not None:
+            assert plan.wake_at_ms > now_ms, "the policy wants to be woken now: a bug of the policy"
+            self._wake_at_ms = plan.wake_at_ms
 
 
 def outstanding(state: State) -> list[Effect]:
@@ -165,23 +182,30 @@ def outstanding(state: State) -> list[Effect]:
 
     They are safe to repeat: an executor knows each by (job, fence) and does nothing twice.
     """
-    effects: list[Effect] = []
-    for attempt in state.attempts.values():
-        job, number, fence = attempt.job, attempt.number, attempt.fence
-        spec, first = state.jobs[job].spec, attempt.workers[0]
-        effects.append(
-            LaunchWorkers(
-                job=job, number=number, fence=fence, spec=spec, allocation=attempt.allocation
-            )
+    return [
+        effect for attempt in state.attempts.values() for effect in _outstanding(state, attempt)
+    ]
+
+
+def _outstanding(state: State, attempt: Attempt) -> Iterator[Effect]:
+    job, number, fence = attempt.job, attempt.number, attempt.fence
+    spec, rules, first = state.jobs[job].spec, state.rules, attempt.workers[0]
+    yield LaunchWorkers(
+        job=job, number=number, fence=fence, spec=spec, allocation=attempt.allocation
+    )
+    if attempt.released_at_ms is not None:
+        address, port = first.address, first.port
+        yield ReleaseWorkers(job=job, number=number, fence=fence, address=address, port=port)
+    if attempt.generation:
+        yield ResizeWorkers(
+            job=job,
+            number=number,
+            fence=fence,
+            generation=attempt.generation,
+            spec=spec,
+            allocation=staying(attempt),
+            grace_ms=grace_ms("preempted", spec, rules),
         )
-        if attempt.released_at_ms is not None:
-            address, port = first.address, first.port
-            effects.append(
-                ReleaseWorkers(job=job, number=number, fence=fence, address=address, port=port)
-            )
-        if attempt.stop_cause is not None:
-            cause, grace = attempt.stop_cause, grace_ms(attempt.stop_cause, spec)
-            effects.append(
-                StopWorkers(job=job, number=number, fence=fence, cause=cause, grace_ms=grace)
-            )
-    return effects
+    if attempt.stop_cause is not None:
+        cause, grace = attempt.stop_cause, grace_ms(attempt.stop_cause, spec, rules)
+        yield StopWorkers(job=job, number=number, fence=fence, cause=cause, grace_ms=grace)

@@ -13,17 +13,15 @@ Cost:    O(all that is believed), O(entries)
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 
 import msgspec
 
+from makeway.engine.recount import check_sums
 from makeway.engine.state import State
 from makeway.model import event as ev
-from makeway.model.cluster import lineage_of, usage_of
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase
-from makeway.model.resources import NOTHING, Resources
 from makeway.model.workflow import Execution, execution_id
 
 ACTIVE = (JobPhase.RUNNING, JobPhase.EVICTING)
@@ -31,53 +29,19 @@ ACTIVE = (JobPhase.RUNNING, JobPhase.EVICTING)
 
 def check(state: State, now_ms: int | None = None) -> None:
     """Raise if anything that is believed contradicts anything else."""
-    _check_room(state)
-    _check_shares(state)
     _check_jobs(state)
     for attempt in state.attempts.values():
         _check_attempt(state, attempt)
+    check_sums(state)
     _check_runs(state)
     _check_timers(state, now_ms)
-
-
-# ── machines and queues ───────────────────────────────────────────────────────────────────────────
-
-
-def _check_room(state: State) -> None:
-    used: dict[str, Resources] = defaultdict(lambda: NOTHING)
-    for running in state.running.values():
-        shape = running.job.spec.shape()
-        for placement in running.allocation.placements:
-            taken = shape[placement.group].times(placement.count)
-            used[placement.node] = used[placement.node] + taken
-    assert state.free.keys() == state.nodes.keys(), "free names other nodes than there are"
-    for name, node in state.nodes.items():
-        counted = node.capacity - used[name]
-        assert state.free[name] == counted, f"{name}: free is {state.free[name]}, not {counted}"
-        assert not counted.negative(), f"{name} is over-committed: {used[name]} of {node.capacity}"
-
-
-def _check_shares(state: State) -> None:
-    held: dict[str, Resources] = defaultdict(lambda: NOTHING)
-    for running in state.running.values():
-        usage = usage_of(running.allocation, running.job.spec.shape())
-        assert running.usage == usage, f"{running.job.id} holds {usage}, not {running.usage}"
-        held[running.job.spec.queue] = held[running.job.spec.queue] + usage
-    counted = {path: amount for path, amount in held.items() if amount}
-    assert state.held == counted, f"held is {state.held}, not {counted}"
-    for path in [*state.queues, *(job.spec.queue for job in state.jobs.values())]:
-        for above in lineage_of(path):
-            assert above in state.queues, f"queue {above!r} is missing above {path!r}"
 
 
 # ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
 
 
 def _check_jobs(state: State) -> None:
-    queued = {job.id: job for job in state.jobs.values() if job.phase is JobPhase.QUEUED}
     active = {job.id: job for job in state.jobs.values() if job.phase in ACTIVE}
-    assert state.waiting == queued, f"waiting is {[*state.waiting]}, queued are {[*queued]}"
-    assert state.waits.keys() <= queued.keys(), "a job that does not wait has a reason to wait"
     assert state.attempts.keys() == active.keys(), (
         f"alive are attempts of {[*state.attempts]}, and jobs {[*active]}"
     )
@@ -86,8 +50,8 @@ def _check_jobs(state: State) -> None:
         assert name == job.id, f"{job.id} is filed under {name}"
         assert not job.phase.final, f"{job.id} {job.phase.value} and is still here"
         assert job.attempts <= job.fence, f"{job.id} has fewer fences than attempts"
-    for job in queued.values():
-        assert not job.cancel_wanted, f"{job.id} waits although it is to be cancelled"
+        waits = job.phase is JobPhase.QUEUED
+        assert not (waits and job.cancel_wanted), f"{name} waits although it is to be cancelled"
     orders = {job.order for job in state.jobs.values()}
     assert len(orders) == len(state.jobs), "two jobs have one place in the order of submission"
     assert max(orders, default=0) <= state.order, "a job has a place that was never given"
@@ -99,18 +63,34 @@ def _check_attempt(state: State, attempt: Attempt) -> None:
     assert running.allocation == attempt.allocation, f"{name} holds something else than it has"
     assert attempt.fence == job.fence, f"{name} has fence {attempt.fence}, its job {job.fence}"
     assert attempt.number == job.attempts, f"{name} is attempt {job.attempts} of its job"
-    placed = [(rank, row.node) for rank, row, _ in attempt.allocation.ranks()]
-    workers = [(worker.rank, worker.node) for worker in attempt.workers]
+    placed = [row.node for _, row, _ in attempt.allocation.ranks()]
+    workers = [worker.node for worker in attempt.workers]
     assert workers == placed, f"{name} has workers {workers}, allocated are {placed}"
+    _check_ranks(attempt, job)
     assert any(w.exit is None for w in attempt.workers), f"{name} has no worker and has not ended"
     stopping = attempt.phase is AttemptPhase.STOPPING
+    stay = [worker for worker in attempt.workers if not worker.leaving]
     assert stopping == (attempt.stop_cause is not None), f"{name} stops without a cause"
     assert stopping == (job.phase is JobPhase.EVICTING), f"{name} and its job differ on stopping"
-    released, ready = attempt.released_at_ms is not None, all(w.ready for w in attempt.workers)
+    released, ready = attempt.released_at_ms is not None, all(w.ready for w in stay)
     if not stopping:
         assert released == (attempt.phase is AttemptPhase.RUNNING), f"{name} was let go and is not"
         assert released == ready, f"{name} stands at the barrier although all are ready"
     assert ready or not released, f"{name} was let go before all were ready"
+
+
+def _check_ranks(attempt: Attempt, job: Job) -> None:
+    """Those that stay have the first ranks, and are no fewer than the gang needs."""
+    stay = [worker.rank for worker in attempt.workers if not worker.leaving]
+    leave = [worker for worker in attempt.workers if worker.leaving]
+    ranks = [worker.rank for worker in attempt.workers]
+    name = attempt.id
+    assert stay == [*range(len(stay))], f"{name} goes on with ranks {stay}"
+    assert ranks == sorted(set(ranks)), f"{name} has ranks {ranks}"
+    assert all(worker.exit is None for worker in leave), f"{name} keeps workers that have left"
+    enough = len(stay) >= job.spec.workers_min
+    stopping = attempt.phase is AttemptPhase.STOPPING
+    assert enough or stopping, f"{name} goes on with {len(stay)} of {job.spec.workers_min} workers"
 
 
 # ── runs and timers ───────────────────────────────────────────────────────────────────────────────
@@ -212,13 +192,20 @@ def _live_on(life: _Life, event: ev.Event, where: str) -> None:
             assert number == life.attempts + 1, f"{where}: attempt {number} after {life.attempts}"
             assert fence > life.fence, f"{where}: fence {fence} after {life.fence}"
             life.attempts, life.fence, life.alive, life.released = number, fence, True, False
+        case ev.AttemptAdopted():
+            assert not life.attempts, f"{where}: it was started before"
+            life.attempts, life.fence, life.alive, life.released = 1, 1, True, True
         case ev.AttemptReleased(fence=fence):
             assert (life.alive, life.fence) == (True, fence), f"{where}: not the living attempt"
             assert not life.released, f"{where}: let go twice"
             life.released = True
         case ev.WorkerReady(fence=fence) | ev.WorkerStarted(fence=fence):
             assert (life.alive, life.fence) == (True, fence), f"{where}: not the living attempt"
-        case ev.WorkerExited(fence=fence) | ev.AttemptStopped(fence=fence):
+        case (
+            ev.WorkerExited(fence=fence)
+            | ev.AttemptStopped(fence=fence)
+            | ev.AttemptResized(fence=fence)
+        ):
             assert (life.alive, life.fence) == (True, fence), f"{where}: not the living attempt"
         case ev.AttemptEnded(fence=fence):
             assert (life.alive, life.fence) == (True, fence), f"{where}: not the living attempt"

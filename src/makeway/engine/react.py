@@ -11,14 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from makeway.engine.attempts import place_of
+from makeway.engine.dependencies import broken, broken_wait, pending_wait, still_open
 from makeway.engine.state import State
+from makeway.engine.waiting import wake
 from makeway.health.decide import decide
 from makeway.health.diagnose import diagnose
 from makeway.model import event as ev
-from makeway.model.effect import Effect, LaunchWorkers, ReleaseWorkers, StopWorkers
+from makeway.model.effect import (
+    Effect,
+    LaunchWorkers,
+    ReleaseWorkers,
+    ResizeWorkers,
+    StopWorkers,
+)
 from makeway.model.job import Attempt, JobSpec
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase
 from makeway.model.record import Cause, Exit, Report
+from makeway.model.rules import Rules
 
 Consequence = ev.Event | Effect
 
@@ -35,11 +45,12 @@ def react(state: State, entry: ev.Entry) -> Iterable[Consequence]:
 
 def due(state: State, now_ms: int) -> Iterator[ev.Event]:
     """Give the facts that only the passing of time brings about."""
+    wake(state, now_ms)  # a backoff is over: the policy may start the job
     for job in state.pop_due(now_ms):
         attempt = state.attempts.get(job)
-        if attempt is None:
-            state.changed = True  # its backoff is over: the policy may start it
-        elif attempt.phase is AttemptPhase.PREPARING:  # two of one instant may have been due
+        if (
+            attempt is not None and attempt.phase is AttemptPhase.PREPARING
+        ):  # two of one instant may have been due
             yield _stop(state, attempt, "barrier")
 
 
@@ -56,6 +67,39 @@ def _node_lost(state: State, event: ev.NodeLost, at_ms: int) -> Iterator[Consequ
                 yield ev.WorkerExited(
                     job=attempt.job, fence=attempt.fence, rank=worker.rank, exit=gone
                 )
+    for job, allocation in state.reserved.items():
+        if any(row.node == event.name for row in allocation.placements):
+            yield ev.ReservationDropped(job=job, text=f"node {event.name} is gone")
+
+
+# ── jobs that wait for others ─────────────────────────────────────────────────────────────────────
+
+
+def _submitted(state: State, event: ev.JobSubmitted, _at_ms: int) -> Iterator[Consequence]:
+    if event.job not in state.pending:
+        return
+    if broken(state, event.spec):
+        yield from _never(state, event.job)
+    else:
+        yield ev.JobWaiting(job=event.job, wait=pending_wait(state, event.spec))
+
+
+def _dependents(state: State, ended: str) -> Iterator[Consequence]:
+    for job in state.dependents.get(ended, ()):
+        spec = state.jobs[job].spec
+        never = broken(state, spec)
+        if never:
+            # Whoever ended so before has brought this about already.
+            if all(after.job == ended for after in never):
+                yield from _never(state, job)
+        elif not still_open(state, spec):
+            yield ev.JobEligible(job=job)
+
+
+def _never(state: State, job: str) -> Iterator[Consequence]:
+    wait = broken_wait(state, state.jobs[job].spec)
+    yield ev.JobWaiting(job=job, wait=wait)
+    yield ev.JobFinished(job=job, phase=JobPhase.CANCELLED, text=wait.text)
 
 
 # ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
@@ -85,9 +129,34 @@ def _started(state: State, event: ev.AttemptStarted, _at_ms: int) -> Iterator[Co
     )
 
 
-def _ready(state: State, event: ev.WorkerReady, _at_ms: int) -> Iterator[Consequence]:
+def _adopted(state: State, event: ev.AttemptAdopted, _at_ms: int) -> Iterator[Consequence]:
     attempt = state.attempts[event.job]
-    if attempt.phase is AttemptPhase.PREPARING and all(w.ready for w in attempt.workers):
+    job, number, fence = attempt.job, attempt.number, attempt.fence
+    spec, allocation = state.jobs[job].spec, event.allocation
+    yield LaunchWorkers(job=job, number=number, fence=fence, spec=spec, allocation=allocation)
+    yield ReleaseWorkers(job=job, number=number, fence=fence, address="", port=0)
+
+
+def _resized(state: State, event: ev.AttemptResized, _at_ms: int) -> Iterator[Consequence]:
+    yield ResizeWorkers(
+        job=event.job,
+        number=event.number,
+        fence=event.fence,
+        generation=event.generation,
+        spec=state.jobs[event.job].spec,
+        allocation=event.allocation,
+        grace_ms=event.grace_ms,
+    )
+    yield from _all_ready(state.attempts[event.job])  # those it waited for may be on their way out
+
+
+def _ready(state: State, event: ev.WorkerReady, _at_ms: int) -> Iterator[Consequence]:
+    yield from _all_ready(state.attempts[event.job])
+
+
+def _all_ready(attempt: Attempt) -> Iterator[Consequence]:
+    ready = all(worker.ready or worker.leaving for worker in attempt.workers)
+    if attempt.phase is AttemptPhase.PREPARING and ready:
         first = attempt.workers[0]
         yield ev.AttemptReleased(
             job=attempt.job,
@@ -123,7 +192,9 @@ def _exited(state: State, event: ev.WorkerExited, _at_ms: int) -> Iterator[Conse
     if any(worker.exit is None for worker in attempt.workers):
         # Before the barrier opened even a good end is one too early: the gang can never be whole.
         early = attempt.phase is AttemptPhase.PREPARING
-        if early or (attempt.phase is AttemptPhase.RUNNING and not event.exit.good):
+        missed = place_of(attempt, event.rank) is not None  # whoever was to go is out of it already
+        failed = attempt.phase is AttemptPhase.RUNNING and not event.exit.good
+        if missed and (early or failed):
             yield _stop(state, attempt, "peer")
         return
     first = attempt.workers[0].exit
@@ -154,9 +225,11 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[Consequ
         yield ev.JobRequeued(job=job.id, not_before_ms=at_ms + decision.after_ms, decision=decision)
 
 
-def grace_ms(cause: str, spec: JobSpec) -> int:
+def grace_ms(cause: str, spec: JobSpec, rules: Rules) -> int:
     """Say how long workers may take to leave; at the barrier they have nothing to save yet."""
     match cause:
+        case "preempted":
+            return min(spec.grace_ms, rules.preemption.grace_ms)
         case "barrier":
             return 0
         case "peer":
@@ -171,7 +244,7 @@ def _stop(state: State, attempt: Attempt, cause: str) -> ev.AttemptStopped:
         number=attempt.number,
         fence=attempt.fence,
         cause=cause,
-        grace_ms=grace_ms(cause, state.jobs[attempt.job].spec),
+        grace_ms=grace_ms(cause, state.jobs[attempt.job].spec, state.rules),
     )
 
 
@@ -195,6 +268,7 @@ def _finished(state: State, event: ev.JobFinished, _at_ms: int) -> Iterator[Cons
             output=report.output,
             metrics=report.metrics,
         )
+    yield from _dependents(state, event.job)
 
 
 def _run_cancel_requested(
@@ -213,12 +287,15 @@ def _run_cancel_requested(
 # Any: each rule takes the one type that it is filed under, which a dict cannot express.
 RULES: dict[type, Callable[[State, Any, int], Iterator[Consequence]]] = {
     ev.NodeLost: _node_lost,
+    ev.JobSubmitted: _submitted,
     ev.JobCancelRequested: _cancel_requested,
     ev.RunCancelRequested: _run_cancel_requested,
     ev.WorkerReady: _ready,
     ev.WorkerExited: _exited,
     ev.JobRejected: _rejected,
     ev.AttemptStarted: _started,
+    ev.AttemptAdopted: _adopted,
+    ev.AttemptResized: _resized,
     ev.AttemptReleased: _released,
     ev.AttemptStopped: _stopped,
     ev.AttemptEnded: _ended,

@@ -1,62 +1,118 @@
 """Hold all that is believed at one point of the log.
 
-Only `apply` changes it. The sums beside the records (`free`, `held`, `waiting`) are kept with each
-event, so that a decision costs what has changed and not what is there; `invariants` counts them
-again. `changed` says that the policy may decide differently now, `touched` which runs may go on.
-What is final leaves the state: its history is in the log and in the store's views.
+Only `apply` changes it. The sums beside the records (`free`, `held`, `lanes` and the like) are kept
+with each event, so that a decision costs what has changed and not what is there; `invariants` counts
+them again. `changed` says that the policy may decide differently now, `touched` which runs may go
+on. What is final leaves the state, but for how it ended: its history is in the log and in the
+store's views.
+
+rules, declared    the settings of the policy; the share tree as it was set, by path
+free, rooms        one dict for ever, and the memo over it that hears of every change (`holding`)
+unfinished, queued counts of jobs by path, those of the queues below it included
+submits            by path: the instants of the last minute's submissions, where they are limited
+waiting            all jobs that may start, now or after a backoff: `lanes` and `paused` (`waiting`)
+pending            jobs that are held until others have ended; `dependents` is the way back
+refused            jobs over a limit, with the seq of their submission, until that is concluded
+untold             waiting jobs of which it is still to be said why they wait
+elastic            running jobs whose number of workers may change
+ended              how each job ended that has ended
+past               what queues used before now, if the rules want to know
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import deque
+from collections.abc import Sequence
 
-from makeway.model.cluster import ROOT, Node, Queue
+from makeway.engine.past import Past
+from makeway.model.cluster import ROOT, Allocation, Node, Placement, Queue
 from makeway.model.job import Attempt, Job
-from makeway.model.phase import AttemptPhase
+from makeway.model.phase import AttemptPhase, JobPhase
 from makeway.model.resources import Resources
+from makeway.model.rules import Rules
 from makeway.model.wait import Wait
 from makeway.model.workflow import Execution, Run, run_of
-from makeway.policy.snapshot import Running, Snapshot
+from makeway.policy.rooms import Rooms
+from makeway.policy.snapshot import Held, Kind, Running, Snapshot
 
 
 class State:
     """What is believed now; see the module."""
 
     __slots__ = (
-        "attempts", "changed", "executions", "free", "held", "jobs", "nodes", "order", "queues",
-        "running", "runs", "seq", "timers", "touched", "waiting", "waits",
+        "attempts", "changed", "declared", "dependents", "elastic", "ended", "executions", "free",
+        "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "nodes", "order", "past",
+        "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
+        "rooms", "rules", "running", "running_in", "runs", "seq", "submits", "timers", "touched",
+        "unfinished", "untold", "waiting", "waits",
     )  # fmt: skip
 
     def __init__(self) -> None:
         """Begin with an empty world at seq 0."""
         self.seq = 0
         self.order = 0
+        self.rules = Rules()
         self.nodes: dict[str, Node] = {}
-        self.queues: dict[str, Queue] = {ROOT: Queue(path=ROOT)}
+        self.lost: dict[str, Node] = {}
         self.free: dict[str, Resources] = {}
-        self.held: dict[str, Resources] = {}
-        self.jobs: dict[str, Job] = {}
-        self.attempts: dict[str, Attempt] = {}
-        self.running: dict[str, Running] = {}
-        self.waiting: dict[str, Job] = {}
-        self.waits: dict[str, Wait] = {}
+        self.rooms = Rooms(self.free)
+        self.declared: dict[str, Queue] = {ROOT: Queue(path=ROOT)}
+        self.queues: dict[str, Queue] = dict(self.declared)
+        self.unfinished: dict[str, int] = {}
+        self.queued: dict[str, int] = {}
+        self.submits: dict[str, deque[tuple[int, str]]] = {}
+        self.past: Past | None = None
+        self._begin_jobs()
         self.runs: dict[str, Run] = {}
         self.executions: dict[str, dict[str, Execution]] = {}
         self.timers: list[tuple[int, str]] = []
         self.changed = False
         self.touched: dict[str, int] = {}
 
+    def _begin_jobs(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.ended: dict[str, JobPhase] = {}
+        self.waiting: dict[str, Job] = {}
+        self.lanes: dict[Kind, list[Job]] = {}
+        self.kinds: dict[tuple[object, ...], Kind] = {}
+        self.kind_of: dict[str, Kind] = {}
+        self.paused: dict[str, Job] = {}
+        self.pauses: list[tuple[int, str]] = []
+        self.untold: dict[str, None] = {}
+        self.waits: dict[str, Wait] = {}
+        self.pending: dict[str, None] = {}
+        self.dependents: dict[str, dict[str, None]] = {}
+        self.refused: dict[str, tuple[int, Wait]] = {}
+        self.attempts: dict[str, Attempt] = {}
+        self.running: dict[str, Running] = {}
+        self.running_in: dict[str, dict[str, Running]] = {}
+        self.elastic: set[str] = set()
+        self.leaving: dict[str, Sequence[Placement]] = {}
+        self.held: dict[tuple[str, int], Held] = {}
+        self.reserved: dict[str, Allocation] = {}
+        self.planned: dict[str, int] = {}
+
     def snapshot(self, now_ms: int) -> Snapshot:
         """Show a decision what it may see; nothing in it changes before the next `apply`."""
         return Snapshot(
             basis=self.seq,
             now_ms=now_ms,
+            rules=self.rules,
             nodes=self.nodes,
+            lost=self.lost,
             free=self.free,
             queues=self.queues,
             held=self.held,
             running=self.running,
-            waiting=sorted(self.waiting.values(), key=_order),
+            running_in=self.running_in,
+            leaving=self.leaving,
+            lanes=self.lanes,
+            paused=[*self.paused.values()],
+            reserved=self.reserved,
+            planned=self.planned,
+            past={} if self.past is None else self.past.read(self.queues, now_ms),
+            rooms=self.rooms,
         )
 
     def execution(self, job: str) -> Execution | None:
@@ -85,7 +141,3 @@ class State:
         if attempt is not None:
             return attempt.phase is AttemptPhase.PREPARING and attempt.barrier_at_ms == at_ms
         return known is not None and known.not_before_ms == at_ms
-
-
-def _order(job: Job) -> int:
-    return job.order

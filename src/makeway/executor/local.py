@@ -42,7 +42,13 @@ from makeway.executor.protocol import (
     send,
 )
 from makeway.executor.zygote import Zygote
-from makeway.model.effect import Effect, LaunchWorkers, ReleaseWorkers, StopWorkers
+from makeway.model.effect import (
+    Effect,
+    LaunchWorkers,
+    ReleaseWorkers,
+    ResizeWorkers,
+    StopWorkers,
+)
 from makeway.model.event import Event, WorkerExited, WorkerReady, WorkerStarted
 from makeway.model.record import Exit
 
@@ -98,6 +104,10 @@ class LocalExecutor:
                 for worker in self._of(effect.job, effect.fence):
                     if not worker.started:
                         self._order(worker, go)
+            case ResizeWorkers():
+                # The jobs of workflows are rigid, and nothing else is launched here yet.
+                message = f"{effect.job}: the number of local workers cannot change"
+                raise AssertionError(message)
             case StopWorkers():
                 stop = Stop(fence=effect.fence, cause=effect.cause, grace_ms=effect.grace_ms)
                 for worker in self._of(effect.job, effect.fence):

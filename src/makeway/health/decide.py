@@ -7,7 +7,8 @@ in one sentence.
 
 Takes:   diagnosis of the attempt that just ended; the job with the decisions before it
 Gives:   Decision: `stop`, `retry` (a ledger pays) or `requeue` (nobody pays)
-Holds:   a job is tried at most 20 times · `idempotent=False` is never repeated once it has begun
+Holds:   a job is tried at most 20 times, but for evictions · `idempotent=False` is never repeated
+         once it has begun
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ def decide(diagnosis: Diagnosis, job: Job, *, started: bool) -> Decision:
     if started and not job.spec.idempotent:
         text = f"{diagnosis.text}: it may not be repeated by itself (idempotent=False)"
         return _decision("stop", diagnosis, text, "not idempotent: ask")
-    if job.attempts >= ATTEMPTS_MAX:
-        text = f"{diagnosis.text}: it has been tried {job.attempts} times, which is the limit"
+    evicted = sum(decision.cause is Cause.PREEMPTED for decision in job.history)
+    if job.attempts - evicted >= ATTEMPTS_MAX:
+        text = f"{diagnosis.text}: it has been tried {ATTEMPTS_MAX} times, which is the limit"
         return _decision("stop", diagnosis, text, "hard cap of attempts")
     return _charge(diagnosis, job, PAYS.get(diagnosis.cause, APP))
 

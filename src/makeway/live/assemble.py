@@ -18,13 +18,10 @@ from makeway.executor.local import LocalExecutor
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
-from makeway.policy.rivals import policy_named
-from makeway.policy.snapshot import Rules
+from makeway.policy.choose import decide
 from makeway.store.database import Database
 from makeway.store.log import Log
 from makeway.store.series import SeriesWriter
-
-POLICY = "fair"
 
 
 class House:
@@ -40,10 +37,9 @@ class House:
 
     def controller(self) -> Controller:
         """Make the controller; from here on agents can call."""
-        schedule, rules = policy_named(POLICY), Rules(name=POLICY)
         self._executor = LocalExecutor(self.store, self.zygote)
         return Controller(
-            Engine(lambda snapshot: schedule(snapshot, rules)),
+            Engine(decide),
             self.log,
             self.series,
             self._executor,

@@ -18,7 +18,8 @@ from makeway.engine.state import State
 from makeway.executor.base import Executor, Readings
 from makeway.live.clock import Clock
 from makeway.model.cluster import Node
-from makeway.model.event import Entry, Event, NodeJoined
+from makeway.model.event import Entry, Event, NodeJoined, RulesConfigured
+from makeway.model.rules import LIVE
 from makeway.store.log import Log
 from makeway.store.series import SeriesWriter
 
@@ -60,8 +61,12 @@ class Controller:
         """Repeat the orders behind all that is under way, and let the machine join."""
         for effect in outstanding(self.state):
             self._executor.carry_out(effect)
-        joined = NodeJoined(node=node)
-        return self._take([] if self.state.nodes.get(node.name) == node else [joined]).entries
+        news: list[Event] = []
+        if self.state.rules != LIVE:
+            news.append(RulesConfigured(rules=LIVE))
+        if self.state.nodes.get(node.name) != node:
+            news.append(NodeJoined(node=node))
+        return self._take(news).entries
 
     def submit(self, event: Event) -> Sequence[Entry]:
         """Take an event from a person."""

@@ -27,11 +27,37 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
 
 
+class ClassLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """What may run at one priority class in a queue and below it; None, or not named: no limit."""
+
+    running: int | None = None
+    resources: dict[str, int] | None = None
+
+
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """One node of the share tree; `weight` divides what the parent has among its children."""
+    """One node of the share tree; every rule holds for the queue and all queues below it.
+
+    weight       divides what the parent has among its children; 0: no claim on surplus
+    guarantee    amounts by kind that are never taken away; a kind that is not named has none
+    limit        amounts by kind that are never exceeded; a kind that is not named has none
+    borrow       False: its share is its ceiling
+    max_class    the highest priority that a job may have here
+    class_limits by priority
+    max_queued, max_running, submits_per_minute   counts of jobs
+    past_usage   resource-ms (unit x ms) by kind that it had used when it was configured, decayed
+    """
 
     path: str
     weight: float = 1.0
+    guarantee: dict[str, int] = {}
+    limit: dict[str, int] = {}
+    borrow: bool = True
+    max_class: int | None = None
+    class_limits: dict[int, ClassLimit] = {}
+    max_queued: int | None = None
+    max_running: int | None = None
+    submits_per_minute: int | None = None
+    past_usage: dict[str, int] = {}
 
     @property
     def parent(self) -> str:
@@ -48,7 +74,11 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class Allocation(msgspec.Struct, frozen=True):
-    """All that one attempt holds; ranks are given in the order of the placements."""
+    """All that one attempt holds; ranks are given in the order of the placements.
+
+    An elastic job grows by rows at the end and shrinks from the end, so that ranks stay what they
+    are; a node may then stand in several rows.
+    """
 
     placements: tuple[Placement, ...]
 

@@ -46,4 +46,16 @@ class StopWorkers(Order, frozen=True):
     grace_ms: int
 
 
-Effect = LaunchWorkers | ReleaseWorkers | StopWorkers
+class ResizeWorkers(Order, frozen=True):
+    """Let an elastic attempt go on with these workers: more at the end, or fewer from the end."""
+
+    job: str
+    number: int
+    fence: int
+    generation: int
+    spec: JobSpec
+    allocation: Allocation
+    grace_ms: int
+
+
+Effect = LaunchWorkers | ReleaseWorkers | StopWorkers | ResizeWorkers

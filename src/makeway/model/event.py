@@ -14,6 +14,7 @@ from makeway.model.cluster import Allocation, Node, Queue
 from makeway.model.job import JobSpec
 from makeway.model.phase import ExecutionPhase, JobPhase, RunPhase
 from makeway.model.record import Decision, Diagnosis, Exit, Output, Report
+from makeway.model.rules import Rules
 from makeway.model.wait import Wait
 from makeway.model.workflow import Reusable, Selection, Workflow
 
@@ -44,11 +45,29 @@ class QueuesConfigured(Fact, frozen=True):
     queues: tuple[Queue, ...]
 
 
+class RulesConfigured(Fact, frozen=True):
+    """The settings of the policy were set."""
+
+    rules: Rules
+
+
 class JobSubmitted(Fact, frozen=True):
-    """A job was accepted; from here on it ends in exactly one final phase."""
+    """A job was accepted; from here on it ends in exactly one final phase.
+
+    `since_ms`: its age counts from this earlier instant (it was known elsewhere before).
+    """
 
     job: str
     spec: JobSpec
+    since_ms: int | None = None
+
+
+class AttemptAdopted(Fact, frozen=True):
+    """A job runs already, and has since then: it was started before anybody here could decide."""
+
+    job: str
+    allocation: Allocation
+    started_at_ms: int
 
 
 class JobCancelRequested(Fact, frozen=True):
@@ -144,13 +163,69 @@ class AttemptReleased(Fact, frozen=True):
 
 
 class AttemptStopped(Fact, frozen=True):
-    """The workers of an attempt were told to leave. Written before the order goes out."""
+    """The workers of an attempt were told to leave. Written before the order goes out.
+
+    A preemption names for whom (`beneficiary`), by which rule, why, and what work is lost.
+    """
 
     job: str
     number: int
     fence: int
     cause: str
     grace_ms: int
+    beneficiary: str | None = None
+    rule: str | None = None
+    text: str = ""
+    lost_worker_ms: int = 0
+
+
+class AttemptResized(Fact, frozen=True):
+    """An elastic attempt goes on with other workers: `allocation` is what it is to have.
+
+    Ranks that are gone from the end are told to leave and hold their place until they have; new
+    ones are at the end. Each resize is a new generation.
+    """
+
+    job: str
+    number: int
+    fence: int
+    generation: int
+    allocation: Allocation
+    grace_ms: int = 0
+    beneficiary: str | None = None
+    rule: str | None = None
+
+
+class SlotsReserved(Fact, frozen=True):
+    """Slots are kept for a waiting job until it starts on them; `victims` are leaving for it."""
+
+    job: str
+    allocation: Allocation
+    rule: str | None = None
+    victims: tuple[str, ...] = ()
+
+
+class ReservationDropped(Fact, frozen=True):
+    """The slots that were kept for a job are not there any more, or no longer wanted."""
+
+    job: str
+    text: str = ""
+
+
+class StartPlanned(Fact, frozen=True):
+    """A job is first in line for room: nobody behind it may delay it from here on.
+
+    `at_ms` is when it is to start if what runs ends as expected; None: nobody knows.
+    """
+
+    job: str
+    at_ms: int | None = None
+
+
+class JobEligible(Fact, frozen=True):
+    """All that a job had to wait for has ended as it should; from here on its age counts."""
+
+    job: str
 
 
 class AttemptEnded(Fact, frozen=True):
@@ -213,7 +288,9 @@ Event = (
     NodeJoined
     | NodeLost
     | QueuesConfigured
+    | RulesConfigured
     | JobSubmitted
+    | AttemptAdopted
     | JobCancelRequested
     | RunSubmitted
     | RunCancelRequested
@@ -225,6 +302,11 @@ Event = (
     | AttemptStarted
     | AttemptReleased
     | AttemptStopped
+    | AttemptResized
+    | SlotsReserved
+    | ReservationDropped
+    | StartPlanned
+    | JobEligible
     | AttemptEnded
     | JobRequeued
     | JobFinished

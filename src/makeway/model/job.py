@@ -8,6 +8,8 @@ every new attempt, so that a message of an older one is recognised and refused.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from makeway.model.cluster import Allocation
@@ -17,6 +19,9 @@ from makeway.model.resources import NOTHING, Resources
 from makeway.model.workflow import Binding
 
 CLASSES = {"low": -100, "medium": 0, "high": 100, "system": 1000}
+
+# From here on a class is the administrators' own; it alone ignores guarantees.
+SYSTEM_MIN = 1000
 
 
 class WorkerGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +50,41 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
 
 
+class On(StrEnum):
+    """Which end of another job a job waits for."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
+class After(msgspec.Struct, frozen=True, kw_only=True):
+    """A dependency: the job is held until that job has ended so."""
+
+    job: str
+    on: On = On.SUCCEEDED
+
+
+class Domain(msgspec.Struct, frozen=True, kw_only=True):
+    """Nodes with one value of a label (a rack, a switch) that the whole gang should, or must, share."""
+
+    label: str
+    required: bool = True
+
+
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for. Times in ms; `retries` is the app ledger (N retries, N + 1 attempts)."""
+    """What was asked for. Times in ms; `retries` is the app ledger (N retries, N + 1 attempts).
+
+    time_limit_ms        what the user promised as the longest run; None: unknown
+    expected_ms          what earlier runs of the same step took; None: unknown
+    known_ms             the true run time where it is known (a trace that is replayed): only the
+                         policies that say so look at it
+    preemptible          may be evicted; if not, it is admitted only inside its queue's guarantee
+    checkpoint_every_ms  a durable checkpoint is made so often; None: an eviction loses everything
+    startup_ms           recorded time from the start until work begins; lost with each eviction
+    after                jobs that must have ended before; until then this one is held
+    nodes                the only nodes it may run on; empty: any
+    """
 
     name: str
     user: str
@@ -59,11 +97,30 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     barrier_ms: int = 60_000
     grace_ms: int = 30_000
     run: str | None = None
+    time_limit_ms: int | None = None
+    expected_ms: int | None = None
+    known_ms: int | None = None
+    preemptible: bool = True
+    checkpoint_every_ms: int | None = None
+    startup_ms: int = 0
+    after: tuple[After, ...] = ()
+    nodes: tuple[str, ...] = ()
+    domain: Domain | None = None
 
     @property
     def workers_min(self) -> int:
         """Count the workers without which the job does not start."""
         return sum(group.count_min for group in self.groups)
+
+    @property
+    def elastic(self) -> bool:
+        """Say whether the number of workers may change while the job runs."""
+        return any(group.count_min < group.count_max for group in self.groups)
+
+    @property
+    def lasts_ms(self) -> int | None:
+        """Give the longest time that a run is expected to take, if anybody has said so."""
+        return self.time_limit_ms if self.time_limit_ms is not None else self.expected_ms
 
     @property
     def asked(self) -> Resources:
@@ -79,7 +136,10 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed of one worker of an attempt."""
+    """What is believed of one worker of an attempt.
+
+    `since_ms` is when an elastic attempt grew by it: what an earlier worker of its rank says is old.
+    """
 
     rank: int
     node: str
@@ -88,6 +148,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     ready: bool = False
     started: bool = False
+    leaving: bool = False
+    since_ms: int = 0
     exit: Exit | None = None
 
 
@@ -104,6 +166,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[Worker, ...]
     released_at_ms: int | None = None
     stop_cause: str | None = None
+    generation: int = 0
 
     @property
     def id(self) -> str:
@@ -112,7 +175,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed about a job now. `submitted_at_ms` is kept over every requeue."""
+    """What is believed about a job now. `submitted_at_ms` is kept over every requeue.
+
+    `inherited` is the highest priority among the jobs that wait for this one, `evicted_at_ms` the
+    last time that it was evicted, `served_ms` how long it has run in all attempts that ended.
+    """
 
     id: str
     spec: JobSpec
@@ -124,3 +191,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     fence: int = 0
     cancel_wanted: bool = False
     history: tuple[Decision, ...] = ()
+    inherited: int | None = None
+    evicted_at_ms: int | None = None
+    served_ms: int = 0
+
+    @property
+    def priority(self) -> int:
+        """Give the effective priority: the job's own, or that of a job which waits for it."""
+        own = self.spec.priority
+        return own if self.inherited is None else max(own, self.inherited)

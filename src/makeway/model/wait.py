@@ -36,10 +36,27 @@ class Reason(StrEnum):
     NOT_READY = "NotReady"
 
 
+# Reasons of one family turn into each other all the time while a job waits for the same thing; what
+# is written down is a change of family.
+ROOM = (Reason.INSUFFICIENT_FREE, Reason.GANG_INCOMPLETE, Reason.FRAGMENTED)
+BEHIND = (Reason.BEHIND_PRIORITY, Reason.BEHIND_SHARE, Reason.RESERVED_FOR_OTHER)
+
+
+def family(reason: Reason) -> Reason:
+    """Give the reason that stands for all which are told as one."""
+    return ROOM[0] if reason in ROOM or reason in BEHIND else reason
+
+
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
-    """A "no" with its grounds; `detail` holds the numbers of the sentence, `blocked_by` jobs."""
+    """A "no" with its grounds; `detail` holds the numbers of the sentence, `blocked_by` jobs.
+
+    `unblock` names changes that would start the job, the cheapest first; `starts_at_ms` is when it
+    is expected to start as things are. Both are worked out when somebody asks, not in every cycle.
+    """
 
     reason: Reason
     text: str
     detail: dict[str, object] = {}
     blocked_by: tuple[str, ...] = ()
+    unblock: tuple[str, ...] = ()
+    starts_at_ms: int | None = None

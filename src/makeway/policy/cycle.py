@@ -1,107 +1,300 @@
-"""Keep what one cycle has decided so far: who starts, who is refused, who waits and why.
+"""Keep what one cycle has decided so far: who starts, shrinks, leaves, and what everybody waits for.
 
-Every policy walks over the same cycle and differs in the order in which it tries, and in whom it
-lets pass. Room only shrinks while a cycle goes on, so a shape that failed once fails for all jobs
-that are alike, and is not tried again.
+Everything goes through the ledger, so that each decision sees those before it. What happens to one
+job in several steps (it starts at its minimum and grows, it shrinks by one worker and by another)
+comes out as one decision.
 
 Takes:   snapshot  never changed
-Gives:   Plan: what starts, in the order in which it was decided, then what is refused, then what
-         waits, both by submission
-Cost:    one placement for each job that starts and one for each shape that does not fit
+Gives:   Plan: what shrinks and leaves, what is kept for whom, what starts and grows, what is refused
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections.abc import Mapping
+from operator import itemgetter
 
-from makeway.model.wait import Wait
-from makeway.policy.explain import backoff, no_node_fits
-from makeway.policy.ledger import Ledger
-from makeway.policy.order import Ask
-from makeway.policy.place import Shape, never_fits, place, shape_key, shape_of
-from makeway.policy.plan import Decided, Hold, Plan, Reject, Start
-from makeway.policy.snapshot import Snapshot
+from makeway.model.cluster import Allocation, Placement
+from makeway.model.job import Job
+from makeway.model.resources import NOTHING, Resources
+from makeway.model.wait import Reason, Wait
+from makeway.policy.ledger import Ledger, own_part, total_of
+from makeway.policy.level import Levels
+from makeway.policy.limits import Barrier
+from makeway.policy.order import Lane, lanes_of
+from makeway.policy.plan import (
+    Decided,
+    Plan,
+    Preempt,
+    Promise,
+    Reject,
+    Release,
+    Reserve,
+    Resize,
+    Start,
+)
+from makeway.policy.share import demands, dues
+from makeway.policy.snapshot import Kind, Running, Snapshot
+from makeway.policy.terms import terms_of
 
 
 class Cycle:
     """One round of decisions over one snapshot; see the module."""
 
-    __slots__ = ("_failed", "_never", "_started", "_waits", "asks", "ledger")
-
     def __init__(self, snapshot: Snapshot) -> None:
-        """Let the waiting jobs ask, but for those whose backoff is not over."""
+        """Begin with nothing decided."""
+        self.snapshot = snapshot
+        self.rules = snapshot.rules
         self.ledger = Ledger(snapshot)
-        self.asks: list[Ask] = []
-        self._started: dict[str, Start] = {}
-        self._waits: dict[str, Wait] = {}
-        self._failed: set[Shape] = set()
-        self._never: dict[Shape, bool] = {}
-        shapes: dict[tuple[object, ...], Shape] = {}
-        for job in snapshot.waiting:
-            if job.not_before_ms > snapshot.now_ms:
-                self._waits[job.id] = backoff(job)
+        self.terms = terms_of(snapshot, self.ledger.capacity)
+        self.levels = Levels(self.ledger, self.terms)
+        self.lanes = [lane for lane in map(self._open, lanes_of(snapshot.lanes)) if lane.jobs]
+        self.blocked: list[Lane] = []  # in the order of service: those who wait for room
+        self.barriers: dict[Kind, Barrier] = {}
+        self.reasons: dict[Kind, Reason] = {}
+        self.never: dict[Kind, Wait] = {}
+        self.protected: dict[Kind, list[str]] = {}  # who has not run long enough to be evicted
+        self.wake_at_ms: int | None = None
+        self._elastic: list[Running] | None = None
+        self._classes: dict[str, list[int]] | None = None
+        self._soon: Resources | None = None
+        self._late: list[tuple[int, Resources]] | None = None
+        self._dues: Mapping[str, Resources] | None = None
+        self._rows: dict[str, tuple[Job, list[Placement]]] = {}
+        self._started: set[str] = set()
+        self._kept: dict[str, Reserve] = {}
+        self._gone: dict[str, Preempt] = {}
+        self._resized: dict[str, tuple[str | None, str | None]] = {}  # job: for whom, by which rule
+        self._released: list[Release] = []
+        # What starts, is kept and is promised, in this order: it tells who was let past whom.
+        self._steps: list[str | Reserve | Promise] = []
+
+    @property
+    def due(self) -> Mapping[str, Resources]:
+        """Give what every queue is due, as the cycle began."""
+        if self._dues is None:
+            ledger = Ledger(self.snapshot)
+            self._dues = dues(ledger, self.terms, demands(ledger))
+        return self._dues
+
+    @property
+    def elastic(self) -> list[Running]:
+        """Give the running jobs whose number of workers may change."""
+        if self._elastic is None:
+            rows = self.snapshot.running.values()
+            self._elastic = [row for row in rows if row.job.spec.elastic]
+        return self._elastic
+
+    def lowest_class(self, queue: str) -> int:
+        """Give the lowest class of which anything still runs in a queue itself."""
+        if self._classes is None:
+            self._classes = {}
+            for path, priority in self.snapshot.held:
+                self._classes.setdefault(path, []).append(priority)
+        own = own_part(queue)
+        there = (one for one in self._classes.get(queue, ()) if self.ledger.of_class(own, one)[0])
+        return min(there, default=1 << 62)
+
+    @property
+    def soon_total(self) -> Resources:
+        """Give what all nodes together had or would soon have as the cycle began."""
+        if self._soon is None:
+            ledger = self.ledger
+            self._soon = total_of(ledger.rooms(ledger.nodes, soon=True).values())
+        return self._soon
+
+    def let_past(self, seq: int) -> Resources:
+        """Add up what was started after the entry with this seq."""
+        if self._late is None:
+            self._late = []
+            total = NOTHING
+            for row in reversed([*self.snapshot.running.values()]):
+                total = total + row.usage
+                self._late.append((-max(row.started_seq, row.resized_seq), total))
+        found = bisect_left(self._late, -seq, key=itemgetter(0))
+        return self._late[found - 1][1] if found else NOTHING
+
+    # ── who runs ──────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, job: Job, allocation: Allocation) -> None:
+        """Give a job these slots now."""
+        self.ledger.start(job, allocation.placements)
+        self._rows[job.id] = (job, [*allocation.placements])
+        self._started.add(job.id)
+        self._steps.append(job.id)
+
+    def take_up(self, job: Job, allocation: Allocation) -> None:
+        """Let a job start on what was kept for it."""
+        self.ledger.take_up(job, allocation)
+        self._rows[job.id] = (job, [*allocation.placements])
+        self._started.add(job.id)
+        self._steps.append(job.id)
+
+    def give_up(self, job: Job, allocation: Allocation, text: str) -> None:
+        """Keep slots no longer for a job."""
+        self.ledger.give_up(job, allocation)
+        self._released.append(Release(job=job.id, text=text))
+
+    def rows_of(self, row: Running) -> list[Placement]:
+        """Give the rows of a running job whose workers stay, as far as it is decided."""
+        known = self._rows.get(row.job.id)
+        if known is not None:
+            return known[1]
+        leaving = self.snapshot.leaving.get(row.job.id, ())
+        rows = [*row.allocation.placements]
+        return without_last(rows, sum(one.count for one in leaving)) if leaving else rows
+
+    def stays(self, row: Running) -> bool:
+        """Say whether nobody has told the job to leave."""
+        leaving = self.snapshot.leaving.get(row.job.id)
+        if leaving and sum(one.count for one in leaving) == row.allocation.workers:
+            return False
+        return row.job.id not in self._gone
+
+    def shrink(self, row: Running, beneficiary: str, rule: str) -> Placement:
+        """Tell the last worker of a running job to leave, and give its slot."""
+        rows = self.rows_of(row)
+        last = Placement(rows[-1].node, rows[-1].group, 1)
+        self.ledger.shrink(row, (last,))
+        self._rows[row.job.id] = (row.job, without_last(rows, 1))
+        self._resized[row.job.id] = (beneficiary, rule)
+        return last
+
+    def unshrink(self, row: Running, last: Placement) -> None:
+        """Take back the last `shrink` of this job."""
+        job, rows = self._rows[row.job.id]
+        rows = with_more(rows, last)
+        if sum(one.count for one in rows) == self._before(row):
+            del self._rows[row.job.id], self._resized[row.job.id]
+        else:
+            self._rows[row.job.id] = (job, rows)
+
+    def grow(self, job: Job, rows: list[Placement], more: Placement) -> None:
+        """Give one more worker to a job that runs or starts."""
+        self.ledger.grow(job, (more,))
+        self._rows[job.id] = (job, with_more(rows, more))
+        if job.id not in self._started:
+            self._resized.setdefault(job.id, (None, None))
+
+    def evict(self, row: Running, decision: Preempt) -> None:
+        """Note an eviction that the ledger has booked."""
+        self._gone[row.job.id] = decision
+        self._rows.pop(row.job.id, None)
+        self._resized.pop(row.job.id, None)
+
+    def keep(self, job: Job, decision: Reserve) -> None:
+        """Keep slots for a waiting job."""
+        self.ledger.keep(job, decision.allocation)
+        self._kept[job.id] = decision
+        self._steps.append(decision)
+
+    def promise(self, job: Job) -> None:
+        """Note that nobody may delay this job from here on."""
+        if job.id not in self.snapshot.planned and job.id not in self._kept:
+            self._steps.append(Promise(job=job.id))
+
+    def started(self, job: str) -> list[Placement] | None:
+        """Give the rows of a job that starts in this cycle."""
+        return self._rows[job][1] if job in self._started else None
+
+    def leaving_for(self, job: str) -> tuple[str, ...] | None:
+        """Name who leaves for a job for which slots are kept; None if none are."""
+        if job in self._kept:
+            return self._kept[job].victims
+        if job in self.snapshot.reserved and job not in self._started:
+            nodes = {row.node for row in self.snapshot.reserved[job].placements}
+            return tuple(
+                name
+                for name, rows in self.snapshot.leaving.items()
+                if any(row.node in nodes for row in rows)
+            )
+        return None
+
+    def starting(self) -> list[tuple[Job, list[Placement]]]:
+        """Give the jobs that start in this cycle."""
+        return [self._rows[job] for job in self._started]
+
+    def shrunk(self, row: Running) -> bool:
+        """Say whether a running job loses workers in this cycle."""
+        return self._resized.get(row.job.id, (None, None))[1] is not None
+
+    def rows(self, job: str) -> list[Placement]:
+        """Give the rows of a job that was given any in this cycle."""
+        return self._rows[job][1]
+
+    def wake(self, at_ms: int) -> None:
+        """Ask for another cycle at that instant, if that is sooner than what was asked for."""
+        if at_ms > self.snapshot.now_ms and (self.wake_at_ms is None or at_ms < self.wake_at_ms):
+            self.wake_at_ms = at_ms
+
+    # ── the plan ──────────────────────────────────────────────────────────────────────────────────
+
+    def decisions(self) -> tuple[Decided, ...]:
+        """Give all that was decided, in the order in which it can be carried out."""
+        found: list[Decided] = [*self._released]
+        grown: list[Decided] = []
+        for name, (beneficiary, rule) in self._resized.items():
+            row, rows = self.snapshot.running[name], self._rows[name][1]
+            count, before = sum(one.count for one in rows), self._before(row)
+            if count == before:
                 continue
-            key = shape_key(job.spec.groups)
-            shape = shapes.get(key)
-            if shape is None:
-                shape = shapes[key] = shape_of(job.spec.groups)
-            self.asks.append(Ask(job, shape))
-
-    def hopeless(self, shape: Shape) -> bool:
-        """Say whether it is known already that there is no room for this."""
-        return shape in self._failed or not shape.need.fits(self.ledger.free_total)
-
-    def try_start(self, ask: Ask) -> bool:
-        """Start the job if all of its gang has room now."""
-        if ask.shape in self._failed:
-            return False
-        job, ledger = ask.job, self.ledger
-        allocation = place(job.spec.groups, ledger.free, ledger.nodes)
-        if allocation is None:
-            self._failed.add(ask.shape)
-            return False
-        ledger.place(job, allocation)
-        self._started[job.id] = Start(job=job.id, allocation=allocation)
-        return True
-
-    def never(self, shape: Shape) -> bool:
-        """Say whether this can never fit; as long as no node has joined, nobody knows."""
-        if shape not in self._never:
-            nodes = self.ledger.nodes
-            self._never[shape] = bool(nodes) and never_fits(shape, nodes)
-        return self._never[shape]
-
-    def left(self) -> list[Ask]:
-        """Give who asked, was not started and may still be one day, by submission."""
-        return [
-            ask
-            for ask in self.asks
-            if ask.job.id not in self._started and not self.never(ask.shape)
+            resize = Resize(
+                job=name, allocation=Allocation(tuple(rows)), beneficiary=beneficiary, rule=rule
+            )
+            (found if count < before else grown).append(resize)
+        found += self._gone.values()
+        for step in self._steps:
+            if isinstance(step, str):
+                rows = self._rows[step][1]
+                found.append(Start(job=step, allocation=Allocation(tuple(rows))))
+            else:
+                found.append(step)
+        found += grown
+        refused = [
+            (job.order, job.id, self.never[lane.kind])
+            for lane in self.lanes
+            if lane.kind in self.never
+            for job in lane.jobs[lane.at :]
         ]
+        refused.sort(key=lambda one: one[:2])
+        found += [Reject(job=name, wait=wait) for _, name, wait in refused]
+        return tuple(found)
 
-    def hold(self, ask: Ask, wait: Wait) -> None:
-        """Let the job wait for this reason."""
-        self._waits[ask.job.id] = wait
+    def plan(self, **rest: object) -> Plan:
+        """Give the plan of this cycle."""
+        return Plan(
+            basis=self.snapshot.basis,
+            decisions=self.decisions(),
+            wake_at_ms=self.wake_at_ms,
+            **rest,  # type: ignore[arg-type]  # holds and explain, from the one caller
+        )
 
-    def hold_all(self, asks: Iterable[Ask], explain: Callable[[Shape], Wait]) -> None:
-        """Let all of them wait; those that are alike for the same reason."""
-        waits: dict[Shape, Wait] = {}
-        for ask in asks:
-            if ask.shape not in waits:
-                waits[ask.shape] = explain(ask.shape)
-            self.hold(ask, waits[ask.shape])
+    def _before(self, row: Running) -> int:
+        leaving = self.snapshot.leaving.get(row.job.id, ())
+        return row.allocation.workers - sum(one.count for one in leaving)
 
-    def plan(self) -> Plan:
-        """Give all that was decided; every waiting job is in it once."""
-        decisions: list[Decided] = [*self._started.values()]
-        why: dict[Shape, Wait] = {}
-        for ask in self.asks:
-            if self._never.get(ask.shape):
-                if ask.shape not in why:
-                    why[ask.shape] = no_node_fits(ask.shape, self.ledger.nodes)
-                decisions.append(Reject(job=ask.job.id, wait=why[ask.shape]))
-        for job in self.ledger.snapshot.waiting:
-            wait = self._waits.get(job.id)
-            if wait is not None:
-                decisions.append(Hold(job=job.id, wait=wait))
-        return Plan(basis=self.ledger.snapshot.basis, decisions=tuple(decisions))
+    def _open(self, lane: Lane) -> Lane:
+        """Leave out of a lane the jobs for which slots are kept already."""
+        reserved = self.snapshot.reserved
+        if reserved and any(job.id in reserved for job in lane.jobs):
+            lane.jobs = [job for job in lane.jobs if job.id not in reserved]
+        return lane
+
+
+def without_last(rows: list[Placement], count: int) -> list[Placement]:
+    """Take the last `count` workers off the end."""
+    rest = [*rows]
+    while count and rest:
+        last = rest.pop()
+        if last.count > count:
+            rest.append(Placement(last.node, last.group, last.count - count))
+            return rest
+        count -= last.count
+    return rest
+
+
+def with_more(rows: list[Placement], more: Placement) -> list[Placement]:
+    """Add workers at the end."""
+    if rows and (rows[-1].node, rows[-1].group) == (more.node, more.group):
+        return [*rows[:-1], Placement(more.node, more.group, rows[-1].count + more.count)]
+    return [*rows, more]

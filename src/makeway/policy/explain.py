@@ -1,42 +1,127 @@
 """Say why a job does not run, in one sentence with the numbers and with who stands in the way.
 
-Three kinds of "no", and the most specific that is true wins. *Never*: the empty cluster has no room
-for it. *Behind*: another waiting job is alike and comes first, for its class or because its queue
-has less, so that any room that comes free is that job's; of several that are alike only the first
-is told about room. *Room*: enough is free in all but not in one place (Fragmented), or for a part of
-the gang alone (GangIncomplete), or not even that (InsufficientFree).
+The most specific "no" that is true wins. *Limits*: its queue may not hold more. *Moving*: slots are
+kept for it and their holders are leaving. *Behind*: another waiting job is alike and comes first,
+for its class or because its queue has less, so that any room that comes free is that job's; of
+several that are alike only the first is told about room. *Room*: enough is free in all but not in
+one place (Fragmented), or for a part of the gang alone (GangIncomplete), or not even that.
 
 A sentence is made from what will be free once the plan is carried out, and from who waits, never
 from what happened in this cycle: the next cycle, with nothing new, says the same again.
 
-Takes:   shape   what is asked for; ledger: the cluster after all starts of the cycle
-Gives:   Wait, one object for all jobs to which it applies; amounts in its `detail` are the model's
-         integers by kind, those in its text are for people
-Cost:    O(nodes) for each shape, never O(running): those who stand in the way are looked for among
-         the first few that run
+Takes:   cycle, when all is decided; amounts in `detail` are the model's integers by kind
+Gives:   Wait for one job of a kind, made when it is asked for
+Cost:    O(nodes) for each kind that is asked about
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from itertools import islice
 
-from makeway.model.cluster import Queue, lineage_of
-from makeway.model.job import CLASSES, Job, WorkerGroup
-from makeway.model.resources import CPU, GPU, MEMORY, Resources
+from makeway.model.job import Job
 from makeway.model.wait import Reason, Wait
-from makeway.policy.ledger import Ledger, own_part
-from makeway.policy.order import Ask, level_with, submission
-from makeway.policy.place import Nodes, Shape, most_workers
+from makeway.policy.cycle import Cycle
+from makeway.policy.ledger import Ledger
+from makeway.policy.legal import way
+from makeway.policy.level import Level
+from makeway.policy.limits import Barrier, barrier
+from makeway.policy.order import Lane
+from makeway.policy.place import most_workers, shape_of
+from makeway.policy.say import are_free, class_named, count_of, listed, needs, quantity
+from makeway.policy.snapshot import Kind
 
 # So many jobs are named as standing in the way, and so many are looked at to find them.
 NAMED_MAX = 5
 LOOKED_AT_MAX = 100
 
-CLASS_NAMES = {number: name for name, number in CLASSES.items()}
-# Who asked for 600MB reads "600 MB", who asked for 512MiB "512 MiB".
-DECIMAL = (("GB", 10**9), ("MB", 10**6))
-BINARY = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+ROLE = {
+    Reason.QUEUE_LIMIT: "its limit",
+    Reason.BORROWING_OFF: "its share, and it does not borrow",
+    Reason.CLASS_LIMIT: "its limit for this class",
+}
+
+
+class Explanation:
+    """The sentences of one cycle; see the module."""
+
+    __slots__ = ("_cycle", "_firsts", "_known", "_lanes")
+
+    def __init__(self, cycle: Cycle) -> None:
+        """Take a cycle in which everything is decided."""
+        self._cycle = cycle
+        self._known: dict[Kind, Wait] = {}
+        self._lanes = {lane.kind: lane for lane in cycle.lanes}
+        self._firsts: dict[object, Lane] = {}
+        for lane in cycle.blocked:
+            self._firsts.setdefault(_likeness(lane.kind), lane)
+
+    def of(self, kind: Kind, job: str) -> Wait:
+        """Explain one job of a kind."""
+        victims = self._cycle.leaving_for(job)
+        if victims is not None:
+            return _moving(kind, victims)
+        if kind not in self._known:
+            self._known[kind] = self._explain(kind)
+        return self._known[kind]
+
+    def _explain(self, kind: Kind) -> Wait:
+        cycle = self._cycle
+        if kind in cycle.never:
+            return cycle.never[kind]
+        if kind in cycle.barriers:
+            now = barrier(kind, self._lanes[kind].need, cycle.ledger, cycle.terms)
+            return limited(kind, now or cycle.barriers[kind])
+        if cycle.reasons.get(kind) is Reason.RESERVED_FOR_OTHER:
+            head = cycle.blocked[0].head
+            return Wait(
+                reason=Reason.RESERVED_FOR_OTHER,
+                text=f"{needs(kind.groups)}; there is room, but {head.id} is first in line and "
+                "would have to wait longer",
+                blocked_by=(head.id,),
+            )
+        first = self._firsts.get(_likeness(kind))
+        if cycle.snapshot.nodes and first is not None and first.kind is not kind:
+            behind = self._behind(self._lanes[kind], first)
+            if behind is not None:
+                return behind
+        if kind in cycle.protected:
+            return _too_young(kind, cycle)
+        return no_room(kind, cycle.ledger)
+
+    def _behind(self, lane: Lane, first: Lane) -> Wait | None:
+        mine, theirs = lane.kind, first.kind
+        if theirs.priority > mine.priority:
+            classes = self._cycle.rules.classes
+            why = f"its class is {class_named(theirs.priority, classes)}, "
+            why += f"this one's {class_named(mine.priority, classes)}"
+            return Wait(
+                reason=Reason.BEHIND_PRIORITY,
+                text=_after(mine, first.head, why),
+                detail={"priority": mine.priority, "ahead": theirs.priority},
+                blocked_by=(first.head.id,),
+            )
+        if theirs.queue == mine.queue:
+            return None
+        pairs = zip(way(mine.queue), way(theirs.queue), strict=False)
+        here, there = next(pair for pair in pairs if pair[0] != pair[1])
+        own, ahead = self._level(here, lane), self._level(there, first)
+        if own <= ahead:
+            return None
+        if own[0] > ahead[0]:
+            why = f"the weight of {_called(here)} is 0, which is no claim while others have one"
+        else:
+            why = f"with it {_called(there)} would be at {ahead[1]:.1%} of the cluster for its "
+            why += f"weight, with this one {_called(here)} at {own[1]:.1%}"
+        return Wait(
+            reason=Reason.BEHIND_SHARE,
+            text=_after(mine, first.head, why),
+            detail={"queue": here, "share": own[1], "ahead": there, "share_ahead": ahead[1]},
+            blocked_by=(first.head.id,),
+        )
+
+    def _level(self, branch: str, lane: Lane) -> Level:
+        return self._cycle.levels.of(branch, lane.need)
 
 
 def backoff(job: Job) -> Wait:
@@ -48,179 +133,70 @@ def backoff(job: Job) -> Wait:
     )
 
 
-def no_node_fits(shape: Shape, nodes: Nodes) -> Wait:
-    """Explain a job that even the empty cluster has no room for."""
-    largest: dict[str, int] = {}
-    for node in nodes.values():
-        for kind, amount in node.capacity.amounts.items():
-            largest[kind] = max(largest.get(kind, 0), amount)
-    most = Resources.of(largest)
-    need = {kind: max(group.per_worker[kind] for group in shape.groups) for kind in shape.need}
-    over = [kind for kind in need if need[kind] > most[kind]]
-    if over:
-        why = f"the largest node has {_list(quantity(kind, most[kind]) for kind in over)}"
-    elif shape.workers == 1:
-        why = "no node has all of that"
+def limited(kind: Kind, found: Barrier) -> Wait:
+    """Explain a job that a rule of its queue does not let start now."""
+    asked = needs(kind.groups)
+    detail: dict[str, object] = {"queue": found.queue, "limit": found.limit, "used": found.used}
+    if found.reason is Reason.OVER_SHARE:
+        what = (
+            "has none"
+            if found.kind is None
+            else (
+                f"guarantees {quantity(found.kind, found.limit)}, of which "
+                f"{quantity(found.kind, found.used)} are held by such jobs"
+            )
+        )
+        text = f"{asked}; it may not be preempted, so it starts only inside a guarantee: queue {found.queue} {what}"
+    elif found.kind is None:
+        role = "of this class " if found.reason is Reason.CLASS_LIMIT else ""
+        text = (
+            f"{asked}; queue {found.queue} may run {count_of(found.limit, 'job')} {role}at a time, "
+            f"and {found.used} run"
+        )
     else:
-        room = most_workers(shape, {name: node.capacity for name, node in nodes.items()}, nodes)
-        why = f"the whole cluster, when it is empty, has room for {room} of the {shape.workers}"
-    return Wait(
-        reason=Reason.NO_NODE_FITS,
-        text=f"{needs(shape.groups)}; {why}",
-        detail={"need": need, "largest": {kind: most[kind] for kind in need}},
-    )
+        detail["kind"] = found.kind
+        text = (
+            f"{asked}; queue {found.queue} holds {quantity(found.kind, found.used)} of "
+            f"{quantity(found.kind, found.limit)}, {ROLE[found.reason]}"
+        )
+    return Wait(reason=found.reason, text=text, detail=detail)
 
 
-def no_room(shape: Shape, ledger: Ledger) -> Wait:
+def no_room(kind: Kind, ledger: Ledger) -> Wait:
     """Explain a job that is next, but for which there is no room now."""
-    free, asked = ledger.free_total, needs(shape.groups)
+    shape, names = shape_of(kind.groups), kind.nodes or tuple(ledger.nodes)
+    rooms = ledger.rooms([name for name in names if name in ledger.nodes])
+    free, asked = ledger.free_total(rooms), needs(kind.groups)
     detail: dict[str, object] = {
         "need": dict(shape.need.amounts),
-        "free": {kind: free[kind] for kind in shape.need},
+        "free": {one: free[one] for one in shape.need},
     }
-    if not ledger.nodes:
-        text = f"{asked}; no node has joined yet"
-        return Wait(reason=Reason.INSUFFICIENT_FREE, text=text, detail=detail)
-    short = [kind for kind in shape.need if shape.need[kind] > free[kind]]
-    workers, text = shape.workers, f"{asked}; {_are_free(short or shape.need, free)}"
-    have = most_workers(shape, ledger.free, ledger.nodes) if workers > 1 or not short else 0
+    if not rooms:
+        lost = [name for name in names if name in ledger.snapshot.lost] or [*ledger.snapshot.lost]
+        why = f"{listed(lost)} is down" if lost else "no node has joined yet"
+        return Wait(reason=Reason.INSUFFICIENT_FREE, text=f"{asked}; {why}", detail=detail)
+    short = [one for one in shape.need if shape.need[one] > free[one]]
+    workers, text = shape.workers, f"{asked}; {are_free(short or shape.need, free)}"
+    if kind.nodes:
+        text += f" on {listed(kind.nodes)}"
+    have = most_workers(shape, rooms, ledger.nodes) if workers > 1 or not short else 0
     reason = Reason.INSUFFICIENT_FREE
     if not short:
         reason = Reason.FRAGMENTED
         where = f"room for {have} of {workers}" if workers > 1 else "no node has all of that"
+        if kind.domain is not None and kind.domain.required:
+            where = f"no {kind.domain.label} has room for all"
         text = f"{text}, but spread over the nodes: {where}"
         detail["room_for"] = have
     elif have:
         reason = Reason.GANG_INCOMPLETE
         text = f"{text}: room for {have} of {workers}"
         detail = {"have": have, "need": workers, "free": detail["free"]}
-    by = _in_the_way(short or shape.need, ledger)
+    by = in_the_way(short or shape.need, ledger)
     return Wait(reason=reason, text=text, detail=detail, blocked_by=by)
 
 
-def reserved(shape: Shape, head: Ask) -> Wait:
-    """Explain a job that may not pass one that was submitted before it."""
-    return Wait(
-        reason=Reason.RESERVED_FOR_OTHER,
-        text=f"{needs(shape.groups)}; {head.job.id} was submitted before it and comes first",
-        blocked_by=(head.job.id,),
-    )
-
-
-def fair_waits(asks: Iterable[Ask], ledger: Ledger) -> Iterator[tuple[Ask, Wait]]:
-    """Explain all who wait under fair share; the asks come by submission."""
-    alike: dict[Shape, list[Ask]] = {}
-    for ask in asks:
-        alike.setdefault(ask.shape, []).append(ask)
-    for shape, equals in alike.items():
-        first, room = _first(equals, ledger), no_room(shape, ledger)
-        known: dict[tuple[int, str], Wait] = {}
-        for ask in equals:
-            spec = ask.job.spec
-            same_class = spec.priority == first.job.spec.priority
-            key = (spec.priority, spec.queue if same_class else "")
-            if key not in known:
-                known[key] = _behind(ask, first, ledger) or room
-            yield ask, known[key]
-
-
-def needs(groups: Sequence[WorkerGroup]) -> str:
-    """Say what a job needs to start: `needs 2 workers of 0.5 cpus and 600 MiB`."""
-    parts = []
-    for group in groups:
-        worker = "worker" if group.count_min == 1 else "workers"
-        name = f" ({group.name})" if len(groups) > 1 else ""
-        asked = {kind: amount for kind, amount in group.per_worker.amounts.items() if amount}
-        amounts = _list(quantity(kind, amount) for kind, amount in asked.items())
-        parts.append(f"{group.count_min} {worker}{name}{amounts and f' of {amounts}'}")
-    return f"needs {_list(parts)}"
-
-
-def quantity(kind: str, amount: int) -> str:
-    """Say an amount in the unit that people use; what does not come out even is rounded down."""
-    if kind in {CPU, GPU}:
-        unit = kind.removesuffix("_milli")
-        return f"{_number(amount, 1000)} {unit if amount == 1000 else f'{unit}s'}"
-    if kind == MEMORY:
-        even = next((pair for pair in DECIMAL if amount >= pair[1] and amount % pair[1] == 0), None)
-        unit, size = even or next((pair for pair in BINARY if amount >= pair[1]), ("bytes", 1))
-        return f"{_number(amount, size)} {unit}"
-    return f"{amount} {kind}"
-
-
-def _first(equals: Sequence[Ask], ledger: Ledger) -> Ask:
-    """Find the one among equals that is served first: by class, then by its queue's level."""
-    urgent = max(ask.job.spec.priority for ask in equals)
-    heads: dict[str, Ask] = {}
-    for ask in equals:
-        if ask.job.spec.priority == urgent:
-            heads.setdefault(ask.job.spec.queue, ask)
-    if len(heads) == 1:
-        return next(iter(heads.values()))
-    return min(heads.values(), key=lambda ask: (_levels(ask, ledger), submission(ask)))
-
-
-def _behind(ask: Ask, first: Ask, ledger: Ledger) -> Wait | None:
-    """Explain a job by the one that is alike and comes first, if it does not only come earlier."""
-    mine, theirs = ask.job.spec, first.job.spec
-    if not ledger.nodes:
-        return None
-    if theirs.priority > mine.priority:
-        why = f"its class is {_class(theirs.priority)}, this one's {_class(mine.priority)}"
-        return Wait(
-            reason=Reason.BEHIND_PRIORITY,
-            text=_after(ask, first, why),
-            detail={"priority": mine.priority, "ahead": theirs.priority},
-            blocked_by=(first.job.id,),
-        )
-    if theirs.queue == mine.queue:
-        return None
-    here, there = _parting(mine.queue, theirs.queue)
-    own, ahead = _level(here, ask, ledger), _level(there, first, ledger)
-    if own <= ahead:
-        return None
-    if own[0] > ahead[0]:
-        why = f"the weight of {_called(here)} is 0, which is no claim while others have one"
-    else:
-        why = f"with it {_called(there)} would be at {ahead[1]:.1%} of the cluster for its weight, "
-        why += f"with this one {_called(here)} at {own[1]:.1%}"
-    return Wait(
-        reason=Reason.BEHIND_SHARE,
-        text=_after(ask, first, why),
-        detail={"queue": here, "share": own[1], "ahead": there, "share_ahead": ahead[1]},
-        blocked_by=(first.job.id,),
-    )
-
-
-def _after(ask: Ask, first: Ask, why: str) -> str:
-    return f"{needs(ask.shape.groups)}; {first.job.id} is alike and comes first: {why}"
-
-
-def _called(branch: str) -> str:
-    """Name a branch for people; the own part of a queue goes by the queue."""
-    return branch.rstrip("/") or "the root queue"
-
-
-def _parting(one: str, other: str) -> tuple[str, str]:
-    """Find where two queues part: the branch of each below the last queue that they share."""
-    return next(pair for pair in zip(_way(one), _way(other), strict=False) if pair[0] != pair[1])
-
-
-def _way(path: str) -> list[str]:
-    """Give the branches that lead from the root to the jobs of a queue, itself included."""
-    return [*reversed([*lineage_of(path)]), own_part(path)]
-
-
-def _levels(ask: Ask, ledger: Ledger) -> list[tuple[bool, float]]:
-    return [_level(branch, ask, ledger) for branch in _way(ask.job.spec.queue)]
-
-
-def _level(branch: str, ask: Ask, ledger: Ledger) -> tuple[bool, float]:
-    queue = ledger.snapshot.queues.get(branch) or Queue(path=branch)
-    return level_with(queue, ask.shape.need, ledger)
-
-
-def _in_the_way(kinds: Iterable[str], ledger: Ledger) -> tuple[str, ...]:
+def in_the_way(kinds: Iterable[str], ledger: Ledger) -> tuple[str, ...]:
     """Name a few jobs that hold what is wanted."""
     wanted = set(kinds)
     looked_at = islice(ledger.holders(), LOOKED_AT_MAX)
@@ -228,22 +204,39 @@ def _in_the_way(kinds: Iterable[str], ledger: Ledger) -> tuple[str, ...]:
     return tuple(islice(found, NAMED_MAX))
 
 
-def _are_free(kinds: Iterable[str], free: Resources) -> str:
-    amounts = [quantity(kind, free[kind]) for kind in kinds]
-    one = len(amounts) == 1 and amounts[0].startswith("1 ")
-    return f"{_list(amounts)} {'is' if one else 'are'} free"
+def _moving(kind: Kind, victims: tuple[str, ...]) -> Wait:
+    who = listed(victims[:NAMED_MAX]) if victims else "others"
+    verb = "has" if len(victims) == 1 else "have"
+    return Wait(
+        reason=Reason.WAITING_FOR_EVICTION,
+        text=f"{needs(kind.groups)}; slots are kept for it, and it starts when {who} {verb} left them",
+        blocked_by=victims,
+    )
 
 
-def _class(priority: int) -> str:
-    return CLASS_NAMES.get(priority, str(priority))
+def _too_young(kind: Kind, cycle: Cycle) -> Wait:
+    young = cycle.protected[kind]
+    seconds = cycle.rules.preemption.min_run_ms / 1000
+    return Wait(
+        reason=Reason.MIN_RUN_TIME,
+        text=f"{needs(kind.groups)}; {listed(young[:NAMED_MAX])} may not be evicted before having "
+        f"run for {seconds:g} s",
+        detail={"min_run_ms": cycle.rules.preemption.min_run_ms},
+        blocked_by=tuple(young[:NAMED_MAX]),
+    )
 
 
-def _number(amount: int, unit: int) -> str:
-    whole, rest = divmod(amount, unit)
-    digits = f"{rest * 1000 // unit:03}".rstrip("0")
-    return f"{whole}.{digits}" if digits else str(whole)
+def _likeness(kind: Kind) -> object:
+    groups = [
+        (one.name, one.count_min, tuple(one.per_worker.amounts.items())) for one in kind.groups
+    ]
+    return tuple(groups), kind.nodes, kind.domain
 
 
-def _list(parts: Iterable[str]) -> str:
-    *most, last = [*parts] or [""]
-    return f"{', '.join(most)} and {last}" if most else last
+def _after(kind: Kind, first: Job, why: str) -> str:
+    return f"{needs(kind.groups)}; {first.id} is alike and comes first: {why}"
+
+
+def _called(branch: str) -> str:
+    """Name a branch for people; the own part of a queue goes by the queue."""
+    return branch.rstrip("/") or "the root queue"

@@ -1,58 +1,87 @@
-"""Try placements out: the one place where a decision changes anything, and only its own copy.
+"""Try decisions out: the one place where a decision changes anything, and only its own copy.
 
-A ledger lies over a snapshot. What a placement takes is booked here, from the node's room and to
-the usage of the queue and of every queue above it, and can be taken back to any earlier mark. Every
-sum is made when it is first asked for and kept right from then on, so that a cycle that needs no
-fairness pays for none. A queue's own part (its jobs without those of the queues below it) goes by
-the queue's path with a slash behind it, see `own_part`.
+A ledger lies over a snapshot and has two views of every node. *Now*: what could be started on this
+very instant; what leaving workers still hold is not there, and what is kept for a waiting job is
+taken. *Soon*: the same once everybody has left who was told to. Usage is the one that fairness looks
+at: whoever was told to leave has no usage, whoever has a reservation has it already.
 
-Takes:   snapshot  never changed; its vectors are shared, its mappings copied at the first booking
-Holds:   rollback to a mark gives back every sum · no node below zero
-Cost:    place O(placements + depth); each sum once O(nodes) or O(queues x depth); `jobs_in` alone
-         counts what runs, once a cycle and only when a tie has to be broken by it
+What is booked here can be taken back to any earlier mark. Only nodes that something was booked on
+are copied, so a cycle costs what it decides. A queue's own part (its jobs without those of the
+queues below it) goes by the queue's path with a slash behind it, see `own_part`.
+
+Takes:   snapshot  never changed; its vectors are shared
+Holds:   rollback to a mark gives back every sum
+Cost:    O(queues x classes x depth) to begin; a booking O(placements x sizes asked for + depth)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from makeway.model.cluster import Allocation, Node, lineage_of, usage_of
+import msgspec
+
+from makeway.model.cluster import Allocation, Node, Placement, lineage_of
 from makeway.model.job import Job
+from makeway.model.phase import JobPhase
 from makeway.model.resources import NOTHING, Resources
-from makeway.policy.snapshot import Snapshot
+from makeway.policy.rooms import COPIES_MAX
+from makeway.policy.snapshot import Running, Snapshot
+
+Size = tuple[tuple[str, int], ...]
+
+
+class Booking(msgspec.Struct, frozen=True):
+    """Rows of one job, and what they move: the room that is there, leaving, kept; usage; jobs."""
+
+    job: Job
+    rows: Sequence[Placement]
+    there: int = 0
+    leaving: int = 0
+    kept: int = 0
+    usage: int = 0
+    jobs: int = 0
+
+    def back(self) -> Booking:
+        """Give the booking that undoes this one."""
+        return Booking(
+            self.job, self.rows, -self.there, -self.leaving, -self.kept, -self.usage, -self.jobs
+        )
 
 
 class Ledger:
     """What the cluster would look like; see the module."""
 
-    __slots__ = ("_capacity", "_free", "_free_total", "_jobs", "_log", "_usage", "snapshot")
+    __slots__ = (
+        "_by_class", "_capacity", "_jobs", "_log", "_sites", "_taking", "_usage", "snapshot",
+    )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Begin with the snapshot as it is."""
         self.snapshot = snapshot
-        self._log: list[tuple[Job, Allocation, Resources]] = []
-        self._free: dict[str, Resources] | None = None
-        self._free_total: Resources | None = None
+        self._log: list[Booking] = []
+        self._sites: dict[str, tuple[Resources, Resources, Resources]] = {}
+        self._taking: dict[tuple[Size, bool], tuple[Resources, dict[str, int]]] = {}
         self._capacity: Resources | None = None
-        self._usage: dict[str, Resources] | None = None
-        self._jobs: dict[str, int] | None = None
+        self._usage: dict[str, Resources] = {}
+        self._jobs: dict[str, int] = {}
+        self._by_class: dict[tuple[str, int], tuple[int, Resources]] = {}
+        for (queue, priority), held in snapshot.held.items():
+            self._charge(queue, priority, held.usage, held.jobs)
+        for job, rows in snapshot.leaving.items():
+            row = snapshot.running[job]
+            gone = row.job.phase is JobPhase.EVICTING
+            self._book(Booking(row.job, rows, leaving=1, usage=-1, jobs=-1 if gone else 0))
+        waiting = {job.id: job for job in snapshot.waiting()} if snapshot.reserved else {}
+        for name, allocation in snapshot.reserved.items():
+            self._book(Booking(waiting[name], allocation.placements, kept=1, usage=1, jobs=1))
+        self._log.clear()
+
+    # ── what is there ─────────────────────────────────────────────────────────────────────────────
 
     @property
     def nodes(self) -> Mapping[str, Node]:
         """Give the nodes by name."""
         return self.snapshot.nodes
-
-    @property
-    def free(self) -> Mapping[str, Resources]:
-        """Give what every node has left, by its name."""
-        return self.snapshot.free if self._free is None else self._free
-
-    @property
-    def free_total(self) -> Resources:
-        """Give what all nodes together have left."""
-        if self._free_total is None:
-            self._free_total = total_of(self.free.values())
-        return self._free_total
 
     @property
     def capacity(self) -> Resources:
@@ -61,37 +90,98 @@ class Ledger:
             self._capacity = total_of(node.capacity for node in self.nodes.values())
         return self._capacity
 
+    def room(self, node: str, *, soon: bool = False) -> Resources:
+        """Give what the node has for whoever starts now, or once all have left who leave."""
+        site = self._sites.get(node)
+        if site is None:
+            return self.snapshot.free[node]
+        there, leaving, kept = site
+        return there + leaving - kept if soon else there - _above(kept - leaving)
+
+    def rooms(self, names: Iterable[str], *, soon: bool = False) -> dict[str, Resources]:
+        """Give the room of several nodes by name."""
+        return {name: self.room(name, soon=soon) for name in names}
+
+    def taking(self, worker: Resources, *, soon: bool = False) -> dict[str, int]:
+        """Give how many such workers each node takes; to be read, and good until a booking."""
+        key = (tuple(worker.amounts.items()), soon)
+        known = self._taking.get(key)
+        if known is None:
+            copies = dict(self.snapshot.rooms.taking(worker))
+            known = self._taking[key] = (worker, copies)
+            for node in self._sites:
+                self._recount(node, worker, copies, soon=soon)
+        return known[1]
+
+    def free_total(self, rooms: Mapping[str, Resources] | None = None) -> Resources:
+        """Give what all nodes, or these rooms, together have now."""
+        return total_of((self.rooms(self.nodes) if rooms is None else rooms).values())
+
     def usage(self, path: str) -> Resources:
         """Give what the queue and all queues below it hold; for an own part, that alone."""
-        if self._usage is None:
-            self._usage = {}
-            for queue, amount in self.snapshot.held.items():
-                self._charge(self._usage, queue, amount)
-            for job, _, amount in self._log:
-                self._charge(self._usage, job.spec.queue, amount)
         return self._usage.get(path, NOTHING)
 
     def jobs_in(self, path: str) -> int:
         """Count the jobs that hold something in the queue and all queues below it."""
-        if self._jobs is None:
-            self._jobs = {}
-            started = [job for job, _, _ in self._log]
-            for job in [*(row.job for row in self.snapshot.running.values()), *started]:
-                self._count(self._jobs, job.spec.queue, 1)
         return self._jobs.get(path, 0)
 
-    def holders(self) -> Iterator[tuple[str, Resources]]:
-        """Give every job that holds something, and what; those that were placed here come last."""
-        for job, row in self.snapshot.running.items():
-            yield job, row.usage
-        for placed, _, amount in self._log:
-            yield placed.id, amount
+    def of_class(self, path: str, priority: int) -> tuple[int, Resources]:
+        """Give how many jobs of one class hold how much in the queue and below it."""
+        return self._by_class.get((path, priority), (0, NOTHING))
 
-    def place(self, job: Job, allocation: Allocation) -> None:
-        """Book what the job takes; that it fits was found out before."""
-        amount = usage_of(allocation, job.spec.shape())
-        self._log.append((job, allocation, amount))
-        self._book(job, allocation, amount, 1)
+    def holders(self) -> Iterator[tuple[str, Resources]]:
+        """Give every job that holds something and stays; those that were booked here come last."""
+        gone = {booking.job.id for booking in self._log if booking.leaving and booking.jobs}
+        for job, row in self.snapshot.running.items():
+            if job not in gone and row.job.phase is not JobPhase.EVICTING:
+                yield job, row.usage
+        for booked, usage in self.booked():
+            yield booked.id, usage
+
+    def booked(self) -> Iterator[tuple[Job, Resources]]:
+        """Give every job that was given slots here, and what it holds."""
+        for booking in self._log:
+            if booking.jobs > 0 and booking.leaving == 0:
+                yield booking.job, usage_of_rows(booking.job, booking.rows)
+
+    def there(self, node: str) -> Resources:
+        """Give what is physically there on a node, whoever it is kept for."""
+        site = self._sites.get(node)
+        return self.snapshot.free.get(node, NOTHING) if site is None else site[0]
+
+    # ── what is tried ─────────────────────────────────────────────────────────────────────────────
+
+    def start(self, job: Job, rows: Sequence[Placement]) -> None:
+        """Book what the job takes now; that it fits was found out before."""
+        self.book(Booking(job, rows, there=-1, usage=1, jobs=1))
+
+    def grow(self, job: Job, rows: Sequence[Placement]) -> None:
+        """Book more workers of a job that runs."""
+        self.book(Booking(job, rows, there=-1, usage=1))
+
+    def evict(self, row: Running, rows: Sequence[Placement]) -> None:
+        """Tell all the workers of a job to leave."""
+        self.book(Booking(row.job, rows, leaving=1, usage=-1, jobs=-1))
+
+    def shrink(self, row: Running, rows: Sequence[Placement]) -> None:
+        """Tell some workers of a job to leave."""
+        self.book(Booking(row.job, rows, leaving=1, usage=-1))
+
+    def give_back(self, row: Running, rows: Sequence[Placement], *, whole: bool) -> None:
+        """Let workers stay after all; `whole`: all of them, after `evict`."""
+        self.book(Booking(row.job, rows, leaving=-1, usage=1, jobs=1 if whole else 0))
+
+    def keep(self, job: Job, allocation: Allocation) -> None:
+        """Keep slots for a job, which are there or will be soon."""
+        self.book(Booking(job, allocation.placements, kept=1, usage=1, jobs=1))
+
+    def take_up(self, job: Job, allocation: Allocation) -> None:
+        """Let a job start on the slots that were kept for it."""
+        self.book(Booking(job, allocation.placements, there=-1, kept=-1))
+
+    def give_up(self, job: Job, allocation: Allocation) -> None:
+        """Keep the slots no longer."""
+        self.book(Booking(job, allocation.placements, kept=-1, usage=-1, jobs=-1))
 
     def checkpoint(self) -> int:
         """Give a mark to which `rollback` can return."""
@@ -100,41 +190,67 @@ class Ledger:
     def rollback(self, mark: int) -> None:
         """Take back all that was booked after the mark, the last first."""
         while len(self._log) > mark:
-            job, allocation, amount = self._log.pop()
-            self._book(job, allocation, amount, -1)
+            self._book(self._log.pop().back())
 
-    def _book(self, job: Job, allocation: Allocation, amount: Resources, sign: int) -> None:
-        if self._free is None:
-            self._free = dict(self.snapshot.free)
-        shape = job.spec.shape()
-        for row in allocation.placements:
-            moved = shape[row.group].times(sign * row.count)
-            room = self._free[row.node]
-            assert moved.fits(room), f"{job.id} takes more than {row.node} has: {room}"
-            self._free[row.node] = room - moved
-        if self._free_total is not None:
-            self._free_total = self._free_total - amount.times(sign)
-        if self._usage is not None:
-            self._charge(self._usage, job.spec.queue, amount.times(sign))
-        if self._jobs is not None:
-            self._count(self._jobs, job.spec.queue, sign)
+    def book(self, booking: Booking) -> None:
+        """Book and remember it."""
+        self._book(booking)
+        self._log.append(booking)
 
-    @staticmethod
-    def _charge(usage: dict[str, Resources], queue: str, amount: Resources) -> None:
-        usage[own_part(queue)] = usage.get(own_part(queue), NOTHING) + amount
-        for path in lineage_of(queue):
-            usage[path] = usage.get(path, NOTHING) + amount
+    def _book(self, booking: Booking) -> None:
+        job, shape = booking.job, booking.job.spec.shape()
+        amount = usage_of_rows(job, booking.rows)
+        for row in booking.rows:
+            if row.node not in self.nodes:
+                continue  # a lost node took its room with it
+            moved = shape[row.group].times(row.count)
+            there, leaving, kept = self._sites.get(
+                row.node, (self.snapshot.free[row.node], NOTHING, NOTHING)
+            )
+            assert booking.there >= 0 or moved.fits(there), (
+                f"{job.id} takes more than {row.node} has: {there}"
+            )
+            self._sites[row.node] = (
+                _moved(there, moved, booking.there),
+                _moved(leaving, moved, booking.leaving),
+                _moved(kept, moved, booking.kept),
+            )
+            for (_, soon), (worker, copies) in self._taking.items():
+                self._recount(row.node, worker, copies, soon=soon)
+        usage = amount.times(booking.usage) if booking.usage else NOTHING
+        self._charge(job.spec.queue, job.spec.priority, usage, booking.jobs)
 
-    @staticmethod
-    def _count(jobs: dict[str, int], queue: str, count: int) -> None:
-        jobs[own_part(queue)] = jobs.get(own_part(queue), 0) + count
-        for path in lineage_of(queue):
-            jobs[path] = jobs.get(path, 0) + count
+    def _recount(self, node: str, worker: Resources, copies: dict[str, int], *, soon: bool) -> None:
+        count = worker.copies_in(self.room(node, soon=soon), COPIES_MAX)
+        if count:
+            copies[node] = count
+        else:
+            copies.pop(node, None)
+
+    def _charge(self, queue: str, priority: int, amount: Resources, jobs: int) -> None:
+        if not amount and not jobs:
+            return
+        for path in (own_part(queue), *lineage_of(queue)):
+            if amount:
+                self._usage[path] = self._usage.get(path, NOTHING) + amount
+            if jobs:
+                self._jobs[path] = self._jobs.get(path, 0) + jobs
+            count, used = self._by_class.get((path, priority), (0, NOTHING))
+            self._by_class[path, priority] = (count + jobs, used + amount)
 
 
 def own_part(path: str) -> str:
     """Name the part of a queue that its own jobs are: where it has children, it is one of them."""
     return f"{path}/"
+
+
+def usage_of_rows(job: Job, rows: Sequence[Placement]) -> Resources:
+    """Add up what rows of a job's allocation hold."""
+    groups = job.spec.groups
+    if len(groups) == 1:
+        return groups[0].per_worker.times(sum(row.count for row in rows))
+    shape = job.spec.shape()
+    return total_of(shape[row.group].times(row.count) for row in rows)
 
 
 def total_of(vectors: Iterable[Resources]) -> Resources:
@@ -145,3 +261,13 @@ def total_of(vectors: Iterable[Resources]) -> Resources:
             if amount > 0:
                 total[kind] = total.get(kind, 0) + amount
     return Resources.of(total)
+
+
+def _above(vector: Resources) -> Resources:
+    return Resources.of({kind: amount for kind, amount in vector.amounts.items() if amount > 0})
+
+
+def _moved(before: Resources, amount: Resources, sign: int) -> Resources:
+    if not sign:
+        return before
+    return before + amount if sign > 0 else before - amount

@@ -1,128 +1,209 @@
-"""Say who is next, by serving: one job at a time, and everything is compared anew after each.
+"""Say who is next, by serving: one job at a time, and what has changed is compared anew after each.
 
-The highest class of jobs first, in the whole cluster. Within it from the root down to the child
-that would be lowest, for its weight, if its next job started: counting that job keeps a queue
-that would overshoot from taking the last slot. Within a queue the order of submission.
+Classes that count in the whole cluster go first, the highest before all others. Among the rest from
+the root down to the child that would be lowest, for its weight, if its next job started (`level`).
+Within a queue by class, then by age. A kind that has no room is dropped: it blocks nobody.
 
-Each level of the tree compares its own children alone, by the dominant share of all that runs below
-them. Rescaling between the levels (H-DRF) is to come; it changes `level_with`, nothing else.
-
-Takes:   asks      those that may start; `ledger` is read anew after every one that was served
-         hopeless  says whether a shape has no chance any more in this cycle; such are passed over
-Gives:   asks, one by one, to be tried by the caller; those passed over are never given
-Holds:   total order: level, running jobs, submission, id
-Cost:    O(queues that wait) for each ask that is served
+Takes:   lanes    kind -> its waiting jobs in order of age
+Gives:   `head`: the job to be tried next; the caller then says `served` or `dropped`
+Holds:   total order: level, class, running jobs, age, id
+Cost:    O(depth x siblings) a job; only the path to the job that was served is measured again
 Source:  Bhattacharya et al., Hierarchical Scheduling for Diverse Datacenter Workloads, SoCC 2013
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import groupby
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from makeway.model.cluster import ROOT, Queue, lineage_of
+from makeway.model.cluster import ROOT, lineage_of
 from makeway.model.job import Job
-from makeway.model.resources import Resources
+from makeway.model.resources import NOTHING, Resources
+from makeway.model.rules import Rules, Scope
 from makeway.policy.ledger import Ledger, own_part
-from makeway.policy.place import Shape
-from makeway.policy.share import level
-
-Hopeless = Callable[[Shape], bool]
+from makeway.policy.level import Levels
+from makeway.policy.snapshot import Kind
 
 
-class Ask(msgspec.Struct, frozen=True, eq=False):
-    """A job that wants to start, and its shape."""
+class Lane(msgspec.Struct, eq=False):
+    """The waiting jobs of one kind; `at` is the first that was not served yet."""
 
-    job: Job
-    shape: Shape
+    kind: Kind
+    jobs: Sequence[Job]
+    need: Resources
+    at: int = 0
+
+    @property
+    def head(self) -> Job:
+        """Give the job that is next in this lane."""
+        return self.jobs[self.at]
+
+
+Rank = tuple[int, int, str]
+Key = tuple[object, ...]
 
 
 class _Branch(msgspec.Struct, eq=False):
-    """A queue in which somebody waits, or the own part of one; `lane` has the last in front."""
+    """A queue in which somebody waits, or the own part of one."""
 
-    queue: Queue
-    below: list[_Branch] = []
-    lane: list[Ask] = []
-
-
-def submission(ask: Ask) -> tuple[int, str]:
-    """Order by submission; a job that is tried again keeps its place."""
-    return ask.job.order, ask.job.id
+    path: str
+    above: _Branch | None
+    below: dict[str, _Branch] = {}
+    lanes: list[tuple[Rank, Lane]] = []
+    keys: dict[str, Key] = {}
 
 
-def level_with(queue: Queue, need: Resources, ledger: Ledger) -> tuple[bool, float]:
-    """Say how full a queue is for its weight once it has this too."""
-    return level(queue, ledger.usage(queue.path), need, ledger.capacity)
+def ranks(lanes: Iterable[Lane], rules: Rules) -> list[list[Lane]]:
+    """Part the lanes by the class that counts in the whole cluster, the highest first."""
+    by_rank: dict[int, list[Lane]] = {}
+    for lane in lanes:
+        own = lane.kind.priority
+        rank = own if rules.scope_of(lane.kind.own_priority) is Scope.CLUSTER else 0
+        by_rank.setdefault(rank, []).append(lane)
+    return [by_rank[rank] for rank in sorted(by_rank, reverse=True)]
 
 
-def serve(asks: Iterable[Ask], ledger: Ledger, hopeless: Hopeless) -> Iterator[Ask]:
-    """Give the asks in the order in which they are to be served."""
-    urgent_first = sorted(asks, key=lambda ask: (-_priority(ask), *submission(ask)))
-    for _, equals in groupby(urgent_first, key=_priority):
-        lanes: dict[str, list[Ask]] = {}
-        for ask in equals:
-            lanes.setdefault(ask.job.spec.queue, []).append(ask)
-        for lane in lanes.values():
-            lane.reverse()
-        root = _grow(lanes, ledger.snapshot.queues)
-        while (ask_next := _head(root, ledger, hopeless)) is not None:
-            lanes[ask_next.job.spec.queue].pop()
-            yield ask_next
+class Line:
+    """Everybody of one rank who waits; see the module."""
 
+    __slots__ = ("_branches", "_ledger", "_levels", "_orders", "_root")
 
-def _priority(ask: Ask) -> int:
-    return ask.job.spec.priority
+    def __init__(self, lanes: Iterable[Lane], ledger: Ledger, levels: Levels) -> None:
+        """Draw the part of the tree in which somebody waits."""
+        self._ledger, self._levels = ledger, levels
+        self._root = _Branch(ROOT, None)
+        self._branches = {ROOT: self._root}
+        by_queue: dict[str, list[Lane]] = {}
+        for lane in lanes:
+            by_queue.setdefault(lane.kind.queue, []).append(lane)
+        for path in by_queue:
+            self._grow(path)
+        for path, found in by_queue.items():
+            branch = self._branches[path]
+            if branch.below or path == ROOT:
+                own = own_part(path)
+                branch.below[own] = self._branches[own] = _Branch(own, branch)
+                branch = branch.below[own]
+            branch.lanes = [(_rank(lane), lane) for lane in found]
+            heapq.heapify(branch.lanes)
+        self._measure_all(self._root)
 
+    def head(self) -> Lane | None:
+        """Find whom to try next."""
+        branch = self._root
+        while branch.keys:
+            branch = branch.below[min(branch.keys, key=branch.keys.__getitem__)]
+        return branch.lanes[0][1] if branch.lanes else None
 
-def _grow(lanes: Mapping[str, list[Ask]], queues: Mapping[str, Queue]) -> _Branch:
-    """Draw the part of the tree in which somebody waits."""
-    branches = {ROOT: _Branch(queues[ROOT])}
-    for path in lanes:
+    def served(self, lane: Lane) -> None:
+        """Go on behind the head of a lane, which has started."""
+        branch = self._leaf(lane)
+        heapq.heappop(branch.lanes)
+        lane.at += 1
+        if lane.at < len(lane.jobs):
+            heapq.heappush(branch.lanes, (_rank(lane), lane))
+        self._measure(branch)
+
+    def dropped(self, lane: Lane) -> None:
+        """Let the whole lane wait: what goes for its head goes for all."""
+        branch = self._leaf(lane)
+        heapq.heappop(branch.lanes)
+        self._measure(branch)
+
+    def measure(self, path: str) -> None:
+        """Look again at a queue whose usage was changed by something else than its own start."""
+        branch = self._branches.get(own_part(path)) or self._branches.get(path)
+        if branch is not None:
+            self._measure(branch)
+
+    def _leaf(self, lane: Lane) -> _Branch:
+        path = lane.kind.queue
+        branch = self._branches.get(own_part(path)) or self._branches[path]
+        assert branch.lanes[0][1] is lane, "only the head of a queue is served"
+        return branch
+
+    def _grow(self, path: str) -> None:
         below: _Branch | None = None
         for above in lineage_of(path):
-            known = above in branches
-            branch = branches.setdefault(above, _Branch(queues[above]))
+            known = self._branches.get(above)
+            branch = known or self._branches.setdefault(above, _Branch(above, None))
             if below is not None:
-                branch.below.append(below)
+                branch.below[below.path] = below
+                below.above = branch
             if known:
-                break
+                return
             below = branch
-    for path, lane in lanes.items():
-        branch = branches[path]
-        if branch.below:
-            branch.below.append(_Branch(Queue(path=own_part(path)), lane=lane))
-        else:
-            branch.lane = lane
-    return branches[ROOT]
+
+    def _measure_all(self, branch: _Branch) -> None:
+        for child in branch.below.values():
+            self._measure_all(child)
+        if branch.above is not None:
+            self._key(branch)
+
+    def _measure(self, branch: _Branch) -> None:
+        """Measure a branch and all above it; what has nobody left is cut off."""
+        at: _Branch | None = branch
+        while at is not None and at.above is not None:
+            self._key(at)
+            at = at.above
+
+    def _key(self, branch: _Branch) -> None:
+        above = branch.above
+        assert above is not None
+        lane = self._first(branch)
+        if lane is None:
+            above.keys.pop(branch.path, None)
+            above.below.pop(branch.path, None)
+            return
+        level = self._level(branch, lane)
+        jobs = self._ledger.jobs_in(branch.path)
+        above.keys[branch.path] = (*level, -lane.kind.priority, jobs, lane.head.order, lane.head.id)
+
+    def _first(self, branch: _Branch) -> Lane | None:
+        while branch.below:
+            if not branch.keys:
+                return None
+            branch = branch.below[min(branch.keys, key=branch.keys.__getitem__)]
+        return branch.lanes[0][1] if branch.lanes else None
+
+    def _level(self, branch: _Branch, lane: Lane) -> tuple[float, bool, float]:
+        rank = self._levels.rank(branch.path)
+        usage = self._vector(branch) if branch.below else self._ledger.usage(branch.path)
+        return (rank, *self._levels.with_usage(branch.path, usage + lane.need))
+
+    def _vector(self, branch: _Branch) -> Resources:
+        """Give the usage of an inner queue, its children rescaled if they want different kinds."""
+        total = self._ledger.usage(branch.path)
+        parts = {path: self._part(child) for path, child in branch.below.items()}
+        sizes = {path: self._levels.dominant(part) for path, part in parts.items() if part.amounts}
+        sizes = {path: size for path, size in sizes.items() if size[0] > 0}
+        if len({kind for _, kind in sizes.values()}) < 2:
+            return total
+        lowest = min(size for size, _ in sizes.values())
+        for path, (size, _) in sizes.items():
+            part = parts[path]
+            scaled = {kind: int(amount * lowest / size) for kind, amount in part.amounts.items()}
+            total = total - self._ledger.usage(path) + Resources.of(scaled)
+        return total
+
+    def _part(self, branch: _Branch) -> Resources:
+        return self._vector(branch) if branch.below else self._ledger.usage(branch.path)
 
 
-def _head(branch: _Branch, ledger: Ledger, hopeless: Hopeless) -> Ask | None:
-    """Find whom this branch would serve next; what has nobody left is cut off."""
-    if not branch.below:
-        while branch.lane and hopeless(branch.lane[-1].shape):
-            branch.lane.pop()
-        return branch.lane[-1] if branch.lane else None
-    heads: list[tuple[_Branch, Ask]] = []
-    for child in branch.below:
-        head = _head(child, ledger, hopeless)
-        if head is not None:
-            heads.append((child, head))
-    branch.below = [child for child, _ in heads]
-    return _lowest(heads, ledger) if len(heads) > 1 else (heads[0][1] if heads else None)
+def _rank(lane: Lane) -> Rank:
+    return -lane.kind.priority, lane.head.order, lane.head.id
 
 
-def _lowest(heads: list[tuple[_Branch, Ask]], ledger: Ledger) -> Ask:
-    levels = [level_with(child.queue, head.shape.need, ledger) for child, head in heads]
-    lowest = min(levels)
-    tied = [pair for pair, one in zip(heads, levels, strict=True) if one == lowest]
-    if len(tied) == 1:
-        return tied[0][1]
-    ranked = [(_jobs_in(child.queue.path, ledger), submission(head)) for child, head in tied]
-    return tied[ranked.index(min(ranked))][1]
+def lanes_of(snapshot_lanes: Mapping[Kind, Sequence[Job]]) -> list[Lane]:
+    """Make lanes to be served from those of a snapshot."""
+    return [Lane(kind, jobs, need_of(kind)) for kind, jobs in snapshot_lanes.items()]
 
 
-def _jobs_in(path: str, ledger: Ledger) -> int:
-    # Counting is the one thing here that costs what runs: not where nothing can run.
-    return ledger.jobs_in(path) if ledger.usage(path) else 0
+def need_of(kind: Kind) -> Resources:
+    """Add up what a job of this kind takes at its minimum."""
+    total = NOTHING
+    for group in kind.groups:
+        total = total + group.per_worker.times(group.count_min)
+    return total

@@ -1,41 +1,145 @@
 """Decide who runs now: fair shares between queues, urgent jobs first, gangs all or nothing.
 
-    1  set aside whose backoff is not over; make one shape of all jobs that are alike
+    1  let those start for whom slots were kept, if the victims have left
     2  serve: the highest class first, then the queue that would be lowest for its weight
-    3  start whoever is served, if the whole gang has room; if not, pass it over: it blocks nobody
-    4  refuse what even the empty cluster could not hold
-    5  say to everyone else why it waits
+    3  start whoever is served, if limits let it, the whole gang has room and nobody who was first
+       in line is delayed; if there is no room, take back what is legal (`claim`)
+    4  who still has no room is first in line from now on; it blocks nobody, and nobody passes it
+       for good
+    5  let elastic jobs grow into what is left
+    6  refuse what even the empty cluster could not hold, and say to everyone else why it waits
 
-What is missing yet: taking back (preemption), reservations for large gangs, growth of elastic jobs,
-limits and guarantees. Until there are reservations a lower class may use what a higher one cannot.
-
-Takes:   snapshot  what may be seen; rules: no setting has a meaning here yet
-Gives:   Plan with one decision for every waiting job
+Takes:   snapshot  what may be seen, with the settings in it
+Gives:   Plan
 Raises:  nothing for snapshots of a legal state
-Holds:   no node over its room · a gang whole or not at all · no waiting job fits what stays free ·
-         the same snapshot gives the same plan · carried out and asked again, only the same waits
-Cost:    placements for what starts and for each shape that does not, nothing for what runs. With 64
-         nodes, 8 queues and 500 running jobs: 0.1 ms for one waiting job, 2 ms for 500 that cannot
-         start (measured on one shared core of a virtual machine)
+Holds:   no node over its room · a gang whole or not at all · nothing above a limit · no victim inside
+         its guarantee · no waiting job fits what stays free and may have it · the same snapshot gives
+         the same plan · carried out and asked again, nothing changes any more
+Cost:    O(kinds of waiting jobs + what starts); running jobs are looked at only where something may
+         be taken back. Figures: docs/policy.md, made by `make bench`
 """
 
 from __future__ import annotations
 
+from makeway.model.job import Job
+from makeway.model.wait import ROOM, Reason
+from makeway.policy.backfill import Backfill
+from makeway.policy.claim import claim
 from makeway.policy.cycle import Cycle
-from makeway.policy.explain import fair_waits
-from makeway.policy.order import serve
-from makeway.policy.plan import Plan
-from makeway.policy.snapshot import Rules, Snapshot
+from makeway.policy.elastic import grow
+from makeway.policy.explain import Explanation
+from makeway.policy.find import find
+from makeway.policy.legal import outranks
+from makeway.policy.limits import barrier
+from makeway.policy.never import limit_never, never
+from makeway.policy.order import Lane, Line, ranks
+from makeway.policy.plan import Hold, Plan
+from makeway.policy.snapshot import Snapshot
 
-USUAL = Rules()
+
+def schedule(snapshot: Snapshot) -> Plan:
+    """Decide what starts, what leaves, and why everybody else waits."""
+    cycle = run(snapshot)
+    return cycle.plan(holds=_holds(cycle), explain=Explanation(cycle).of)
 
 
-def schedule(snapshot: Snapshot, rules: Rules = USUAL) -> Plan:  # noqa: ARG001 - no settings yet
-    """Decide for every waiting job: start it, refuse it, or let it wait for a reason."""
-    cycle = Cycle(snapshot)  # 1
-    for ask in serve(cycle.asks, cycle.ledger, cycle.hopeless):  # 2
-        cycle.try_start(ask)  # 3
-    left = cycle.left()  # 4
-    for ask, wait in fair_waits(left, cycle.ledger):  # 5
-        cycle.hold(ask, wait)
-    return cycle.plan()
+def run(snapshot: Snapshot) -> Cycle:
+    """Go through the steps of one cycle."""
+    cycle = Cycle(snapshot)
+    _start_reserved(cycle)  # 1
+    backfill = Backfill(cycle)
+    for lanes in ranks(cycle.lanes, cycle.rules):  # 2
+        line = Line(_first_in_line(cycle, lanes), cycle.ledger, cycle.levels)
+        while (lane := line.head()) is not None:
+            if _serve(cycle, lane, backfill):  # 3, 4
+                line.served(lane)
+            else:
+                line.dropped(lane)
+    grow(cycle)  # 5
+    return cycle
+
+
+def _start_reserved(cycle: Cycle) -> None:
+    snapshot, ledger = cycle.snapshot, cycle.ledger
+    if not snapshot.reserved:
+        return
+    waiting = {job.id: job for job in snapshot.waiting()}
+    for name, allocation in snapshot.reserved.items():
+        job = waiting[name]
+        shape = job.spec.shape()
+        rows = [(row.node, shape[row.group].times(row.count)) for row in allocation.placements]
+        if any(node not in ledger.nodes for node, _ in rows):
+            cycle.give_up(job, allocation, "a node of it is gone")
+        elif all(amount.fits(ledger.there(node)) for node, amount in rows):
+            cycle.take_up(job, allocation)
+        elif any(ledger.room(node, soon=True).negative() for node, _ in rows):
+            cycle.give_up(job, allocation, "there is less room than there was")
+
+
+def _first_in_line(cycle: Cycle, lanes: list[Lane]) -> list[Lane]:
+    """Start those who were first in line and fit now, before others take the room again.
+
+    Without this a gang waits for ever for a cluster that empties all at once and is small for its
+    neighbours each time. Not so where one of them could take the room back from it at once.
+    """
+    planned = cycle.snapshot.planned
+    if not planned:
+        return lanes
+    waiting = [lane for lane in lanes if lane.head.id in planned]
+    for lane in sorted(waiting, key=lambda one: planned[one.head.id]):
+        if barrier(lane.kind, lane.need, cycle.ledger, cycle.terms) is not None:
+            continue
+        allocation = find(lane.kind, cycle.ledger)
+        if allocation is not None and not any(
+            outranks(cycle, other, lane) for other in lanes if other is not lane
+        ):
+            cycle.start(lane.head, allocation)
+            lane.at += 1
+    return [lane for lane in lanes if lane.at < len(lane.jobs)]
+
+
+def _serve(cycle: Cycle, lane: Lane, backfill: Backfill) -> bool:
+    """Start the head of a lane, or keep slots for it; if neither, note why not."""
+    kind, job = lane.kind, lane.head
+    found = barrier(kind, lane.need, cycle.ledger, cycle.terms)
+    if found is not None:
+        if found.never:
+            cycle.never[kind] = limit_never(kind, found)
+        elif claim(cycle, lane):
+            return True
+        cycle.barriers[kind], cycle.reasons[kind] = found, found.reason
+        return False
+    allocation = find(kind, cycle.ledger)
+    if allocation is None:
+        return _no_room(cycle, lane, job)
+    delayed = backfill.in_the_way(lane, allocation)
+    if delayed is not None:
+        cycle.reasons[kind] = Reason.RESERVED_FOR_OTHER
+        return False
+    cycle.start(job, allocation)
+    return True
+
+
+def _no_room(cycle: Cycle, lane: Lane, job: Job) -> bool:
+    wait = never(lane.kind, cycle.snapshot)
+    if wait is not None:
+        cycle.never[lane.kind] = wait
+        return False
+    if claim(cycle, lane):
+        return True
+    cycle.reasons[lane.kind] = Reason.MIN_RUN_TIME if lane.kind in cycle.protected else ROOM[0]
+    if len(cycle.blocked) < cycle.rules.backfill_depth:
+        cycle.promise(job)
+    cycle.blocked.append(lane)
+    return False
+
+
+def _holds(cycle: Cycle) -> list[Hold]:
+    holds = []
+    held = {lane.kind: lane for lane in cycle.lanes if lane.at < len(lane.jobs)}
+    for kind, jobs in cycle.snapshot.lanes.items():
+        if kind in held and kind not in cycle.never:
+            holds.append(Hold(kind=kind, reason=cycle.reasons[kind]))
+        elif kind not in held and any(cycle.leaving_for(job.id) is not None for job in jobs):
+            holds.append(Hold(kind=kind, reason=Reason.WAITING_FOR_EVICTION))
+    return holds

@@ -1,28 +1,61 @@
 """Hold all that a decision may see, and nothing else.
 
-A snapshot is never changed. Whoever wants to try something takes a `Ledger` over it. The sums
-(`free`, `held`) are kept by the engine while events are applied, so that a cycle need not count
-what runs; they are equal to what one would count from `running`, and the tests count it.
+A snapshot is never changed. Whoever wants to try something takes a `Ledger` over it. What is kept
+beside the records (free room, sums by queue, jobs that are alike) is kept by the engine while events
+are applied, so that a cycle costs what there is to decide and not what is there; it is equal to
+what one would count, and the tests count it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from makeway.model.cluster import Allocation, Node, Queue
-from makeway.model.job import Job
-from makeway.model.resources import Resources
+from makeway.model.cluster import Allocation, Node, Placement, Queue
+from makeway.model.job import Domain, Job, WorkerGroup
+from makeway.model.resources import NOTHING, Resources
+from makeway.model.rules import Rules
+from makeway.policy.rooms import Rooms
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that holds an allocation, since when, and how much that is."""
+    """A job that holds an allocation, since when, and how much that is.
+
+    `allocation` is what is physically held, also by workers that were told to leave; those are in
+    `Snapshot.leaving`. The seqs are those of the entries by which it started and was last resized:
+    they tell who came before whom within one instant.
+    """
 
     job: Job
     allocation: Allocation
     usage: Resources
     started_at_ms: int
+    started_seq: int = 0
+    resized_seq: int = 0
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs of one queue and one class hold something, and how much they hold."""
+
+    jobs: int = 0
+    usage: Resources = NOTHING
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a decision looks at in a waiting job; jobs of one kind differ in their age alone.
+
+    Equality is identity: whoever makes kinds keeps one object for each (see `kind_key`).
+    """
+
+    queue: str
+    priority: int
+    own_priority: int
+    groups: tuple[WorkerGroup, ...]
+    preemptible: bool = True
+    lasts_ms: int | None = None
+    nodes: tuple[str, ...] = ()
+    domain: Domain | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,25 +63,72 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     basis     seq of the last event applied; a plan carries it, so that a stale one shows
     now_ms    ms since 1970
-    nodes     by name; only nodes that may take new workers or still run some
-    free      by node name: its capacity minus what runs there
-    queues    by path; the root has the path "" and every parent of a queue is in it too
-    held      by path of the queue that jobs were submitted to (no sums over subtrees)
-    running   by job id
-    waiting   queued jobs in the order of submission, also those whose backoff is not over
+    rules     the settings of the policy
+    nodes     by name: those that are up
+    lost      by name: those that were there and may come back
+    free      by node name: its capacity minus what is physically there (below 0 if it shrank)
+    queues    by path: those that are declared or have an unfinished job, and their parents; the
+              root has the path ""
+    held      by (queue, own priority of the job): no sums over subtrees
+    running   by job id, in the order of their start
+    running_in  the same rows by queue and then by job id
+    leaving   by job id: the placements whose workers were told to leave and are not gone
+    lanes     by kind: the jobs that wait and may start, each lane in order of age, never empty
+    paused    jobs that wait and may not start yet: a backoff is not over
+    reserved  by job id: slots kept for a waiting job, in the order in which they were reserved
+    planned   by job id: seq of the entry by which a waiting job became first in line for room
+    past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
+    rooms     answers where there is room without looking at every node
     """
 
     basis: int
     now_ms: int
+    rules: Rules = Rules()
     nodes: Mapping[str, Node]
+    lost: Mapping[str, Node] = {}
     free: Mapping[str, Resources]
     queues: Mapping[str, Queue]
-    held: Mapping[str, Resources]
-    running: Mapping[str, Running]
-    waiting: Sequence[Job]
+    held: Mapping[tuple[str, int], Held] = {}
+    running: Mapping[str, Running] = {}
+    running_in: Mapping[str, Mapping[str, Running]] = {}
+    leaving: Mapping[str, Sequence[Placement]] = {}
+    lanes: Mapping[Kind, Sequence[Job]] = {}
+    paused: Sequence[Job] = ()
+    reserved: Mapping[str, Allocation] = {}
+    planned: Mapping[str, int] = {}
+    past: Mapping[str, Mapping[str, float]] = {}
+    rooms: Rooms
+
+    def waiting(self) -> Iterator[Job]:
+        """Give every job that waits, in no order; those that may not start yet come last."""
+        for lane in self.lanes.values():
+            yield from lane
+        yield from self.paused
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a policy (`policy:` of a scenario file)."""
+def kind_key(job: Job) -> tuple[object, ...]:
+    """Give what two jobs have in common when they are of one kind."""
+    spec = job.spec
+    groups = tuple(
+        (group.name, group.count_min, group.count_max, tuple(group.per_worker.amounts.items()))
+        for group in spec.groups
+    )
+    return (
+        spec.queue, job.priority, spec.priority, groups, spec.preemptible, spec.lasts_ms,
+        spec.nodes, spec.domain,
+    )  # fmt: skip
 
-    name: str = "fair"
+
+def kind_of(job: Job) -> Kind:
+    """Make the kind of a job."""
+    spec = job.spec
+    return Kind(
+        queue=spec.queue,
+        priority=job.priority,
+        own_priority=spec.priority,
+        groups=spec.groups,
+        preemptible=spec.preemptible,
+        lasts_ms=spec.lasts_ms,
+        nodes=spec.nodes,
+        domain=spec.domain,
+    )

@@ -21,7 +21,7 @@ from makeway.model import event as ev
 from makeway.model.cluster import Node
 from makeway.model.effect import LaunchWorkers
 from makeway.model.record import ErrorRecord
-from makeway.sim.world import Fate, Happening, NodeDied, NodeRevived, Post, Script
+from makeway.sim.bodies import Fate, Happening, NodeDied, NodeRevived, Post, Script
 
 # How long the controller waits for a silent machine before it counts as lost.
 LEASE_MS = 20_000

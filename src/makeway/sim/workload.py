@@ -23,7 +23,8 @@ from makeway.model.effect import LaunchWorkers
 from makeway.model.job import JobSpec, WorkerGroup
 from makeway.model.record import Report
 from makeway.model.resources import CPU, Resources
-from makeway.sim.world import Fate, Script, World
+from makeway.sim.bodies import Fate, Script
+from makeway.sim.world import World
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,102 +21,61 @@ Holds:   same arguments, same log · time never goes back · repeated orders cha
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from makeway.engine.engine import Engine, Policy, Refused, outstanding
 from makeway.engine.invariants import check
 from makeway.model import event as ev
-from makeway.model.effect import Effect, LaunchWorkers, ReleaseWorkers, StopWorkers
-from makeway.model.record import ErrorRecord, Exit, Report
-
-TERMINATED, KILLED = 15, 9
-
-
-class Fate(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of one worker if nobody interferes.
-
-    ready_ms   from the order to launch until it stands at the barrier; None: never
-    lasts_ms   from the order to go until it ends by itself; None: never
-    exit_ms    from the order to stop until it has left; longer than the grace time: it is killed
-    code, signal, error, report   how it ends by itself
-    """
-
-    ready_ms: int | None = 0
-    lasts_ms: int | None = None
-    exit_ms: int = 0
-    code: int | None = 0
-    signal: int | None = None
-    error: ErrorRecord | None = None
-    report: Report | None = None
-
-
-Script = Callable[[LaunchWorkers, int], Fate]
-Post = Callable[[ev.Event], Sequence[int]]
-
-
-class NodeDied(msgspec.Struct, frozen=True):
-    """A machine and all that ran on it is gone, and nobody has been told."""
-
-    name: str
-
-
-class NodeRevived(msgspec.Struct, frozen=True):
-    """A machine is there again; its agent remembers who died on it, and says so."""
-
-    name: str
-
-
-class _Gets(msgspec.Struct, frozen=True):
-    """A worker gets to the barrier, or to its end; untrue if it has left before."""
-
-    job: str
-    fence: int
-    rank: int
-    exit: Exit | None = None
-
-
-Happening = ev.Event | NodeDied | NodeRevived | _Gets
-
-# Who goes first at one instant. What is not named comes last, as it was brought in.
-PRIORITY: dict[type, int] = {
-    _Gets: 0,
-    ev.WorkerReady: 0,
-    ev.WorkerStarted: 0,
-    ev.WorkerExited: 0,
-    NodeDied: 1,
-    NodeRevived: 1,
-    ev.NodeJoined: 1,
-    ev.NodeLost: 1,
-    ev.QueuesConfigured: 1,
-}
-LAST = 2
-
-
-class _Body(msgspec.Struct):
-    """What is true of one worker, whatever anybody believes of it."""
-
-    node: str
-    fate: Fate
-    ready: bool = False
-    going: bool = False
-    gone: bool = False
+from makeway.model.effect import (
+    Effect,
+    LaunchWorkers,
+    ReleaseWorkers,
+    ResizeWorkers,
+    StopWorkers,
+)
+from makeway.model.record import Exit
+from makeway.sim.bodies import (
+    KILLED,
+    LAST,
+    PRIORITY,
+    TERMINATED,
+    Body,
+    Done,
+    Gets,
+    Happening,
+    NodeDied,
+    NodeRevived,
+    Post,
+    Script,
+    Team,
+    WorkerFails,
+    end_of,
+    exited,
+)
+from makeway.sim.course import Course
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How the world is run: with every step checked, the log kept, the engine crashing now and then.
 
     `crashes` counts steps from 1: after each named one the orders of that step are lost, and a new
-    engine knows only the log.
+    engine knows only the log. `courses` are the jobs whose work goes at the pace of their workers.
+    `hear` is told of every entry, also where no log is kept.
     """
 
     checked: bool = False
     keep_log: bool = True
     crashes: Collection[int] = ()
+    courses: Mapping[str, Course] = {}
+    hear: Callable[[Sequence[ev.Entry]], None] | None = None
 
 
 USUAL = Options()
+
+# So many steps may be taken at one instant: who evicts each other in turn would do so for ever.
+STILL_MAX = 10_000
 
 
 class World:
@@ -134,10 +93,12 @@ class World:
         self.log: list[ev.Entry] = []
         self.refused: list[Refused] = []
         self._policy, self._script, self._post, self._options = policy, script, post, options
+        self._courses = options.courses
         self._heap: list[tuple[int, int, int, Happening]] = []
-        self._sequence = 0
+        self._sequence = self._still = 0
         self._wake_at_ms: int | None = None
-        self._bodies: dict[str, tuple[int, list[_Body]]] = {}  # by job: its fence and its workers
+        self._teams: dict[str, Team] = {}  # by job: its latest attempt
+        self._adopted: dict[str, int] = {}  # by job: since when it runs
         self._dead: dict[str, list[ev.WorkerExited]] = {}  # by node: what is to be said one day
 
     def at(self, at_ms: int, happening: Happening) -> None:
@@ -152,6 +113,8 @@ class World:
         while (next_ms := self._next_ms()) is not None:
             if until_ms is not None and next_ms > until_ms:
                 return
+            self._still = self._still + 1 if next_ms == self.now_ms else 0
+            assert self._still < STILL_MAX, f"time stands still at {next_ms}: a bug of the policy"
             self.now_ms = next_ms
             events: list[ev.Event] = []
             while self._heap and self._heap[0][0] == next_ms:
@@ -169,6 +132,11 @@ class World:
         if self._options.keep_log:
             self.log.extend(step.entries)
             self.refused.extend(step.refused)
+        if self._options.hear is not None:
+            self._options.hear(step.entries)
+        for refused in step.refused:
+            if isinstance(refused.event, ev.AttemptAdopted):
+                self._adopted.pop(refused.event.job, None)
         if self._options.checked:
             check(self.engine.state, self.now_ms)
         assert step.wake_at_ms is None or step.wake_at_ms > self.now_ms, "woken for the past"
@@ -186,8 +154,15 @@ class World:
     def _true(self, happening: Happening) -> Iterable[ev.Event]:
         """Let the truth change, and give what the engine is told of it at once."""
         match happening:
-            case _Gets():
+            case Gets():
                 return self._get(happening)
+            case Done():
+                return self._done(happening)
+            case WorkerFails(job, rank):
+                return self._fail(job, rank)
+            case ev.AttemptAdopted():
+                self._adopted[happening.job] = happening.started_at_ms
+                return (happening,)
             case NodeDied(name):
                 self._die(name)
                 return ()
@@ -206,37 +181,80 @@ class World:
             case _:
                 return (happening,)
 
-    def _get(self, gets: _Gets) -> Iterable[ev.Event]:
-        fence, bodies = self._bodies[gets.job]
-        if fence != gets.fence or not bodies or bodies[gets.rank].gone:
+    def _get(self, gets: Gets) -> Iterable[ev.Event]:
+        if gets.body.gone:
             return ()
-        event: ev.Event
-        if gets.exit is None:
-            bodies[gets.rank].ready = True
-            event = ev.WorkerReady(job=gets.job, fence=fence, rank=gets.rank)
-        else:
-            bodies[gets.rank].gone = True
-            if all(body.gone for body in bodies):
-                self._bodies[gets.job] = (fence, [])
-            event = _exited(gets.job, fence, gets.rank, gets.exit)
-        if self._post is None:
-            return (event,)
-        self._say(event)
-        return ()
+        team = gets.team
+        if gets.exit is not None:
+            if not gets.body.leaving and not (gets.exit.good and team.order.job in self._courses):
+                self._break_off(team)
+            return self._leave(team, gets.rank, gets.exit)
+        gets.body.ready = True
+        ready = ev.WorkerReady(job=team.order.job, fence=team.fence, rank=gets.rank)
+        return self._told([ready])
+
+    def _done(self, done: Done) -> Iterable[ev.Event]:
+        team = done.team
+        if done.plan != team.plan:
+            return ()
+        ends = [
+            (rank, end_of(body.fate, self.now_ms))
+            for rank, body in enumerate(team.bodies)
+            if not body.gone and not body.leaving
+        ]
+        return [event for rank, end in ends for event in self._leave(team, rank, end)]
+
+    def _fail(self, job: str, rank: int) -> Iterable[ev.Event]:
+        team = self._teams.get(job)
+        if team is None or rank >= len(team.bodies) or team.bodies[rank].gone:
+            return ()
+        body = team.bodies[rank]
+        if not body.leaving:
+            self._break_off(team)
+        return self._leave(team, rank, Exit(at_ms=self.now_ms, code=1, started=body.going))
+
+    def _leave(self, team: Team, rank: int, end: Exit) -> Iterable[ev.Event]:
+        team.bodies[rank].gone = True
+        return self._told([exited(team, rank, end)])
 
     def _die(self, node: str) -> None:
         said = self._dead.setdefault(node, [])
-        for job, (fence, bodies) in self._bodies.items():
-            for rank, body in enumerate(bodies):
+        for team in self._teams.values():
+            for rank, body in enumerate(team.bodies):
                 if body.node == node and not body.gone:
                     body.gone = True
+                    if not body.leaving:
+                        self._break_off(team)
                     end = Exit(at_ms=self.now_ms, signal=KILLED, started=body.going)
-                    said.append(_exited(job, fence, rank, end))
+                    said.append(exited(team, rank, end))
+
+    def _told(self, events: Sequence[ev.Event]) -> Iterable[ev.Event]:
+        """Give what the engine hears at once; what goes by the post comes when it comes."""
+        if self._post is None:
+            return events
+        for event in events:
+            self._say(event)
+        return ()
 
     def _say(self, event: ev.Event) -> None:
         """Send a message to the engine, which may get it late or twice, but gets it."""
         for after_ms in (0,) if self._post is None else self._post(event):
             self.at(self.now_ms + after_ms, event)
+
+    # ── work that goes at the pace of its workers ─────────────────────────────────────────────────
+
+    def _plan_end(self, team: Team, lasts_ms: int | None, since_ms: int) -> None:
+        """Let the work be done after that long, and not when it was planned before."""
+        team.plan += 1
+        if lasts_ms is not None:
+            self.at(max(self.now_ms, since_ms + lasts_ms), Done(team, team.plan))
+
+    def _break_off(self, team: Team) -> None:
+        """End the work early: a worker of it is gone, or all were told to leave."""
+        course = self._courses.get(team.order.job)
+        if course is not None and self._teams.get(team.order.job) is team and course.running:
+            course.stopped(self.now_ms)
+            self._plan_end(team, None, self.now_ms)
 
     # ── what is ordered ───────────────────────────────────────────────────────────────────────────
 
@@ -246,60 +264,116 @@ class World:
                 self._launch(effect)
             case ReleaseWorkers():
                 self._release(effect)
+            case ResizeWorkers():
+                self._resize(effect)
             case StopWorkers():
                 self._stop(effect)
 
     def _launch(self, order: LaunchWorkers) -> None:
-        fence, bodies = self._bodies.get(order.job, (0, []))
-        if order.fence <= fence:
-            return
-        alive = [rank for rank, body in enumerate(bodies) if not body.gone]
-        assert not alive, f"two attempts of {order.job} at once: {alive} of fence {fence} live"
-        bodies = []
-        for rank, placement, _ in order.allocation.ranks():
-            fate = self._script(order, rank)
-            dead = placement.node in self._dead
-            bodies.append(_Body(placement.node, fate, gone=dead))
-            if dead:
-                end = Exit(at_ms=self.now_ms, signal=KILLED, started=False)
-                self._dead[placement.node].append(_exited(order.job, order.fence, rank, end))
-            elif fate.ready_ms is not None:
-                self.at(self.now_ms + fate.ready_ms, _Gets(order.job, order.fence, rank))
-        self._bodies[order.job] = (order.fence, bodies)
+        before = self._teams.get(order.job)
+        if before is not None:
+            if order.fence <= before.fence:
+                return
+            alive = [rank for rank, body in enumerate(before.bodies) if not body.gone]
+            who = f"{alive} of fence {before.fence} live"
+            assert not alive, f"two attempts of {order.job} at once: {who}"
+        team = self._teams[order.job] = Team(order.fence, [], order)
+        since_ms = self._adopted.pop(order.job, None)
+        for _, row, _ in order.allocation.ranks():
+            body = self._join(team, row.node)
+            if since_ms is not None:
+                body.ready = True
+                self._set_going(team, body, since_ms)
+            elif not body.gone and body.fate.ready_ms is not None:
+                gets = Gets(team, len(team.bodies) - 1, body)
+                self.at(self.now_ms + body.fate.ready_ms, gets)
+        if since_ms is not None:
+            self._begin(team, since_ms)
+
+    def _join(self, team: Team, node: str) -> Body:
+        """Add a worker; on a machine that is dead, and not yet missed, it never comes to life."""
+        rank, dead = len(team.bodies), node in self._dead
+        body = Body(node, self._script(team.order, rank), gone=dead)
+        team.bodies.append(body)
+        if dead:
+            end = Exit(at_ms=self.now_ms, signal=KILLED, started=False)
+            self._dead[node].append(exited(team, rank, end))
+        return body
 
     def _release(self, order: ReleaseWorkers) -> None:
-        for rank, body in self._alive(order):
-            if body.going:
-                continue
-            assert body.ready, f"{order.job} rank {rank} was let go before it was ready"
-            body.going = True
-            fate = body.fate
-            self._say(ev.WorkerStarted(job=order.job, fence=order.fence, rank=rank))
-            if fate.lasts_ms is not None:
-                at_ms = self.now_ms + fate.lasts_ms
-                end = Exit(
-                    at_ms=at_ms,
-                    code=None if fate.signal is not None else fate.code,
-                    signal=fate.signal,
-                    error=fate.error,
-                    report=fate.report,
-                )
-                self.at(at_ms, _Gets(order.job, order.fence, rank, end))
+        team = self._of(order)
+        if team is None or all(body.going or body.gone for body in team.bodies):
+            return
+        for rank, body in enumerate(team.bodies):
+            if not body.going and not body.gone:
+                assert body.ready or body.leaving, f"{order.job} rank {rank} was not ready"
+                self._say(ev.WorkerStarted(job=order.job, fence=order.fence, rank=rank))
+                self._set_going(team, body, self.now_ms)
+        self._begin(team, self.now_ms)
+
+    def _begin(self, team: Team, since_ms: int) -> None:
+        course = self._courses.get(team.order.job)
+        bodies = [body for body in team.bodies if not body.leaving]
+        if course is not None and not any(body.gone for body in bodies):
+            self._plan_end(team, course.launched(since_ms, len(bodies)), since_ms)
+
+    def _set_going(self, team: Team, body: Body, since_ms: int) -> None:
+        body.going = True
+        fate = body.fate
+        if fate.lasts_ms is None or body.gone:
+            return
+        end = end_of(fate, max(self.now_ms, since_ms + fate.lasts_ms))
+        # Where the work has a course, that says when it is done; a failure comes all the same.
+        if not end.good or team.order.job not in self._courses:
+            self.at(end.at_ms, Gets(team, team.bodies.index(body), body, end))
+
+    def _resize(self, order: ResizeWorkers) -> None:
+        team = self._of(order)
+        if team is None or order.generation <= team.generation:
+            return
+        team.generation = order.generation
+        count = order.allocation.workers
+        stay = [body for body in team.bodies if not body.leaving]
+        if count < len(stay):
+            for rank, body in enumerate(team.bodies[count : len(stay)], start=count):
+                body.leaving = True
+                self._send_away(team, rank, order.grace_ms)
+        elif count > len(stay):
+            # Whoever left from the end before is out of it.
+            team.bodies = stay
+            going = any(body.going for body in stay)
+            for _, row, _ in [*order.allocation.ranks()][len(stay) :]:
+                self._come_in(team, row.node, going=going)
+        course = self._courses.get(order.job)
+        if course is not None and course.running:
+            self._plan_end(team, course.resized(self.now_ms, count), self.now_ms)
+
+    def _come_in(self, team: Team, node: str, *, going: bool) -> None:
+        body = self._join(team, node)
+        if body.gone:
+            self._break_off(team)
+        elif going:
+            body.ready = True
+            self._set_going(team, body, self.now_ms)
+        elif body.fate.ready_ms is not None:
+            gets = Gets(team, len(team.bodies) - 1, body)
+            self.at(self.now_ms + body.fate.ready_ms, gets)
 
     def _stop(self, order: StopWorkers) -> None:
-        for rank, body in self._alive(order):
-            kill = body.fate.exit_ms > order.grace_ms
-            at_ms = self.now_ms + min(body.fate.exit_ms, order.grace_ms)
-            signal = KILLED if kill else TERMINATED
-            end = Exit(at_ms=at_ms, signal=signal, started=body.going)
-            self.at(at_ms, _Gets(order.job, order.fence, rank, end))
+        team = self._of(order)
+        if team is not None:
+            self._break_off(team)
+            for rank in range(len(team.bodies)):
+                self._send_away(team, rank, order.grace_ms)
 
-    def _alive(self, order: ReleaseWorkers | StopWorkers) -> list[tuple[int, _Body]]:
-        fence, bodies = self._bodies.get(order.job, (0, []))
-        if order.fence != fence:
-            return []
-        return [(rank, body) for rank, body in enumerate(bodies) if not body.gone]
+    def _send_away(self, team: Team, rank: int, grace_ms: int) -> None:
+        body = team.bodies[rank]
+        if not body.gone:
+            kill = body.fate.exit_ms > grace_ms
+            at_ms = self.now_ms + min(body.fate.exit_ms, grace_ms)
+            end = Exit(at_ms=at_ms, signal=KILLED if kill else TERMINATED, started=body.going)
+            self.at(at_ms, Gets(team, rank, body, end))
 
-
-def _exited(job: str, fence: int, rank: int, end: Exit) -> ev.WorkerExited:
-    return ev.WorkerExited(job=job, fence=fence, rank=rank, exit=end)
+    def _of(self, order: ReleaseWorkers | ResizeWorkers | StopWorkers) -> Team | None:
+        team = self._teams.get(order.job)
+        return team if team is not None and team.fence == order.fence else None

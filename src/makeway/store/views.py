@@ -108,7 +108,15 @@ ATTEMPT_DECIDED = update(
     same(ATTEMPTS.job) & (ATTEMPTS.number == LATEST.scalar_subquery()),
     *("decision", "ledger"),
 )
+ATTEMPT_RESIZED = update(schema.attempt, THE_ATTEMPT, "placements")
 WORKER = insert(schema.worker, "job", "number", "rank", "node")
+# Those that stay are there already; one that comes may have the rank of one that left.
+WORKER_STAYS = Upsert(
+    schema.worker,
+    ("job", "number", "rank", "node"),
+    key=("job", "number", "rank"),
+    replace=("node",),
+)
 WORKER_READY = _worker_of("pid", "ready_at_ms")
 WORKER_STARTED = _worker_of("pid", "started_at_ms")
 WORKER_EXITED = _worker_of(
@@ -118,10 +126,11 @@ WORKER_EXITED = _worker_of(
 
 def _job_submitted(event: ev.JobSubmitted, at_ms: int) -> Iterator[Write]:
     spec, job = event.spec, event.job
+    since_ms = at_ms if event.since_ms is None else event.since_ms
     yield (
         JOB,
         (job, spec.name, spec.user, spec.queue, spec.priority, JobPhase.QUEUED.value, "", 0,
-         at_ms, spec.run, encode(spec).decode()),
+         since_ms, spec.run, encode(spec).decode()),
     )  # fmt: skip
     call = spec.program.call
     if call is None:
@@ -150,6 +159,26 @@ def _attempt_started(event: ev.AttemptStarted, at_ms: int) -> Iterator[Write]:
     yield EXECUTION_STARTS, (ExecutionPhase.STARTING.value, at_ms, job)
     for rank, placement, _ in event.allocation.ranks():
         yield WORKER, (job, number, rank, placement.node)
+
+
+def _attempt_adopted(event: ev.AttemptAdopted, at_ms: int) -> Iterator[Write]:
+    first = ev.AttemptStarted(
+        job=event.job, number=1, fence=1, allocation=event.allocation, barrier_at_ms=at_ms
+    )
+    yield from _attempt_started(first, event.started_at_ms)
+    yield ATTEMPT_RELEASED, (AttemptPhase.RUNNING.value, event.started_at_ms, event.job, 1)
+    yield EXECUTION_MOVES, (ExecutionPhase.RUNNING.value, event.job)
+
+
+def _attempt_resized(event: ev.AttemptResized, _at_ms: int) -> Iterator[Write]:
+    placements = encode(event.allocation.placements).decode()
+    yield ATTEMPT_RESIZED, (placements, event.job, event.number)
+    for rank, placement, _ in event.allocation.ranks():
+        yield WORKER_STAYS, (event.job, event.number, rank, placement.node)
+
+
+def _job_eligible(event: ev.JobEligible, _at_ms: int) -> Iterator[Write]:
+    yield JOB_WAITS, (None, None, None, None, event.job)
 
 
 def _worker_ready(event: ev.WorkerReady, at_ms: int) -> Iterator[Write]:
@@ -332,6 +361,13 @@ def _typed(value: object) -> tuple[str, str, float | None]:
 FOLDS: dict[type, Fold] = {
     ev.NodeJoined: _nothing,
     ev.NodeLost: _nothing,
+    ev.RulesConfigured: _nothing,
+    ev.AttemptAdopted: _attempt_adopted,
+    ev.AttemptResized: _attempt_resized,
+    ev.SlotsReserved: _nothing,
+    ev.ReservationDropped: _nothing,
+    ev.StartPlanned: _nothing,
+    ev.JobEligible: _job_eligible,
     ev.QueuesConfigured: _nothing,
     ev.JobSubmitted: _job_submitted,
     ev.JobCancelRequested: _nothing,

@@ -1,0 +1,111 @@
+"""Change what is believed of runs and of their executions, by one event each.
+
+An execution that stands for a job follows it from phase to phase (`move`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from makeway.engine.state import State
+from makeway.model import event as ev
+from makeway.model.phase import (
+    EXECUTION_CHANGES,
+    RUN_CHANGES,
+    ExecutionPhase,
+    JobPhase,
+    RunPhase,
+    changed,
+)
+from makeway.model.workflow import Execution, Run, execution_id, run_of
+
+
+def move(state: State, job: str, phase: ExecutionPhase) -> None:
+    """Let the execution, if the job stands for one, follow its job."""
+    execution = state.execution(job)
+    if execution is not None:
+        state.executions[execution.run][execution.id] = replace(
+            execution, phase=changed(EXECUTION_CHANGES, execution.phase, phase)
+        )
+
+
+def assert_final(phase: JobPhase | ExecutionPhase | RunPhase) -> None:
+    """Raise if something is said to have ended in a phase that is no end."""
+    assert phase.final, f"illegal: nothing ends as {phase.value}"
+
+
+def _run_submitted(state: State, event: ev.RunSubmitted, at_ms: int) -> None:
+    state.runs[event.run] = Run(
+        id=event.run,
+        workflow=event.workflow,
+        user=event.user,
+        queue=event.queue,
+        priority=event.priority,
+        resumed_from=event.resumed_from,
+        reusable={reusable.cache_key: reusable for reusable in event.reusable},
+        submitted_at_ms=at_ms,
+    )
+    _touch(state, event.run)
+    state.executions[event.run] = {
+        execution_id(event.run, step.key): Execution(
+            id=execution_id(event.run, step.key), run=event.run, key=step.key
+        )
+        for step in event.workflow.steps
+    }
+
+
+def _run_cancel_requested(state: State, event: ev.RunCancelRequested, _at_ms: int) -> None:
+    run = state.runs[event.run]
+    phase = changed(RUN_CHANGES, run.phase, RunPhase.CANCELLING)
+    state.runs[run.id] = replace(run, phase=phase)
+    _touch(state, run.id)
+
+
+def _execution_submitted(state: State, event: ev.ExecutionSubmitted, _at_ms: int) -> None:
+    executions = state.executions[run_of(event.execution)]
+    before = executions[event.execution]
+    # A step is queued again when an attempt has ended, but it is submitted once.
+    assert before.phase is ExecutionPhase.PENDING, f"illegal: {before.id} was submitted before"
+    phase = changed(EXECUTION_CHANGES, before.phase, ExecutionPhase.QUEUED)
+    executions[before.id] = replace(before, phase=phase, cache_key=event.cache_key)
+
+
+def _execution_ended(state: State, event: ev.ExecutionEnded, _at_ms: int) -> None:
+    executions = state.executions[run_of(event.execution)]
+    before = executions[event.execution]
+    assert_final(event.phase)
+    executions[before.id] = replace(
+        before,
+        phase=changed(EXECUTION_CHANGES, before.phase, event.phase),
+        text=event.text,
+        output=event.output,
+        metrics=event.metrics,
+        cache_key=event.cache_key or before.cache_key,
+        selection=event.selection,
+    )
+    _touch(state, before.run)
+
+
+def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
+    assert_final(event.phase)
+    changed(RUN_CHANGES, state.runs[event.run].phase, event.phase)
+    del state.runs[event.run], state.executions[event.run]
+    state.touched.pop(event.run, None)
+
+
+def _touch(state: State, run: str) -> None:
+    """Let the engine look at the run again, because of the entry that is being applied."""
+    state.touched[run] = state.seq + 1
+
+
+# Any: each handler takes the one type that it is filed under, which a dict cannot express.
+HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
+    ev.RunSubmitted: _run_submitted,
+    ev.RunCancelRequested: _run_cancel_requested,
+    ev.ExecutionSubmitted: _execution_submitted,
+    ev.ExecutionEnded: _execution_ended,
+    ev.RunFinished: _run_finished,
+}

@@ -1,0 +1,77 @@
+"""Hold the settings of a policy: the part `policy:` of a scenario, of a configuration, of a log.
+
+Plain data. What each setting means stands in docs/policy.md; what is decided by it, in `policy`.
+The defaults are those of a simulation; a live cluster waits before it evicts (`LIVE`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from makeway.model.job import CLASSES
+
+WEEK_MS = 7 * 24 * 3_600_000
+
+
+class Scope(StrEnum):
+    """Where the classes of jobs are compared: in the whole cluster, or within each queue alone."""
+
+    CLUSTER = "cluster"
+    QUEUE = "queue"
+
+
+class Preemption(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rules may take back, and what protects from them; times in ms.
+
+    delay_ms     a job must have waited so long before anything is evicted for it
+    grace_ms     a victim has left at the latest after so long (its own grace time if that is less)
+    min_run_ms   an attempt is not evicted before it has run so long; surplus workers may be
+    cooldown_ms  a job that was evicted waits so long before it may evict others
+    """
+
+    priority: bool = True
+    reclaim: bool = True
+    delay_ms: int = 0
+    grace_ms: int = 0
+    min_run_ms: int = 0
+    cooldown_ms: int = 0
+
+
+class PastUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """How past usage counts: it halves in `half_life_ms`; `weight` 0 forgets it.
+
+    With `fair_tree` queues are ranked by level: what each used of late over what its weight is
+    worth, compared among siblings first (Slurm's Fair Tree).
+    """
+
+    half_life_ms: int = WEEK_MS
+    weight: float = 0.0
+    fair_tree: bool = False
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of a policy.
+
+    classes        priority by name
+    class_scopes   the scope of single classes, by priority; others have `priority_scope`
+    backfill_depth so many blocked jobs get a reservation
+    consolidate    running jobs may be moved to make a hole
+    """
+
+    name: str = "fair"
+    priority_scope: Scope = Scope.CLUSTER
+    classes: dict[str, int] = msgspec.field(default_factory=lambda: dict(CLASSES))
+    class_scopes: dict[int, Scope] = {}
+    preemption: Preemption = Preemption()
+    backfill_depth: int = 64
+    consolidate: bool = False
+    usage: PastUsage = PastUsage()
+
+    def scope_of(self, priority: int) -> Scope:
+        """Say where jobs of this priority are compared with others."""
+        return self.class_scopes.get(priority, self.priority_scope)
+
+
+LIVE = Rules(preemption=Preemption(delay_ms=5_000, grace_ms=30_000, cooldown_ms=60_000))

@@ -1,0 +1,106 @@
+"""Work out, once a cycle, what every queue was promised: its guarantee and its ceiling.
+
+A guarantee covers the whole subtree. At the top guarantees may add up to more than the cluster has;
+then all are scaled down alike. A ceiling is the limit, and for a queue that does not borrow also
+what its weight is worth (or its guarantee, if that is more). Kinds that are not named have neither.
+
+Takes:   snapshot   weights >= 0; children's guarantees sum to at most their parent's
+Gives:   Terms; `guarantee` and `ceiling` by path, amounts by kind, whole units
+Cost:    O(queues x kinds)
+Source:  scaling of guarantees that cannot all be kept: HTCondor's group quotas
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+
+import msgspec
+
+from makeway.model.cluster import ROOT, Queue
+from makeway.model.resources import Resources
+from makeway.policy.ledger import own_part
+from makeway.policy.snapshot import Snapshot
+
+Tree = Mapping[str, Sequence[Queue]]
+Amounts = Mapping[str, Mapping[str, int]]
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What every queue was promised; see the module. `share` is a fraction of the cluster."""
+
+    capacity: Resources
+    queues: Mapping[str, Queue]
+    share: Mapping[str, Fraction]
+    guarantee: Amounts
+    ceiling: Amounts
+
+
+def terms_of(snapshot: Snapshot, capacity: Resources) -> Terms:
+    """Work out the terms of all queues."""
+    queues = snapshot.queues
+    busy = {queue for queue, _ in snapshot.held} | {kind.queue for kind in snapshot.lanes}
+    share = shares(tree_of(queues, busy))
+    guarantee = _guarantees(queues, capacity)
+    ceiling: dict[str, dict[str, int]] = {}
+    for path, queue in queues.items():
+        most = dict(queue.limit)
+        if not queue.borrow:
+            for kind, whole in capacity.amounts.items():
+                own = max(int(whole * share[path]), guarantee.get(path, {}).get(kind, 0))
+                most[kind] = min(most.get(kind, own), own)
+        if most:
+            ceiling[path] = most
+    return Terms(
+        capacity=capacity, queues=queues, share=share, guarantee=guarantee, ceiling=ceiling
+    )
+
+
+def tree_of(queues: Mapping[str, Queue], busy: Collection[str]) -> Tree:
+    """List the children of every queue by path; of `busy` parents, also their own part."""
+    tree: dict[str, list[Queue]] = {}
+    for path in sorted(queues):
+        if path != ROOT:
+            tree.setdefault(queues[path].parent, []).append(queues[path])
+    for path, children in tree.items():
+        if path in busy:
+            children.append(Queue(path=own_part(path)))
+    return tree
+
+
+def shares(tree: Tree) -> dict[str, Fraction]:
+    """Give what every queue's weight is worth among its siblings, as a fraction of the whole."""
+    share = {ROOT: Fraction(1)}
+    pending = [ROOT]
+    while pending:
+        parent = pending.pop()
+        children = tree.get(parent, ())
+        total = sum((exact(child.weight) for child in children), Fraction())
+        for child in children:
+            part = exact(child.weight) / total if total else Fraction(1, len(children))
+            share[child.path] = share[parent] * part
+            pending.append(child.path)
+    return share
+
+
+def exact(weight: float) -> Fraction:
+    """Read a weight as people wrote it: 0.1 is a tenth."""
+    return Fraction(str(weight))
+
+
+def _guarantees(queues: Mapping[str, Queue], capacity: Resources) -> dict[str, dict[str, int]]:
+    promised: dict[str, int] = {}
+    for queue in queues.values():
+        if queue.guarantee and "/" not in queue.path:
+            for kind, amount in queue.guarantee.items():
+                promised[kind] = promised.get(kind, 0) + amount
+    found: dict[str, dict[str, int]] = {}
+    for path, queue in queues.items():
+        if queue.guarantee:
+            found[path] = {
+                kind: amount * capacity[kind] // promised[kind]
+                if promised.get(kind, 0) > capacity[kind]
+                else amount
+                for kind, amount in queue.guarantee.items()
+            }
+    return found

@@ -1,0 +1,178 @@
+"""Test taking back: who has to leave for whom, by which rule, and who has not."""
+
+from __future__ import annotations
+
+import pytest
+
+from makeway.policy.schedule import schedule
+from tests.tables import check
+
+CASES = """
+S6: a higher class takes from a lower one, in any queue
+          one  two
+nodes    n1 cpu 2
+running  b one n1 cpu 2
+queued   a two cpu 2 prio high
+rules    reclaim no
+expect   preempt b for a by priority | reserve a on n1 | hold a WaitingForEviction by b
+
+the lowest class goes first, then the least lost work
+nodes    n1 cpu 3
+running  old main n1 cpu 1 age 900s | young main n1 cpu 1 age 60s | low main n1 cpu 1 age 9000s prio low
+queued   a main gang 2 cpu 1 prio high
+expect   preempt low for a by priority | preempt young for a by priority
+         reserve a on n1*2 | hold a WaitingForEviction by low young
+
+a checkpoint makes a job cheap
+nodes    n1 cpu 2
+running  old main n1 cpu 1 age 910s saves 100s | young main n1 cpu 1 age 60s
+queued   a main cpu 1 prio high
+expect   preempt old for a by priority | reserve a on n1 | hold a WaitingForEviction by old
+
+within a queue an equal class takes nothing
+nodes    n1 cpu 1
+running  a main n1
+queued   b main cpu 1
+expect   hold b InsufficientFree by a
+
+classes count only within a queue if the rules say so
+          one  two
+nodes    n1 cpu 2
+running  b two n1 cpu 1 prio low | c one n1 cpu 1
+queued   a one cpu 1 prio high
+rules    scope queue
+expect   preempt c for a by priority | reserve a on n1 | hold a WaitingForEviction by c
+
+a queue below its due takes from one above its own, no further than half
+          one  two
+nodes    n1 cpu 4
+running  a1..a4 one n1 cpu 1
+queued   b1..b4 two cpu 1
+expect   preempt a4 for b1 by reclaim | preempt a3 for b2 by reclaim | reserve b1 on n1
+         reserve b2 on n1 | hold b1 WaitingForEviction by a4 | hold b2 WaitingForEviction by a3
+         hold b3 InsufficientFree by a1 a2 b1 b2 | hold b4 InsufficientFree by a1 a2 b1 b2
+
+three queues and an odd number: who would overshoot takes nothing
+          one  two  three
+nodes    n1 cpu 4
+running  a1..a2 one n1 cpu 1 | b two n1 cpu 1 | c three n1 cpu 1
+queued   b2 two cpu 1
+expect   hold b2 InsufficientFree
+
+nothing is taken from a queue inside its guarantee
+          one  two
+nodes    n1 cpu 4
+queues   one guarantee cpu 4
+running  a1..a4 one n1 cpu 1
+queued   b two cpu 1 prio high
+expect   hold b InsufficientFree
+
+an administrator's class ignores guarantees
+          one  two
+nodes    n1 cpu 2
+queues   one guarantee cpu 2
+running  a1..a2 one n1 cpu 1
+queued   b two cpu 1 prio system
+expect   preempt a2 for b by priority | reserve b on n1 | hold b WaitingForEviction by a2
+
+inside its guarantee a queue takes back whatever it lent, also with a lower class
+          one  two
+nodes    n1 cpu 4
+queues   two guarantee cpu 2
+running  a1..a4 one n1 cpu 1 prio high
+queued   b two gang 2 cpu 1
+expect   preempt a4 for b by reclaim | preempt a3 for b by reclaim | reserve b on n1*2
+         hold b WaitingForEviction by a4 a3
+
+a gang is one: all of it leaves or nothing, and not for less than half of it
+          one  two
+nodes    n1..n4 cpu 1
+running  a one n1 n2 n3 n4 gang 4 cpu 1
+queued   b two cpu 1 | c two gang 2 cpu 1
+expect   preempt a for c by reclaim | reserve c on n1 n2
+         hold b InsufficientFree | hold c WaitingForEviction by a
+
+what the claimant turns out not to need may stay
+nodes    n1 cpu 6
+running  s1..s2 main n1 cpu 1 age 10s | big main n1 cpu 4 age 100s
+queued   a main cpu 4 prio high
+expect   preempt big for a by priority | reserve a on n1 | hold a WaitingForEviction by big
+
+who has not run long enough stays, and that is said
+nodes    n1 cpu 1
+running  x main n1 cpu 1 age 10s
+queued   a main cpu 1 prio high
+rules    min_run 60s
+expect   hold a MinRunTime by x
+says     a: needs 1 worker of 1 cpu; x may not be evicted before having run for 60 s
+
+a job that may not be preempted starts only inside a guarantee
+          one  two
+nodes    n1 cpu 4
+queues   one guarantee cpu 2
+queued   a one cpu 2 firm yes | b one cpu 1 firm yes | c two cpu 1 firm yes
+expect   start a on n1 | hold b OverShare | hold c OverShare
+
+S9: surplus workers go before anybody is evicted
+nodes    n1 cpu 4
+running  e main n1*3 gang 1 max 4 cpu 1 | x main n1 cpu 1
+queued   a main cpu 1
+expect   resize e to 2 for a by elastic | reserve a on n1 | hold a WaitingForEviction by e
+
+two elastic jobs share what is left
+nodes    n1 gpu 5
+queued   a one gang 1 max 4 gpu 1 | b two gang 1 max 4 gpu 1
+expect   start a on n1*3 | start b on n1*2
+
+a limit holds, whatever is free
+          lab
+         a   b
+nodes    n1 cpu 8
+queues   lab limit cpu 3
+running  x a n1 cpu 2
+queued   y b cpu 2 | z b cpu 1
+expect   start z on n1 | hold y QueueLimit
+says     y: needs 1 worker of 2 cpus; queue lab holds 3 cpus of 3 cpus, its limit
+
+at its limit a queue takes from its own lower classes
+nodes    n1 cpu 8
+queues   a limit cpu 2
+running  x a n1 cpu 2 prio low
+queued   y a cpu 2
+expect   preempt x for y by priority | reserve y on n1 | hold y WaitingForEviction by x
+
+S2: who does not borrow waits for its own
+         a  b  c  d
+nodes    n1 cpu 4
+queues   a borrow no
+running  x a n1 cpu 1
+queued   y a cpu 1 | z b cpu 1
+expect   start z on n1 | hold y BorrowingOff
+says     y: needs 1 worker of 1 cpu; queue a holds 1 cpu of 1 cpu, its share, and it does not borrow
+
+S10: who is let past a gang leaves again when that makes it fit
+nodes    n1..n2 cpu 1
+running  x main n1 cpu 1
+queued   gang main gang 2 cpu 1 | s main cpu 1
+expect   start s on n2 | hold gang InsufficientFree by x s
+
+S10: nobody passes who cannot be made to leave and would be in the way
+nodes    n1..n32 cpu 1
+queued   one main cpu 1 lasts 600s prio 10 | all main gang 32 cpu 1 lasts 600s prio 5
+         fits main gang 31 cpu 1 lasts 300s prio 1
+expect   start one on n1
+         start fits on n10 n11 n12 n13 n14 n15 n16 n17 n18 n19 n2 n20 n21 n22 n23 n24 n25 n26 n27 n28 n29 n3 n30 n31 n32 n4 n5 n6 n7 n8 n9
+         hold all InsufficientFree
+
+too long for the hole
+nodes    n1..n2 cpu 1
+running  x main n1 cpu 1 age 0s lasts 600s
+queued   all main gang 2 cpu 1 lasts 600s | long main cpu 1 lasts 700s
+expect   hold all GangIncomplete by x | hold long ReservedForOther by all
+says     long: needs 1 worker of 1 cpu; there is room, but all is first in line
+"""
+
+
+@pytest.mark.parametrize("text", CASES.strip().split("\n\n"), ids=lambda text: text.split("\n")[0])
+def test_case(text: str) -> None:
+    check(text, schedule)
