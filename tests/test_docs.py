@@ -254,7 +254,7 @@ def decision_of(cause: Cause) -> str:
         case CauseClass.PERMANENT | CauseClass.CANCELLED:
             return "stop"
         case CauseClass.PREEMPTED:
-            return "requeue, nothing is charged"
+            return "requeue at once, nothing charged"
     ledger: Ledger = PAYS.get(cause, APP)
     when = " once" if ledger.allowed == 1 else "" if ledger.backoff else " at once"
     return f"retry{when}, {ledger.name} ledger"

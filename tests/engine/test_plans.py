@@ -191,7 +191,11 @@ def test_a_job_that_ran_before_is_taken_over_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     "rows,why",
-    [(("n1*9",), "it does not fit on n1"), (("n7",), "it does not fit on n7"), ((), "no worker")],
+    [
+        (("n1*9",), "it does not fit on n1"),
+        (("n7*2",), "it does not fit on n7"),
+        (("n1",), "it has 1 of 2 workers"),
+    ],
     ids=str,
 )
 def test_what_cannot_run_there_is_not_taken_over(rows: tuple[str, ...], why: str) -> None:

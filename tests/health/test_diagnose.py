@@ -44,6 +44,9 @@ peer     NameError @2        signal 15 @3        node @20            CODE_ERROR 
 peer     MemoryError @2      signal 15 @3        node @20            OOM_HOST         0
 cancel   signal 15 @1        code 1 @2           node @3             CANCELLED        -
 cancel   ok @1               ok @2               ok @3               NONE             -
+peer     signal 15 @2        code 1 @2           signal 9 @2         UNKNOWN          1
+evict    signal 15 @1        code 1 @2           node @3             PREEMPTED        -
+evict    ok @1               ok @2               ok @3               NONE             -
 cancel   early ok @1         early ok @1         early ok @1         CANCELLED        -
 barrier  early ok @1         early ok @1 unready early ok @1         START_TIMEOUT    -
 barrier  early signal 15 @1  early node @2       early ok @1 unready START_TIMEOUT    -
@@ -95,7 +98,7 @@ def ended(*ends: Exit, stop: str | None = None, released: bool = True, ready: An
         barrier_at_ms=60_000,
         workers=workers,
         released_at_ms=0 if released else None,
-        stop_cause=stop,
+        stop_cause="preempted" if stop == "evict" else stop,
     )
 
 

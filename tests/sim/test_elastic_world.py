@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from makeway.model import event as ev
@@ -53,7 +55,7 @@ def world_of(policy: Timed, course: Course, script: Script, **options: object) -
     return world
 
 
-def elastic(**known: object) -> JobSpec:
+def elastic(**known: Any) -> JobSpec:
     return spec(groups=(GROUP,), **known)
 
 
@@ -62,14 +64,13 @@ def test_a_job_grows_and_shrinks_and_ends_when_its_work_is_done(crashes: object)
     policy = Timed(2, {10_000: on("n1*4"), 20_000: on("n1")})
     course = Course(60_000, 4)
     world = world_of(policy, course, all_alike(exit_ms=3_000), crashes=crashes)
-    world.at(0, ev.RulesConfigured(rules=builders.Rules()))
     world.at(0, ev.JobSubmitted(job="a", spec=elastic(grace_ms=5_000)))
     world.run()
     # 10 s at half its pace, 10 s at full pace, and what is left, 45 s, at a quarter of it.
     assert told(world, ev.AttemptResized, *ENDS) == [
         "10 AttemptResized a/1 on n1*4",
         "20 AttemptResized a/1 on n1",
-        "20 WorkerExited a rank 1: signal 9",
+        "20 WorkerExited a rank 1: signal 9",  # nobody has given them time to leave
         "20 WorkerExited a rank 2: signal 9",
         "20 WorkerExited a rank 3: signal 9",
         "200 WorkerExited a rank 0: code 0",
@@ -114,8 +115,8 @@ def test_a_job_that_ran_before_ends_when_it_would_have() -> None:
         world.at(0, adopted)
     world.run()
     assert told(world, ev.JobFinished) == [
-        "40 JobFinished b succeeded",
         "40 JobFinished a succeeded",
+        "40 JobFinished b succeeded",
     ]
     assert world.refused == []
 

@@ -10,6 +10,8 @@ ever used twice is the promise of whoever makes ids.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from makeway.engine.attempts import place_of
 from makeway.engine.dependencies import circle
 from makeway.engine.holding import over
@@ -59,10 +61,13 @@ def _adoption_refusal(state: State, event: ev.AttemptAdopted) -> str | None:
         return "no such job, or it has ended"
     if job.attempts:
         return "it was started here"
-    groups = {group.name for group in job.spec.groups}
-    strange = [row.group for row in event.allocation.placements if row.group not in groups]
-    if strange or not event.allocation.workers:
-        return f"the job has no group {strange[0]}" if strange else "it has no worker"
+    placed = Counter(row.group for row in event.allocation.placements for _ in range(row.count))
+    for group in job.spec.groups:
+        if placed[group.name] < group.count_min:
+            return f"it has {placed[group.name]} of {group.count_min} workers"
+    strange = placed.keys() - {group.name for group in job.spec.groups}
+    if strange:
+        return f"the job has no group {min(strange)}"
     node = over(state, job.spec, event.allocation.placements)
     return None if node is None else f"it does not fit on {node}"
 

@@ -21,6 +21,7 @@ from makeway.model.record import Cause, CauseClass, Diagnosis, ErrorRecord, Evid
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE",
            9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}  # fmt: skip
 NATIVE = {4, 6, 7, 8, 11}
+ORDERED = {9, 15}  # by which a worker ends that was told to leave
 NEVER_RETRY = 93
 
 # Classes of causes that a worker proves by itself, whatever became of a machine afterwards.
@@ -115,7 +116,8 @@ def _exit(worker: Worker) -> Exit:
     return worker.exit
 
 
-def _instant(worker: Worker) -> tuple[int, int]:
+def _instant(worker: Worker) -> tuple[int, bool, int]:
+    """Order failures; of one instant, those that a signal made come last: peers get one at once."""
     end = _exit(worker)
     at_ms = end.error.at_ms if end.error is not None and end.error.at_ms else end.at_ms
-    return at_ms, worker.rank
+    return at_ms, end.signal in ORDERED, worker.rank
