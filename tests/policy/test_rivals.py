@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from makeway.cli.simulate import open_world
 from makeway.errors import InvalidInput
+from makeway.model.phase import JobPhase
 from makeway.policy.choose import POLICIES, policy_named
 from makeway.policy.rivals import fifo, fit
 from makeway.policy.schedule import schedule
+from makeway.report import Report, report
 from tests.tables import check
 
 FIFO = """
@@ -73,5 +78,38 @@ def test_policies_are_found_by_name() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InvalidInput, match="'lifo'; there are fair, fifo, fit, priority"):
+    with pytest.raises(
+        InvalidInput, match="'lifo'; there are drf, fair, fifo, fit, las, priority, srsf"
+    ):
         policy_named("lifo")
+
+
+MIXED = """
+cluster: {nodes: [{name: n, count: 3, gpus: 4}]}
+jobs:
+  - {name: long, copies: 4, queue: a, workers: 4, per_worker: {gpus: 1}, runtime: 3h, checkpoint_every: 1m}
+  - {name: mid, copies: 6, at: 10m, queue: b, workers: 2, per_worker: {gpus: 1}, runtime: 20m, checkpoint_every: 1m}
+  - {name: short, copies: 20, at: 20m, queue: c, per_worker: {gpus: 1}, runtime: 2m, checkpoint_every: 1m}
+"""
+
+
+def played(path: Path, policy: str) -> Report:
+    path.write_text(MIXED)
+    _, world = open_world(str(path), policy)
+    world.run()
+    return report(world.log)
+
+
+@pytest.mark.parametrize("policy", ["fair", *POLICIES])
+def test_everything_ends_under_every_policy(policy: str, tmp_path: Path) -> None:
+    figures = played(tmp_path / "mixed.yaml", policy)
+    assert len(figures.jobs) == 30
+    assert {job.phase for job in figures.jobs} == {JobPhase.SUCCEEDED}
+
+
+def test_who_knows_run_times_is_ahead_of_first_come_first_served(tmp_path: Path) -> None:
+    means = {
+        policy: played(tmp_path / f"{policy}.yaml", policy).mean_completion_ms or 0.0
+        for policy in ("fifo", "las", "srsf")
+    }
+    assert means["srsf"] < means["las"] < means["fifo"]
