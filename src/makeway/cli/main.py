@@ -27,6 +27,7 @@ COMMANDS = {
     "logs": ("makeway.cli.logs:logs", "Print what a step's workers printed."),
     "events": ("makeway.cli.events:events", "Print the log of all that happened."),
     "simulate": ("makeway.cli.simulate:simulate", "Play a scenario: what would the policy do?"),
+    "compare": ("makeway.cli.compare:compare", "Replay a trace under several policies."),
     "why": ("makeway.cli.why:why", "Say why a job does not run, and what would start it."),
     "shares": ("makeway.cli.why:shares", "Show share, due, usage and demand of every queue."),
     "version": ("makeway.cli.version:version", "Print the version."),
