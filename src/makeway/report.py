@@ -7,7 +7,9 @@ Gives:   Report with one `JobFigures` a job, in the order of submission; a figur
          said (no job has ended, no machine was there) is None, and times are in ms
 Holds:   waits and completion times count from submission, over all attempts · use is that of
          the kind of which most was used, from the first submission to the last end, and at most 1 ·
-         lost is what was done since the last checkpoint when an attempt ended early
+         lost is what was done since the last checkpoint when an attempt failed or was evicted; what
+         a user cancelled is not lost · what runs still counts until the last entry (or `until_ms`),
+         and where nothing has ended, that takes the place of the last end
 Cost:    O(entries)
 Source:  fairness index: Jain, Chiu, Hawe, DEC-TR-301, 1984
 """
@@ -26,6 +28,8 @@ from makeway.model.job import JobSpec
 from makeway.model.phase import JobPhase
 from makeway.model.record import Cause
 from makeway.model.resources import CPU, Resources
+
+NOT_LOST = (Cause.NONE, Cause.CANCELLED)
 
 
 class JobFigures(msgspec.Struct, kw_only=True):
@@ -65,16 +69,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     p50_completion_ms: int | None
     p99_completion_ms: int | None
     utilisation: float | None
+    scarcest: str | None
     jain: float | None
     retries: int
     lost_worker_ms: int
 
 
-def report(entries: Iterable[ev.Entry]) -> Report:
-    """Fold a log."""
+def report(entries: Iterable[ev.Entry], until_ms: int | None = None) -> Report:
+    """Fold a log, as of its last entry or of a later instant."""
     fold = _Fold()
     for entry in entries:
         fold.add(entry)
+    if until_ms is not None:
+        fold.pass_time(until_ms)
     jobs = tuple(fold.jobs.values())
     waits = [job.wait_ms for job in jobs if job.wait_ms is not None]
     completions = sorted(job.completion_ms for job in jobs if job.completion_ms is not None)
@@ -87,6 +94,7 @@ def report(entries: Iterable[ev.Entry]) -> Report:
         p50_completion_ms=_percentile(completions, 50),
         p99_completion_ms=_percentile(completions, 99),
         utilisation=fold.use,
+        scarcest=fold.scarcest,
         jain=jain(list(fold.usage_by_share().values())),
         retries=sum(job.retries for job in jobs),
         lost_worker_ms=sum(job.lost_worker_ms for job in jobs),
@@ -117,6 +125,7 @@ class _Fold:
         self._held: dict[str, int] = defaultdict(int)
         self._there: dict[str, int] = defaultdict(int)
         self._at_end: dict[str, float] = {}
+        self._ended_any = False
         self._specs: dict[str, JobSpec] = {}
         self._holding: dict[str, _Holding] = {}
         self._nodes: dict[str, Resources] = {}
@@ -129,17 +138,26 @@ class _Fold:
     @property
     def scarcest(self) -> str | None:
         """Give the kind of which the largest part was used."""
-        return max(self._at_end, key=self._at_end.__getitem__, default=None)
+        used = self._used
+        return max(used, key=used.__getitem__, default=None)
+
+    @property
+    def _used(self) -> dict[str, float]:
+        return self._at_end if self._ended_any else self._parts()
+
+    def _parts(self) -> dict[str, float]:
+        there = {kind: amount for kind, amount in self._there.items() if amount}
+        return {kind: self._held.get(kind, 0) / amount for kind, amount in there.items()}
 
     @property
     def use(self) -> float | None:
         """Give how much of the scarcest kind was used."""
-        return None if self.scarcest is None else self._at_end[self.scarcest]
+        return None if self.scarcest is None else self._used[self.scarcest]
 
     def add(self, entry: ev.Entry) -> None:
         """Count one event."""
         self.events += 1
-        self._pass_time(entry.at_ms)
+        self.pass_time(entry.at_ms)
         match entry.event:
             case ev.NodeJoined(node=node):
                 self._nodes[node.name] = node.capacity
@@ -147,8 +165,8 @@ class _Fold:
                 self._nodes.pop(name, None)
             case ev.QueuesConfigured(queues=queues):
                 self._queues = {queue.path: queue for queue in queues}
-            case ev.JobSubmitted(job=job, spec=spec):
-                self._submitted(job, spec)
+            case ev.JobSubmitted(job=job, spec=spec, since_ms=since_ms):
+                self._submitted(job, spec, entry.at_ms if since_ms is None else since_ms)
             case ev.AttemptStarted() as started:
                 self.jobs[started.job].attempts = started.number
                 self._begin(started.job, started.allocation, entry.at_ms)
@@ -159,18 +177,14 @@ class _Fold:
             case ev.AttemptStopped(job=job, cause="preempted", lost_worker_ms=lost_ms):
                 self._holding[job].lost_worker_ms = lost_ms
             case ev.AttemptEnded(job=job, diagnosis=diagnosis):
-                self._ended(job, lost=diagnosis.cause is not Cause.NONE)
+                self._ended(job, lost=diagnosis.cause not in NOT_LOST)
             case ev.JobRequeued(job=job, decision=decision):
                 self.jobs[job].phase = JobPhase.QUEUED
                 self.jobs[job].retries += decision.action == "retry"
             case ev.JobFinished(job=job, phase=phase):
                 self.jobs[job].phase = phase
                 self.jobs[job].ended_at_ms = self.end_ms = entry.at_ms
-                self._at_end = {
-                    kind: self._held.get(kind, 0) / there
-                    for kind, there in self._there.items()
-                    if there
-                }
+                self._at_end, self._ended_any = self._parts(), True
                 del self._specs[job]
             case _:
                 pass
@@ -189,12 +203,17 @@ class _Fold:
         used: dict[str, int] = defaultdict(int)
         share: dict[str, float] = defaultdict(float)
         kind = self.scarcest or CPU
+        running: dict[tuple[str, str], int] = defaultdict(int)
+        for job, held in self._holding.items():
+            row = self.jobs[job]
+            running[row.queue, row.user] += held.vector[kind] * (self._at_ms - held.since_ms)
         for (queue, user), usage in self._usage.items():
-            used[user] += usage.get(kind, 0)
+            used[user] += usage.get(kind, 0) + running.get((queue, user), 0)
             share[user] += _part(queue, queues) / users[queue]
         return {user: used[user] / share[user] for user in used if share[user]}
 
-    def _pass_time(self, at_ms: int) -> None:
+    def pass_time(self, at_ms: int) -> None:
+        """Let what is held be held until then."""
         past_ms = at_ms - self._at_ms
         if past_ms and self.jobs:
             for capacity in self._nodes.values():
@@ -204,13 +223,12 @@ class _Fold:
                 self._held[kind] += past_ms * amount
         self._at_ms = at_ms
 
-    def _submitted(self, job: str, spec: JobSpec) -> None:
-        if not self.jobs:
-            self.begin_ms = self._at_ms
+    def _submitted(self, job: str, spec: JobSpec, since_ms: int) -> None:
+        self.begin_ms = min(self.begin_ms, since_ms) if self.jobs else since_ms
         self._specs[job] = spec
         self._usage.setdefault((spec.queue, spec.user), {})
         self.jobs[job] = JobFigures(
-            job=job, user=spec.user, queue=spec.queue, submitted_at_ms=self._at_ms
+            job=job, user=spec.user, queue=spec.queue, submitted_at_ms=since_ms
         )
 
     def _begin(self, job: str, allocation: Allocation, at_ms: int) -> None:

@@ -8,11 +8,13 @@ import msgspec
 from makeway.cli.output import OUTPUT, print_data, print_table
 from makeway.cli.simulate import instant, open_world, run_to
 from makeway.errors import InvalidInput, NotFound
+from makeway.model.wait import Reason
 from makeway.sim.world import World
 
 SCENARIO = click.option(
-    "--scenario", metavar="FILE", help="Look at a scenario; there is no service to ask yet."
+    "--scenario", metavar="FILE", help="The scenario to look at; needed for now."
 )
+NEVER = (Reason.MISCONFIGURED, Reason.EXCEEDS_LIMIT, Reason.NO_NODE_FITS)
 AT = click.option("--at", metavar="TIME", help="Look at this instant; default: the end.")
 
 
@@ -31,12 +33,16 @@ def why(job: str, scenario: str | None, at: str | None, output: str) -> int:
         known = any(getattr(entry.event, "job", None) == job for entry in world.log)
         if not known:
             raise NotFound(f"there is no job {job!r} at that time")
-        click.echo(f"{job} does not wait", err=output not in ("table", "wide"))
+        told = output in ("table", "wide")
+        click.echo(f"{job} does not wait", err=not told)
+        if not told:
+            print_data(None, output)
         return 0
     if output not in ("table", "wide"):
         print_data(written(wait), output)
         return 0
-    click.echo(f"{job} waits: {wait.reason.value}\n  {wait.text}")
+    phase = "was refused" if wait.reason in NEVER else "waits"
+    click.echo(f"{job} {phase}: {wait.reason.value}\n  {wait.text}")
     if wait.blocked_by:
         click.echo(f"  in its way: {', '.join(wait.blocked_by)}")
     for change in wait.unblock:
@@ -86,8 +92,8 @@ def shares(path: str | None, scenario: str | None, at: str | None, output: str) 
 
 def _world(scenario: str | None, at: str | None) -> World:
     if scenario is None:
-        problem = "there is no service to ask yet"
-        raise InvalidInput(problem, hint="name a scenario file: --scenario FILE")
+        problem = "this answers only about a scenario file for now"
+        raise InvalidInput(problem, hint="name one: --scenario FILE")
     _, world = open_world(scenario, None)
     end_ms = instant(at)
     if end_ms is None:

@@ -7,7 +7,6 @@ too. Whoever reads asks for what it wants, and one clear error tells what was fo
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -16,13 +15,25 @@ from makeway.errors import InvalidInput
 from makeway.model.resources import CPU, GPU, MEMORY, Resources
 from makeway.model.units import AMOUNT_MAX, BadAmount, bytes_of, milli_of, ms_of
 
+# Other resources may have any name but these: their amounts would be mistaken for our own.
+NO_NAMES = {
+    "cpu": "cpus", "gpu": "gpus", "mem": "memory", CPU: "cpus", GPU: "gpus", MEMORY: "memory",
+}  # fmt: skip
+NUMBER_MAX = 1e9
+TEXT_MAX = 200
+NAMED_MAX, COMPARED_MAX = 30, 2000
+
 
 class Item(msgspec.Struct, frozen=True):
-    """A value of the file `file`, at `line`: a scalar, a list of items, or items by key."""
+    """A value of the file `file`, at `line`: a scalar, a list of items, or items by key.
+
+    `written` is how a number stands there, so that a name like 007 keeps its zeros.
+    """
 
     file: str
     line: int
     value: object
+    written: str = ""
 
     def wrong(self, problem: str) -> InvalidInput:
         """Make the error that this is wrong."""
@@ -33,9 +44,7 @@ class Item(msgspec.Struct, frozen=True):
         found = self.mapping(what)
         for key, item in found.items():
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
-                raise item.wrong(f"{what} has no key {key!r}{hint}")
+                raise item.wrong(f"{what} has no key {key!r}{instead(key, known)}")
         return found
 
     def mapping(self, what: str) -> dict[str, Item]:
@@ -52,13 +61,20 @@ class Item(msgspec.Struct, frozen=True):
 
     def text(self, what: str) -> str:
         """Read a name or another text; a number is read as it is written."""
-        if (
-            isinstance(self.value, bool)
-            or not isinstance(self.value, str | int)
-            or self.value == ""
-        ):
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
             raise self.wrong(f"{what} must be a text, not {self.said()}")
-        return str(self.value)
+        text = self.written or str(value)
+        if not text.isprintable() or len(text) > TEXT_MAX:
+            raise self.wrong(f"{what} must be a text of at most {TEXT_MAX} signs on one line")
+        return text
+
+    def one_of(self, known: Sequence[str], what: str) -> str:
+        """Read one of a few words."""
+        text = self.text(what)
+        if text not in known:
+            raise self.wrong(f"there is no {what} {text!r}{instead(text, known)}")
+        return text
 
     def flag(self, what: str) -> bool:
         """Read true or false."""
@@ -71,23 +87,33 @@ class Item(msgspec.Struct, frozen=True):
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             raise self.wrong(f"{what} must be a whole number, not {self.said()}")
         if not least <= self.value <= AMOUNT_MAX:
-            raise self.wrong(f"{what} must be at least {least}, not {self.said()}")
+            limit = f"at least {least}" if self.value < least else f"at most {AMOUNT_MAX}"
+            raise self.wrong(f"{what} must be {limit}, not {self.said()}")
         return self.value
 
     def number(self, what: str, least: float = 0.0) -> float:
         """Read a number."""
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise self.wrong(f"{what} must be a number, not {self.said()}")
-        if not (least <= self.value < math.inf):
-            raise self.wrong(f"{what} must be at least {least:g}, not {self.said()}")
+        if not (least <= self.value <= NUMBER_MAX):
+            limit = f"a number from {least:g} to {NUMBER_MAX:g}"
+            raise self.wrong(f"{what} must be {limit}, not {self.said()}")
         return float(self.value)
 
     def time_ms(self, what: str) -> int:
         """Read a time: seconds, or `10s 5m 2h`; a minus in front is `since`'s alone."""
+        self._plain(what, "a time")
         try:
             return ms_of(self.value, what)  # type: ignore[arg-type]  # it refuses all else
         except BadAmount as bad:
             raise self.wrong(f"{what}: {bad.problem}") from None
+
+    def span_ms(self, what: str) -> int:
+        """Read a span of time that is longer than nothing."""
+        span_ms = self.time_ms(what)
+        if not span_ms:
+            raise self.wrong(f"{what} must be more than 0")
+        return span_ms
 
     def past_ms(self, what: str) -> int:
         """Read an instant that may lie before the beginning: `-300s`."""
@@ -100,6 +126,9 @@ class Item(msgspec.Struct, frozen=True):
 
     def resource(self, name: str) -> tuple[str, int]:
         """Read an amount of one resource: the model's kind, and whole units of it."""
+        if name in NO_NAMES:
+            raise self.wrong(f"there is no resource {name!r}; did you mean {NO_NAMES[name]!r}?")
+        self._plain(name, "an amount")
         try:
             match name:
                 case "cpus":
@@ -120,13 +149,28 @@ class Item(msgspec.Struct, frozen=True):
         """Read what a worker asks for."""
         return Resources.of(self.amounts(what))
 
+    def _plain(self, what: str, wanted: str) -> None:
+        if self.value is None or isinstance(self.value, dict | list):
+            raise self.wrong(f"{what} must be {wanted}, not {self.said()}")
+
     def said(self) -> str:
         """Say what is there."""
         if self.value is None:
             return "nothing"
         if isinstance(self.value, dict | list):
             return "a mapping" if isinstance(self.value, dict) else "a list"
-        return repr(self.value)[:60]
+        try:
+            return repr(self.value)[:60]
+        except ValueError:  # a whole number of thousands of digits, which Python does not write
+            return "a number of thousands of digits"
+
+
+def instead(text: str, known: Sequence[str]) -> str:
+    """Say which of a few words may have been meant, or which there are."""
+    near = difflib.get_close_matches(text, known, n=1) if len(known) <= COMPARED_MAX else ()
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there are {', '.join(known)}" if 0 < len(known) <= NAMED_MAX else ""
 
 
 def unique(named: Iterator[tuple[str, Item]], what: str) -> None:

@@ -6,35 +6,44 @@ Folded from the log and the engine's state, in the shape that `makeway simulate 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from makeway.model import event as ev
-from makeway.model.cluster import Allocation
-from makeway.model.job import JobSpec
-from makeway.model.phase import JobPhase
-from makeway.model.record import Cause
-from makeway.model.resources import CPU, GPU, MEMORY, Resources
+from makeway.model.resources import Resources
 from makeway.model.wait import Wait
+from makeway.policy.choose import decide
+from makeway.policy.plan import Plan, Start
 from makeway.policy.share import standings
-from makeway.policy.why import why
+from makeway.policy.snapshot import Kind
+from makeway.policy.why import READY, why
 from makeway.report import report
-from makeway.sim.scenario import Scenario
+from makeway.sim.scenario import NAMES, Scenario, in_units
+from makeway.sim.story import Row, Story
 from makeway.sim.world import World
 
-Row = dict[str, object]
-NAMES = {CPU: "cpus", GPU: "gpus", MEMORY: "memory"}
-ENDS = {Cause.NONE: "succeeded", Cause.PREEMPTED: "preempted", Cause.CANCELLED: "cancelled"}
+# So many waiting jobs are told what would start them: each costs a dozen decisions.
+ADVISED_MAX = 64
 
 
-def outcome(scenario: Scenario, world: World, wall_s: float) -> Row:
-    """Describe the world as it is now."""
-    story = _Story()
+def outcome(scenario: Scenario, world: World, wall_s: float, *, advise: bool = True) -> Row:
+    """Describe the world as it is now; with `advise`, say also what would start those who wait."""
+    story = Story(scenario.rules.classes)
     for entry in world.log:
         story.add(entry)
+    asked = Asked(world)
+    left = ADVISED_MAX if advise else 0
+    for row in story.jobs.values():
+        if row["phase"] == "queued":
+            wait = asked.wait_of(str(row["name"]), advise=left > 0)
+            row["wait"], left = None if wait is None else written(wait), left - 1
+    for name, wait in story.refusals.items():
+        story.jobs[name]["wait"] = written(wait)
+    order = {job.name: place for place, job in enumerate(scenario.jobs)}
+    jobs = sorted(story.jobs.values(), key=lambda row: order[str(row["name"])])
     return {
         "at_s": world.now_ms / 1000,
+        "policy": scenario.rules.name,
         "queues": queues_of(world, [queue.path for queue in scenario.queues]),
-        "jobs": [_job(one, world) for one in story.jobs.values()],
+        "jobs": jobs,
         "decisions": story.decisions,
         "metrics": _metrics(world, story, wall_s),
     }
@@ -45,158 +54,73 @@ def amounts(vector: Resources, kinds: Iterable[str]) -> dict[str, float]:
     return {NAMES.get(kind, kind): in_units(kind, vector[kind]) for kind in kinds}
 
 
-def in_units(kind: str, amount: float) -> float:
-    """Write an amount in people's units."""
-    return amount / 1000 if kind in (CPU, GPU) else amount
-
-
 def wait_of(world: World, name: str) -> Wait | None:
-    """Explain a job that waits now."""
-    state = world.engine.state
-    if name in state.waiting:
-        return why(state.snapshot(world.now_ms), name)
-    return state.waits.get(name)
+    """Explain a job that waits now, or was refused; None: it does neither."""
+    wait = Asked(world).wait_of(name)
+    if wait is not None:
+        return wait
+    story = Story({})
+    for entry in world.log:
+        story.add(entry)
+    return story.refusals.get(name)
 
 
-class _Story:
-    """What the log tells of each job."""
+class Asked:
+    """The policy, asked once more about a world at rest."""
 
-    def __init__(self) -> None:
-        self.jobs: dict[str, Row] = {}
-        self.specs: dict[str, JobSpec] = {}
-        self.decisions: list[Row] = []
-        self._held: dict[str, Allocation] = {}
+    def __init__(self, world: World) -> None:
+        """Take the world as it is now."""
+        self._state = world.engine.state
+        self._snapshot = self._state.snapshot(world.now_ms)
+        self._kinds: dict[str, Kind] | None = None
+        self._plan: Plan | None = None
 
-    def add(self, entry: ev.Entry) -> None:
-        """Take in one entry."""
-        at_s, event = entry.at_ms / 1000, entry.event
-        match event:
-            case ev.JobSubmitted(job=job, spec=spec, since_ms=since_ms):
-                self.specs[job] = spec
-                since_s = at_s if since_ms is None else since_ms / 1000
-                self.jobs[job] = _row(job, spec, since_s)
-            case ev.AttemptAdopted(job=job, allocation=allocation, started_at_ms=started_ms):
-                self._begin(job, 1, allocation, started_ms / 1000)
-            case ev.AttemptStarted(job=job, number=number, allocation=allocation):
-                self._begin(job, number, allocation, at_s)
-                self._decide(at_s, "start", job, workers=allocation.workers)
-            case ev.AttemptResized(job=job, allocation=allocation):
-                self._hold(job, allocation)
-                self._decide(
-                    at_s, "resize", job, workers=allocation.workers,
-                    **{"for": event.beneficiary, "rule": event.rule},
-                )  # fmt: skip
-            case ev.AttemptStopped(job=job, cause=cause):
-                self.jobs[job]["phase"] = "evicting"
-                if cause == "preempted":
-                    self._preempt(at_s, event)
-            case ev.AttemptEnded(job=job, diagnosis=diagnosis):
-                self._end(job, at_s, ENDS.get(diagnosis.cause, "failed"))
-            case ev.JobRequeued(job=job):
-                self.jobs[job]["phase"] = "queued"
-            case ev.JobFinished(job=job, phase=phase):
-                self.jobs[job] |= {"phase": phase.value, "ended_s": at_s}
-            case ev.JobRejected(job=job, wait=wait):
-                self.jobs[job]["wait"] = written(wait)
-                self._decide(at_s, "reject", job, reason=wait.reason.value)
-            case ev.JobWaiting(job=job, wait=wait):
-                self.jobs[job]["wait"] = written(wait)
-                self._decide(at_s, "wait", job, reason=wait.reason.value)
-            case ev.SlotsReserved(job=job, allocation=allocation, rule=rule):
-                self._decide(at_s, "reserve", job, workers=allocation.workers, rule=rule)
-            case ev.StartPlanned(job=job):
-                self._decide(at_s, "reserve", job)
-            case _:
-                pass
-
-    def _begin(self, job: str, number: int, allocation: Allocation, at_s: float) -> None:
-        row = self.jobs[job]
-        row["phase"], row["wait"] = "running", None
-        if row["started_s"] is None:
-            row["started_s"] = at_s
-        attempts = row["attempts"]
-        assert isinstance(attempts, list)
-        attempts.append(
-            {"number": number, "started_s": at_s, "ended_s": None, "end": None, "workers_max": 0}
-        )
-        self._hold(job, allocation)
-
-    def _hold(self, job: str, allocation: Allocation) -> None:
-        row = self.jobs[job]
-        row["workers"] = allocation.workers
-        row["placement"] = _placement(allocation, self.specs[job])
-        attempts = row["attempts"]
-        assert isinstance(attempts, list)
-        attempts[-1]["workers_max"] = max(attempts[-1]["workers_max"], allocation.workers)
-
-    def _preempt(self, at_s: float, event: ev.AttemptStopped) -> None:
-        row = self.jobs[event.job]
-        row["preemptions"] = int(str(row["preemptions"])) + 1
-        self._decide(
-            at_s, "preempt", event.job, workers=row["workers"], reason=event.text or None,
-            **{"for": event.beneficiary, "rule": event.rule},
-        )  # fmt: skip
-
-    def _end(self, job: str, at_s: float, end: str) -> None:
-        row = self.jobs[job]
-        row["workers"], row["placement"] = 0, {}
-        attempts = row["attempts"]
-        assert isinstance(attempts, list)
-        attempts[-1] |= {"ended_s": at_s, "end": end}
-
-    def _decide(self, at_s: float, kind: str, job: str, **more: object) -> None:
-        row: Row = {"at_s": at_s, "kind": kind, "job": job, "workers": None, "for": None}
-        self.decisions.append(row | {"rule": None, "reason": None} | more)
-
-
-def _row(name: str, spec: JobSpec, since_s: float) -> Row:
-    return {
-        "name": name, "queue": spec.queue, "phase": "queued", "workers": 0, "placement": {},
-        "submitted_s": since_s, "started_s": None, "ended_s": None, "preemptions": 0,
-        "attempts": [], "wait": None,
-    }  # fmt: skip
-
-
-def _job(row: Row, world: World) -> Row:
-    """Say why it waits now; what is over keeps only the reason of a refusal."""
-    name, phase = str(row["name"]), row["phase"]
-    if phase == "queued":
-        wait = wait_of(world, name)
-        row["wait"] = None if wait is None else written(wait)
-    elif phase in (JobPhase.RUNNING, JobPhase.SUCCEEDED, "evicting") or row["attempts"]:
-        row["wait"] = None
-    return row
+    def wait_of(self, name: str, *, advise: bool = True) -> Wait | None:
+        """Explain a job that waits; what would start it only if the policy is the fair one."""
+        if name not in self._state.waiting:
+            return self._state.waits.get(name)
+        if self._plan is None:
+            self._plan = decide(self._snapshot)
+            lanes = self._snapshot.lanes
+            self._kinds = {job.id: kind for kind, lane in lanes.items() for job in lane}
+        assert self._kinds is not None
+        kind = self._kinds.get(name)
+        if kind is None or (advise and self._snapshot.rules.name == "fair"):
+            return why(self._snapshot, name)
+        if any(isinstance(one, Start) and one.job == name for one in self._plan.decisions):
+            return READY
+        told = None if self._plan.explain is None else self._plan.explain(kind, name)
+        return told or self._state.waits.get(name)
 
 
 def written(wait: Wait) -> Row:
     """Write a wait as it is printed."""
     starts_s = None if wait.starts_at_ms is None else wait.starts_at_ms / 1000
     return {
-        "reason": wait.reason.value, "text": wait.text, "detail": wait.detail,
+        "reason": wait.reason.value, "text": wait.text, "detail": _people(wait.detail),
         "blocked_by": [*wait.blocked_by], "unblock": [*wait.unblock], "starts_s": starts_s,
     }  # fmt: skip
 
 
-def _placement(allocation: Allocation, spec: JobSpec) -> Mapping[str, object]:
-    by_group: dict[str, dict[str, int]] = {}
-    for row in allocation.placements:
-        nodes = by_group.setdefault(row.group, {})
-        nodes[row.node] = nodes.get(row.node, 0) + row.count
-    alone = len(spec.groups) == 1 and spec.groups[0].name == "worker"
-    return by_group.get("worker", {}) if alone else by_group
+def _people(value: object) -> object:
+    """Write what stands in a detail by kind in people's units."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        NAMES.get(key, key): in_units(key, one) if isinstance(one, int | float) else _people(one)
+        for key, one in value.items()
+    }
 
 
 def queues_of(world: World, order: Sequence[str] = ()) -> list[Row]:
-    """Give the four numbers of every queue, those of `order` first."""
+    """Give the four numbers of every queue, each after its parent, those of `order` first."""
     snapshot = world.engine.state.snapshot(world.now_ms)
     found = standings(snapshot)
     whole = Resources()
     for node in snapshot.nodes.values():
         whole = whole + node.capacity
-    declared = [path for path in order if path in found]
-    others = [path for path in found if path and path not in declared]
     rows = []
-    for path in [*declared, *sorted(others)]:
+    for path in _tree(found, order):
         one = found[path]
         asked = {kind for vector in (one.due, one.usage, one.demand) for kind in vector}
         kinds = [kind for kind in whole if kind in asked] or [*whole]
@@ -214,8 +138,24 @@ def queues_of(world: World, order: Sequence[str] = ()) -> list[Row]:
     return rows
 
 
-def _metrics(world: World, story: _Story, wall_s: float) -> Row:
-    figures = report(world.log)
+def _tree(paths: Iterable[str], order: Sequence[str]) -> Iterator[str]:
+    """Give queues as a tree is read: declared children first, then the others by name."""
+    places = {path: place for place, path in enumerate(order)}
+    children: dict[str, list[str]] = {}
+    for path in paths:
+        if path:
+            children.setdefault(path.rpartition("/")[0], []).append(path)
+    todo = [""]
+    while todo:
+        path = todo.pop()
+        if path:
+            yield path
+        below = children.get(path, [])
+        todo += sorted(below, key=lambda one: (places.get(one, len(order)), one), reverse=True)
+
+
+def _metrics(world: World, story: Story, wall_s: float) -> Row:
+    figures = report(world.log, world.now_ms)
 
     def seconds(ms: float | None) -> float | None:
         return None if ms is None else ms / 1000
@@ -226,6 +166,7 @@ def _metrics(world: World, story: _Story, wall_s: float) -> Row:
         "p99_completion_s": seconds(figures.p99_completion_ms),
         "mean_wait_s": seconds(figures.mean_wait_ms),
         "utilisation": figures.utilisation,
+        "utilisation_of": NAMES.get(figures.scarcest or "", figures.scarcest),
         "jain": figures.jain,
         "preemptions": sum(int(str(row["preemptions"])) for row in story.jobs.values()),
         "lost_worker_s": figures.lost_worker_ms / 1000,

@@ -5,6 +5,8 @@ The engine and the policy are those that run live; here is only who comes when.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from makeway.engine.engine import Policy
 from makeway.model import event as ev
 from makeway.model.effect import LaunchWorkers
@@ -13,16 +15,18 @@ from makeway.sim.course import Course, linear
 from makeway.sim.scenario import Change, Given, Scenario
 from makeway.sim.world import Options, World
 
+Heard = Callable[[Sequence[ev.Entry]], None]
 
-def world_of(scenario: Scenario, policy: Policy) -> World:
-    """Make the world of a scenario, at time 0 with everything still to come."""
+
+def world_of(scenario: Scenario, policy: Policy, hear: Heard | None = None) -> World:
+    """Make the world of a scenario, at time 0 with everything still to come; see Options.hear."""
     fates = {job.name: Fate(exit_ms=job.exit_ms) for job in scenario.jobs}
 
     def script(order: LaunchWorkers, _rank: int) -> Fate:
         return fates[order.job]
 
     courses = {job.name: _course(job) for job in scenario.jobs}
-    world = World(policy, script, options=Options(courses=courses))
+    world = World(policy, script, options=Options(courses=courses, hear=hear))
     world.at(0, ev.RulesConfigured(rules=scenario.rules))
     world.at(0, ev.QueuesConfigured(queues=scenario.queues))
     for node in scenario.nodes:

@@ -6,17 +6,20 @@ Gives:   `Scenario`, all checked: what is wrong has raised InvalidInput with fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from makeway.model.cluster import Allocation, Node, Queue
+from makeway.model.cluster import Allocation, ClassLimit, Node, Queue
 from makeway.model.job import CLASSES, JobSpec
+from makeway.model.resources import CPU, GPU, MEMORY
 from makeway.model.rules import PastUsage, Preemption, Rules, Scope
-from makeway.sim.located import Item, option, unique
+from makeway.sim.located import Item, instead, option, unique
 
 KEYS = ("cluster", "policy", "queues", "jobs", "events", "expect")
 NODES_MAX = 100_000
+NAMES = {CPU: "cpus", GPU: "gpus", MEMORY: "memory"}
+WEIGHT_MIN = 1e-6
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,9 +100,9 @@ def rules_of(item: Item, names: tuple[str, ...]) -> Rules:
     keys = ("name", "priority_scope", "classes", "preemption", "backfill", "consolidate", "usage")
     fields, known = item.fields(keys, "policy"), dict[str, object]()
     if (name := option(fields, "name")) is not None:
-        known["name"] = one_of(name, names, "policy")
+        known["name"] = name.one_of(names, "policy")
     if (scope := option(fields, "priority_scope")) is not None:
-        known["priority_scope"] = Scope(one_of(scope, tuple(Scope), "priority_scope"))
+        known["priority_scope"] = Scope(scope.one_of(tuple(Scope), "priority_scope"))
     if (classes := option(fields, "classes")) is not None:
         known |= _classes(classes)
     if (preemption := option(fields, "preemption")) is not None:
@@ -116,14 +119,6 @@ def rules_of(item: Item, names: tuple[str, ...]) -> Rules:
     return Rules(**known)  # type: ignore[arg-type]  # each was read by its own reader
 
 
-def one_of(item: Item, known: tuple[str, ...], what: str) -> str:
-    """Read one of a few words."""
-    text = item.text(what)
-    if text not in known:
-        raise item.wrong(f"there is no {what} {text!r}; there are {', '.join(known)}")
-    return text
-
-
 def _classes(item: Item) -> dict[str, object]:
     classes, scopes = dict(CLASSES), dict[int, Scope]()
     for name, one in item.mapping("classes").items():
@@ -134,7 +129,7 @@ def _classes(item: Item) -> dict[str, object]:
                 raise one.wrong(f"class {name} needs a value")
             value = inner["value"]
             if "scope" in inner:
-                scope = Scope(one_of(inner["scope"], tuple(Scope), "scope"))
+                scope = Scope(inner["scope"].one_of(tuple(Scope), "scope"))
                 scopes[value.whole(name, -(10**6))] = scope
         classes[name] = value.whole(name, -(10**6))
     return {"classes": classes, "class_scopes": scopes}
@@ -156,9 +151,7 @@ def _usage(item: Item) -> PastUsage:
     fields = item.fields(("half_life", "weight", "fair_tree"), "usage")
     known: dict[str, object] = {}
     if "half_life" in fields:
-        known["half_life_ms"] = fields["half_life"].time_ms("half_life")
-        if not known["half_life_ms"]:
-            raise fields["half_life"].wrong("half_life must be more than 0")
+        known["half_life_ms"] = fields["half_life"].span_ms("half_life")
     if "weight" in fields:
         known["weight"] = fields["weight"].number("weight")
     if "fair_tree" in fields:
@@ -200,7 +193,9 @@ def changed(queue: Queue, fields: dict[str, Item], rules: Rules) -> Queue:
             continue
         match key:
             case "weight":
-                known[key] = item.number(key)
+                known[key] = weight = item.number(key)
+                if 0 < weight < WEIGHT_MIN:
+                    raise item.wrong(f"weight must be 0, or at least {WEIGHT_MIN:g}")
             case "guarantee" | "limit":
                 known[key] = item.amounts(key)
             case "past_usage":
@@ -218,16 +213,14 @@ def changed(queue: Queue, fields: dict[str, Item], rules: Rules) -> Queue:
 
 def class_of(item: Item, rules: Rules) -> int:
     """Read the name of a class."""
-    return rules.classes[one_of(item, tuple(rules.classes), "class")]
+    return rules.classes[item.one_of(tuple(rules.classes), "class")]
 
 
-def _class_limits(item: Item, rules: Rules) -> dict[int, object]:
-    from makeway.model.cluster import ClassLimit
-
-    limits: dict[int, object] = {}
+def _class_limits(item: Item, rules: Rules) -> dict[int, ClassLimit]:
+    limits: dict[int, ClassLimit] = {}
     for name, one in item.mapping("class_limits").items():
         if name not in rules.classes:
-            raise one.wrong(f"there is no class {name!r}; there are {', '.join(rules.classes)}")
+            raise one.wrong(f"there is no class {name!r}{instead(name, tuple(rules.classes))}")
         fields = one.fields(("running", "resources"), f"the limit of class {name}")
         running, resources = option(fields, "running"), option(fields, "resources")
         limits[rules.classes[name]] = ClassLimit(
@@ -237,14 +230,23 @@ def _class_limits(item: Item, rules: Rules) -> dict[int, object]:
     return limits
 
 
-def check_guarantees(queues: dict[str, Queue], lines: dict[str, Item]) -> None:
-    """Refuse children whose guarantees add up to more than their parent's."""
+def check_guarantees(queues: Mapping[str, Queue], lines: Mapping[str, Item]) -> None:
+    """Refuse children whose guarantees add up to more than their parent's, where it names the kind."""
+    children: dict[str, list[Queue]] = {}
+    for queue in queues.values():
+        children.setdefault(queue.parent, []).append(queue)
     for path, queue in queues.items():
-        below = [one for one in queues.values() if one.parent == path and one.path != path and path]
+        below = children.get(path, ())
         for kind, amount in queue.guarantee.items():
             promised = sum(one.guarantee.get(kind, 0) for one in below)
             if promised > amount:
+                theirs, own = in_units(kind, promised), in_units(kind, amount)
                 raise lines[path].wrong(
-                    f"the queues below {path} are guaranteed {promised} {kind}, which is more than "
-                    f"its own {amount}"
+                    f"the queues below {path} are guaranteed {theirs:g} {NAMES.get(kind, kind)}, "
+                    f"which is more than its own {own:g}"
                 )
+
+
+def in_units(kind: str, amount: float) -> float:
+    """Write an amount in people's units: processors, devices, bytes."""
+    return amount / 1000 if kind in (CPU, GPU) else amount

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from makeway.model.cluster import Allocation, Placement, Queue
 from makeway.model.job import SYSTEM_MIN, After, Domain, JobSpec, On, WorkerGroup
 from makeway.model.rules import Rules
-from makeway.sim.located import Item, option
-from makeway.sim.scenario import QUEUE_KEYS, Change, Given, changed, class_of, one_of
+from makeway.sim.located import Item, instead, option
+from makeway.sim.scenario import QUEUE_KEYS, Change, Given, changed, class_of
 
 KEYS = (
     "name", "queue", "at", "copies", "workers", "per_worker", "groups", "class", "priority",
@@ -51,11 +51,8 @@ def after_of(item: Item, named: Mapping[str, list[str]]) -> tuple[After, ...]:
                 raise one.wrong("after needs a job")
             target = fields["job"]
             if "on" in fields:
-                on = On(one_of(fields["on"], tuple(On), "on"))
-        name = target.text("after")
-        if name not in named:
-            raise target.wrong(f"there is no job {name!r}")
-        found += [After(job=full, on=on) for full in named[name]]
+                on = On(fields["on"].one_of(tuple(On), "on"))
+        found += [After(job=full, on=on) for full in _job(target, named)]
     return tuple(found)
 
 
@@ -66,7 +63,10 @@ def _one(name: str, fields: Mapping[str, Item], item: Item, rules: Rules) -> Giv
         raise fields["queue"].wrong(f"{queue!r} is no path of queues")
     times = {
         key: fields[key].time_ms(key) if option(fields, key) is not None else None
-        for key in ("at", "runtime", "time_limit", "expected", "checkpoint_every", "exit_time")
+        for key in ("at", "exit_time")
+    } | {
+        key: fields[key].span_ms(key) if option(fields, key) is not None else None
+        for key in ("runtime", "time_limit", "expected", "checkpoint_every")
     }
     spec = JobSpec(
         name=name,
@@ -80,7 +80,7 @@ def _one(name: str, fields: Mapping[str, Item], item: Item, rules: Rules) -> Giv
         expected_ms=times["expected"],
         known_ms=times["runtime"],
         preemptible=fields["preemptible"].flag("preemptible") if "preemptible" in fields else True,
-        checkpoint_every_ms=times["checkpoint_every"] or None,
+        checkpoint_every_ms=times["checkpoint_every"],
         domain=_domain(fields),
     )
     scaling = _scaling(fields, sum(group.count_max for group in groups))
@@ -164,7 +164,9 @@ def _scaling(fields: Mapping[str, Item], most: int) -> tuple[float, ...]:
         return ()
     rates = [one.number("scaling") for one in item.items("scaling")]
     if len(rates) < most:
-        raise item.wrong(f"scaling needs a throughput for each of 1 to {most} workers")
+        raise item.wrong(
+            f"scaling needs a throughput for each of 1 to {most} workers, and has {len(rates)}"
+        )
     if min(rates) <= 0:
         raise item.wrong("every throughput must be more than 0")
     return tuple(rates)
@@ -185,7 +187,11 @@ def _placed(given: Given, fields: Mapping[str, Item], nodes: Mapping[str, object
     most = sum(group.count_max for group in spec.groups)
     if not spec.workers_min <= len(on) <= most:
         asked = f"{most}" if spec.workers_min == most else f"{spec.workers_min} to {most}"
-        raise inner["on"].wrong(f"the job has {asked} workers, and {len(on)} nodes are named")
+        raise inner["on"].wrong(
+            f"one node a worker: the job has {asked} workers, and on names {len(on)} nodes"
+        )
+    if option(fields, "after") is not None:
+        raise item.wrong("a job that runs already waits for no other: leave after away")
     since_ms = inner["since"].past_ms("since") if "since" in inner else 0
     if since_ms > 0:
         raise inner["since"].wrong("it cannot have begun after the beginning")
@@ -199,9 +205,7 @@ def _placed(given: Given, fields: Mapping[str, Item], nodes: Mapping[str, object
 
 def _node(item: Item, nodes: Mapping[str, object]) -> str:
     name = item.text("node")
-    if name not in nodes:
-        raise item.wrong(f"there is no node {name!r}")
-    return name
+    return name if name in nodes else item.one_of(tuple(nodes), "node")
 
 
 def change_of(
@@ -223,6 +227,8 @@ def change_of(
         if "job" not in inner:
             raise about.wrong("worker_fails needs a job")
         rank = inner["rank"].whole("rank") if "rank" in inner else 0
+        if rank >= WORKERS_MAX:
+            raise inner["rank"].wrong(f"a job has at most {WORKERS_MAX} workers")
         for name in _job(inner["job"], named):
             yield Change(at_ms=at_ms, what=what, about=name, rank=rank)
     else:
@@ -237,12 +243,12 @@ def set_queue(queues: dict[str, Queue], item: Item, known: set[str], rules: Rule
     inner = item.mapping("set_queue")
     path = inner["name"].text("name")
     if path not in queues and path not in known:
-        raise inner["name"].wrong(f"there is no queue {path!r}")
+        raise inner["name"].wrong(f"there is no queue {path!r}{instead(path, (*queues, *known))}")
     queues[path] = changed(queues.get(path) or Queue(path=path), inner, rules)
 
 
 def _job(item: Item, named: Mapping[str, list[str]]) -> list[str]:
     name = item.text("job")
     if name not in named:
-        raise item.wrong(f"there is no job {name!r}")
+        raise item.wrong(f"there is no job {name!r}{instead(name, tuple(named))}")
     return named[name]

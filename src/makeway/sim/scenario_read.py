@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from makeway.model.cluster import Node, Queue, lineage_of
 from makeway.model.rules import Rules
+from makeway.sim.expect import KINDS, check
 from makeway.sim.located import Item, option, unique
 from makeway.sim.scenario import (
     KEYS,
@@ -21,11 +22,6 @@ from makeway.sim.scenario import (
     rules_of,
 )
 from makeway.sim.scenario_jobs import after_of, change_of, jobs_of, set_queue
-
-EXPECTED = (
-    "at", "workers", "preempted", "queued", "shares", "phases", "due", "usage", "started", "ended",
-    "reasons", "rejected", "order",
-)  # fmt: skip
 
 
 def scenario_of(item: Item, policies: tuple[str, ...]) -> Scenario:
@@ -43,13 +39,15 @@ def scenario_of(item: Item, policies: tuple[str, ...]) -> Scenario:
     queues = {queue.path: queue for queue, _ in tree}
     check_guarantees(queues, {queue.path: at for queue, at in tree})
     jobs, named = _jobs(option(fields, "jobs"), nodes, rules)
+    paths = {path for job in jobs for path in lineage_of(job.spec.queue)} | {*queues}
+    known = ({job.name for job in jobs}, paths)
     return Scenario(
         nodes=nodes,
         rules=rules,
         queues=tuple(queues.values()),
         jobs=jobs,
         changes=tuple(_changes(option(fields, "events"), nodes, named, (queues, jobs, rules))),
-        expected=tuple(_expected(option(fields, "expect"))),
+        expected=tuple(_expected(option(fields, "expect"), known)),
     )
 
 
@@ -74,29 +72,43 @@ def _jobs(
         waits = after_of(after, named) if after is not None else ()
         jobs.append(replace(given, spec=replace(given.spec, after=waits)))
     _no_circle({job.name: job for job in jobs}, {given.name: at for given, at in read})
+    _has_room(read, known)
     return tuple(jobs), named
+
+
+def _has_room(read: Sequence[tuple[Given, Item]], nodes: Mapping[str, Node]) -> None:
+    """Refuse what runs already and is more than its nodes have."""
+    free = {name: node.capacity for name, node in nodes.items()}
+    for given, at in read:
+        for row in given.allocation.placements if given.allocation is not None else ():
+            asked = given.spec.shape()[row.group].times(row.count)
+            if not asked.fits(free[row.node]):
+                problem = f"{given.name} cannot run on {row.node}: it has no room for that worker"
+                raise at.mapping("a job")["running"].wrong(problem)
+            free[row.node] = free[row.node] - asked
 
 
 def _no_circle(jobs: Mapping[str, Given], lines: Mapping[str, Item]) -> None:
     """Refuse jobs that wait for each other in a circle, by name."""
     done: set[str] = set()
     for start in jobs:
-        way, todo = list[str](), [(start, False)]
+        way, todo = dict[str, None](), [(start, False)]
         while todo:
             name, left = todo.pop()
             if left:
-                done.add(way.pop())
+                done.add(way.popitem()[0])
             elif name in way:
-                circle = " -> ".join([*way[way.index(name) :], name])
+                names = [*way]
+                circle = " -> ".join([*names[names.index(name) :], name])
                 raise lines[name].wrong(f"jobs wait for each other in a circle: {circle}")
             elif name not in done:
-                way.append(name)
+                way[name] = None
                 todo.append((name, True))
                 todo += [(after.job, False) for after in jobs[name].spec.after]
 
 
 def _changes(
-    item: Item | None,
+    events: Item | None,
     nodes: tuple[Node, ...],
     named: Mapping[str, list[str]],
     world: tuple[dict[str, Queue], tuple[Given, ...], Rules],
@@ -104,22 +116,28 @@ def _changes(
     queues, jobs, rules = world
     known = {path for job in jobs for path in lineage_of(job.spec.queue) if path}
     by_name = {node.name: node for node in nodes}
-    entries = item.items("events") if item is not None else []
+    entries = events.items("events") if events is not None else []
     read = [(change, one) for one in entries for change in change_of(one, by_name, named)]
     tree = dict(queues)
     for change, one in sorted(read, key=lambda pair: pair[0].at_ms):
         if change.what == "set_queue":
-            set_queue(tree, one.mapping("an event")["set_queue"], known, rules)
+            item = one.mapping("an event")["set_queue"]
+            set_queue(tree, item, known, rules)
+            check_guarantees(tree, dict.fromkeys(tree, item))
             yield replace(change, queues=tuple(tree.values()))
         else:
             yield change
 
 
-def _expected(item: Item | None) -> Iterator[Expected]:
+def _expected(
+    item: Item | None, known: tuple[Collection[str], Collection[str]]
+) -> Iterator[Expected]:
     for one in item.items("expect") if item is not None else ():
-        fields = one.fields(EXPECTED, "expect")
+        fields = one.fields(("at", *KINDS), "expect")
         if "at" not in fields:
             raise one.wrong("expect needs at")
         at_ms = fields["at"].time_ms("at")
         rest = {key: value for key, value in fields.items() if key != "at"}
-        yield Expected(at_ms=at_ms, item=one, fields=rest)
+        expected = Expected(at_ms=at_ms, item=one, fields=rest)
+        check(expected, *known)
+        yield expected
