@@ -55,6 +55,10 @@ demo: $(DEMO) ## run the example workflow: tag entities with three models, serve
 bench: $(DEV) ## measure what has a budget
 	@$(PYTHON_M) bench
 
+.PHONY: study
+study: $(DEV) ## replay real traces under every policy, into docs/comparison.md
+	@$(PYTHON_M) bench.study
+
 .PHONY: swarm
 swarm: $(DEV) ## simulate with faults from a random seed; seed=… replays one
 	@seed="$(seed)"; seed="$${seed:-$$(date +%s)}"; echo "make swarm seed=$$seed"; \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -10,9 +11,11 @@ from makeway.cli.simulate import open_world
 from makeway.errors import InvalidInput
 from makeway.model.phase import JobPhase
 from makeway.policy.choose import POLICIES, policy_named
-from makeway.policy.rivals import fifo, fit
+from makeway.policy.rivals import drf, fifo, fit, priority
 from makeway.policy.schedule import schedule
 from makeway.report import Report, report
+from makeway.sim.workload import Shape, as_long_as, bring, generate
+from makeway.sim.world import Options, World
 from tests.tables import check
 
 FIFO = """
@@ -60,6 +63,42 @@ nodes    n1 cpu 4
 queued   a main cpu 5 | b main cpu 1 backoff 5s | c main cpu 1
 expect   start c on n1 | reject a NoNodeFits | hold b Backoff
 """
+
+
+PRIORITY = """
+a higher class takes from the lowest below it, and of that from whoever runs the shortest
+nodes    n1 cpu 3
+running  x main n1 cpu 1 prio low age 60s | y main n1 cpu 1 prio low age 5s | z main n1 cpu 1
+queued   a main cpu 1 prio high | b main cpu 1 prio low
+expect   preempt y for a by priority | reserve a on n1 | hold a WaitingForEviction by y
+         hold b InsufficientFree
+
+who may not be preempted stays
+nodes    n1 cpu 1
+running  x main n1 cpu 1 prio low firm yes
+queued   a main cpu 1 prio high
+expect   hold a InsufficientFree by x
+"""
+
+DRF = """
+the queue that holds the smallest part of what it holds most of comes first
+nodes    n1 cpu 10 gpu 10
+running  x one n1 cpu 4 | y two n1 gpu 3
+queued   a one cpu 1 | b two gpu 1 | c two gpu 1 | d one cpu 1
+expect   start b on n1 | start a on n1 | start c on n1 | start d on n1
+"""
+
+
+@pytest.mark.parametrize(
+    "text", PRIORITY.strip().split("\n\n"), ids=lambda text: text.split("\n")[0]
+)
+def test_priority(text: str) -> None:
+    check(text, priority)
+
+
+@pytest.mark.parametrize("text", DRF.strip().split("\n\n"), ids=lambda text: text.split("\n")[0])
+def test_drf(text: str) -> None:
+    check(text, drf)
 
 
 @pytest.mark.parametrize("text", FIFO.strip().split("\n\n"), ids=lambda text: text.split("\n")[0])
@@ -113,3 +152,14 @@ def test_who_knows_run_times_is_ahead_of_first_come_first_served(tmp_path: Path)
         for policy in ("fifo", "las", "srsf")
     }
     assert means["srsf"] < means["las"] < means["fifo"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_crowded_cluster_keeps_every_invariant(policy: str, seed: int) -> None:
+    shape = Shape(jobs=60, load=1.3, spread=1.5, priorities=(-100, 0, 100))
+    work = generate(Random(seed), shape)
+    world = World(POLICIES[policy], as_long_as(work.durations), options=Options(checked=True))
+    bring(world, work)
+    world.run()
+    assert [job.phase for job in report(world.log).jobs] == [JobPhase.SUCCEEDED] * 60

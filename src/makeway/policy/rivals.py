@@ -63,10 +63,12 @@ def priority(snapshot: Snapshot) -> Plan:
     """Start by class and then by submission whatever has room, or gets it from a lower class."""
     turn = Turn(snapshot, "priority")
     victims: list[Running] | None = None
+    # No job is of a lower class than its own; so nobody is below this one.
+    lowest = min((own for _, own in snapshot.held), default=0)
 
     def make_room(line: Line) -> bool:
         nonlocal victims
-        if not snapshot.rules.preemption.priority:
+        if not snapshot.rules.preemption.priority or line.kind.priority <= lowest:
             return False
         if victims is None:
             # The lowest class first, and of that who has run the shortest.
