@@ -20,7 +20,7 @@ from makeway.model.resources import NOTHING, Resources
 from makeway.model.wait import Reason, Wait
 from makeway.policy.ledger import Ledger, own_part, total_of
 from makeway.policy.level import Levels
-from makeway.policy.limits import Barrier
+from makeway.policy.limits import Barrier, barrier
 from makeway.policy.order import Lane, lanes_of
 from makeway.policy.plan import (
     Decided,
@@ -58,6 +58,7 @@ class Cycle:
         self._elastic: list[Running] | None = None
         self._classes: dict[str, list[int]] | None = None
         self._soon: Resources | None = None
+        self._first: str | None = None
         self._late: list[tuple[int, Resources]] | None = None
         self._dues: Mapping[str, Resources] | None = None
         self._rows: dict[str, tuple[Job, list[Placement]]] = {}
@@ -102,6 +103,21 @@ class Cycle:
             ledger = self.ledger
             self._soon = total_of(ledger.rooms(ledger.nodes, soon=True).values())
         return self._soon
+
+    @property
+    def longest_in_line(self) -> str:
+        """Name the job that has been first in line for longest, if any has."""
+        if self._first is None:
+            planned, kinds = self.snapshot.planned, self.lanes if self.snapshot.planned else ()
+            waiting = [
+                (planned[lane.head.id], lane.head.id)
+                for lane in kinds
+                if lane.at < len(lane.jobs)
+                and lane.head.id in planned
+                and barrier(lane.kind, lane.need, self.ledger, self.terms) is None
+            ]
+            self._first = min(waiting, default=(0, ""))[1]
+        return self._first
 
     def let_past(self, seq: int) -> Resources:
         """Add up what was started after the entry with this seq."""

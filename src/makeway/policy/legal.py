@@ -6,8 +6,8 @@ the whole cluster in any other; but never below what the victim's queue was guar
 meet at the last queue above both, over the kinds that the claimant needs: after it the claimant's
 may not be fuller than the victim's (A), or at least not as full as the victim's was before, for
 the last victim of a queue (B). Inside its guarantee a queue takes without any such comparison.
-`backfill`: who was let past a job that was first in line leaves again when that makes it fit,
-unless it could take the place back at once.
+`backfill`: who was let past the job that has been first in line for longest leaves again when that
+makes it fit, unless it could take the place back at once.
 `elastic`: surplus workers give way to any job of their own queue.
 
 Takes:   cycle, claimant
@@ -53,7 +53,10 @@ class Legal:
         self.limited = barrier(kind, claimant.need, ledger, terms) is not None
         self.system = kind.priority >= SYSTEM_MIN
         self._wide = cycle.rules.scope_of(kind.own_priority) is Scope.CLUSTER
-        self._since = cycle.snapshot.planned.get(claimant.job.id)
+        # Only who has been first in line for longest may send away who was let past it: if all might,
+        # the oldest jobs would evict the younger ones all the time.
+        first = claimant.job.id == cycle.longest_in_line
+        self._since = cycle.snapshot.planned.get(claimant.job.id) if first else None
         # Whoever was evicted at this very instant takes nothing from its equals: that could go on.
         self._just_evicted = claimant.job.evicted_at_ms == cycle.snapshot.now_ms
         self._partings: dict[str, tuple[str, str]] = {}
