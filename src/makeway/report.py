@@ -91,8 +91,8 @@ def report(entries: Iterable[ev.Entry], until_ms: int | None = None) -> Report:
         makespan_ms=max(0, fold.end_ms - fold.begin_ms),
         mean_wait_ms=_mean(waits),
         mean_completion_ms=_mean(completions),
-        p50_completion_ms=_percentile(completions, 50),
-        p99_completion_ms=_percentile(completions, 99),
+        p50_completion_ms=percentile(completions, 50),
+        p99_completion_ms=percentile(completions, 99),
         utilisation=fold.use,
         scarcest=fold.scarcest,
         jain=jain(list(fold.usage_by_share().values())),
@@ -282,7 +282,7 @@ def _mean(values: Sequence[int]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _percentile(ordered: Sequence[int], per_cent: int) -> int | None:
+def percentile(ordered: Sequence[int], per_cent: int) -> int | None:
     """Give the smallest value that at least so many per cent do not exceed (nearest rank)."""
     if not ordered:
         return None

@@ -25,8 +25,8 @@ import msgspec
 
 from makeway.model.cluster import Placement
 from makeway.model.job import SYSTEM_MIN
-from makeway.model.resources import NOTHING, Resources
-from makeway.policy.cost import lost_worker_ms
+from makeway.model.resources import NOTHING
+from makeway.policy.cost import lost_worker_ms, worth
 from makeway.policy.cycle import Cycle
 from makeway.policy.find import count_in, find
 from makeway.policy.ledger import usage_of_rows
@@ -199,11 +199,6 @@ def _worth_it(lane: Lane, taken: list[_Taken], legal: Legal) -> bool:
     for one in taken:
         lost = lost + usage_of_rows(one.row.job, one.rows)
     return worth(lane.need, lost)
-
-
-def worth(need: Resources, lost: Resources) -> bool:
-    """Say whether what starts is at least half of what is evicted, of some kind that it needs."""
-    return not need or any(2 * need[kind] >= lost[kind] for kind in need)
 
 
 def _commit(cycle: Cycle, lane: Lane, taken: list[_Taken], legal: Legal) -> bool:

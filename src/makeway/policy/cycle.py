@@ -18,6 +18,7 @@ from makeway.model.cluster import Allocation, Placement
 from makeway.model.job import Job
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.wait import Reason, Wait
+from makeway.policy.kept import leavers
 from makeway.policy.ledger import Ledger, own_part, total_of
 from makeway.policy.level import Levels
 from makeway.policy.limits import Barrier, barrier
@@ -48,7 +49,7 @@ class Cycle:
         self.ledger = Ledger(snapshot)
         self.terms = terms_of(snapshot, self.ledger.capacity)
         self.levels = Levels(self.ledger, self.terms)
-        self.lanes = [lane for lane in map(self._open, lanes_of(snapshot.lanes)) if lane.jobs]
+        self.lanes = lanes_of(snapshot)
         self.blocked: list[Lane] = []  # in the order of service: those who wait for room
         self.barriers: dict[Kind, Barrier] = {}
         self.reasons: dict[Kind, Reason] = {}
@@ -218,12 +219,7 @@ class Cycle:
         if job in self._kept:
             return self._kept[job].victims
         if job in self.snapshot.reserved and job not in self._started:
-            nodes = {row.node for row in self.snapshot.reserved[job].placements}
-            return tuple(
-                name
-                for name, rows in self.snapshot.leaving.items()
-                if any(row.node in nodes for row in rows)
-            )
+            return leavers(self.snapshot, job)
         return None
 
     def starting(self) -> list[tuple[Job, list[Placement]]]:
@@ -288,13 +284,6 @@ class Cycle:
     def _before(self, row: Running) -> int:
         leaving = self.snapshot.leaving.get(row.job.id, ())
         return row.allocation.workers - sum(one.count for one in leaving)
-
-    def _open(self, lane: Lane) -> Lane:
-        """Leave out of a lane the jobs for which slots are kept already."""
-        reserved = self.snapshot.reserved
-        if reserved and any(job.id in reserved for job in lane.jobs):
-            lane.jobs = [job for job in lane.jobs if job.id not in reserved]
-        return lane
 
 
 def without_last(rows: list[Placement], count: int) -> list[Placement]:

@@ -16,7 +16,7 @@ import msgspec
 from makeway.model.cluster import Placement
 from makeway.model.job import Job, WorkerGroup
 from makeway.policy.cycle import Cycle
-from makeway.policy.legal import way
+from makeway.policy.ledger import way
 from makeway.policy.limits import growth_barrier
 from makeway.policy.snapshot import Kind, kind_of
 

@@ -22,8 +22,7 @@ from itertools import islice
 from makeway.model.job import Job
 from makeway.model.wait import Reason, Wait
 from makeway.policy.cycle import Cycle
-from makeway.policy.ledger import Ledger
-from makeway.policy.legal import way
+from makeway.policy.ledger import Ledger, parting
 from makeway.policy.level import Level
 from makeway.policy.limits import Barrier, barrier
 from makeway.policy.order import Lane
@@ -60,7 +59,7 @@ class Explanation:
         """Explain one job of a kind."""
         victims = self._cycle.leaving_for(job)
         if victims is not None:
-            return _moving(kind, victims)
+            return moving(kind, victims)
         if kind not in self._known:
             self._known[kind] = self._explain(kind)
         return self._known[kind]
@@ -103,8 +102,7 @@ class Explanation:
             )
         if theirs.queue == mine.queue:
             return None
-        pairs = zip(way(mine.queue), way(theirs.queue), strict=False)
-        here, there = next(pair for pair in pairs if pair[0] != pair[1])
+        here, there = parting(mine.queue, theirs.queue)
         own, ahead = self._level(here, lane), self._level(there, first)
         if own <= ahead:
             return None
@@ -204,7 +202,8 @@ def in_the_way(kinds: Iterable[str], ledger: Ledger) -> tuple[str, ...]:
     return tuple(islice(found, NAMED_MAX))
 
 
-def _moving(kind: Kind, victims: tuple[str, ...]) -> Wait:
+def moving(kind: Kind, victims: tuple[str, ...]) -> Wait:
+    """Explain a job for which slots are kept that others still hold."""
     who = listed(victims[:NAMED_MAX]) if victims else "others"
     verb = "has" if len(victims) == 1 else "have"
     return Wait(

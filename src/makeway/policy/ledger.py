@@ -244,6 +244,16 @@ def own_part(path: str) -> str:
     return f"{path}/"
 
 
+def way(path: str) -> list[str]:
+    """Give the branches that lead from the root to the jobs of a queue, its own part included."""
+    return [*reversed([*lineage_of(path)]), own_part(path)]
+
+
+def parting(one: str, other: str) -> tuple[str, str]:
+    """Find where two queues part: the branch of each below the last queue that they share."""
+    return next(pair for pair in zip(way(one), way(other), strict=False) if pair[0] != pair[1])
+
+
 def usage_of_rows(job: Job, rows: Sequence[Placement]) -> Resources:
     """Add up what rows of a job's allocation hold."""
     groups = job.spec.groups

@@ -25,8 +25,9 @@ from makeway.model.cluster import Placement, lineage_of
 from makeway.model.job import SYSTEM_MIN, Job
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Scope
+from makeway.policy.cost import worth
 from makeway.policy.cycle import Cycle
-from makeway.policy.ledger import own_part, usage_of_rows
+from makeway.policy.ledger import parting, usage_of_rows
 from makeway.policy.level import Level, inside
 from makeway.policy.limits import barrier
 from makeway.policy.order import Lane
@@ -231,9 +232,8 @@ class Legal:
         if row.job.spec.queue == self.claimant.kind.queue:
             return False
         amount, need = usage_of_rows(row.job, rows), self.claimant.need
-        small = not any(2 * amount[kind] >= need[kind] for kind in amount)
         here, there = self._parting(row.job.spec.queue)
-        return not small and self._level(there, amount) < self._level(here, need)
+        return worth(amount, need) and self._level(there, amount) < self._level(here, need)
 
     # ── guarantees and limits ─────────────────────────────────────────────────────────────────────
 
@@ -285,8 +285,7 @@ class Legal:
     def _parting(self, queue: str) -> tuple[str, str]:
         """Find where the claimant's queue and another part: the branch of each."""
         if queue not in self._partings:
-            ways = zip(way(self.claimant.kind.queue), way(queue), strict=False)
-            self._partings[queue] = next(pair for pair in ways if pair[0] != pair[1])
+            self._partings[queue] = parting(self.claimant.kind.queue, queue)
         return self._partings[queue]
 
     def _partly(self, row: Running, rows: Sequence[Placement]) -> bool:
@@ -300,13 +299,7 @@ def outranks(cycle: Cycle, other: Lane, lane: Lane) -> bool:
     mine, theirs = lane.kind, other.kind
     if mine.queue == theirs.queue:
         return theirs.priority > mine.priority
-    if not any(2 * other.need[kind] >= lane.need[kind] for kind in other.need):
+    if not worth(other.need, lane.need):
         return False
-    pairs = zip(way(mine.queue), way(theirs.queue), strict=False)
-    here, there = next(pair for pair in pairs if pair[0] != pair[1])
+    here, there = parting(mine.queue, theirs.queue)
     return cycle.levels.of(there, other.need) < cycle.levels.of(here, lane.need)
-
-
-def way(path: str) -> list[str]:
-    """Give the branches that lead from the root to the jobs of a queue, its own part included."""
-    return [*reversed([*lineage_of(path)]), own_part(path)]

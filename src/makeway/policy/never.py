@@ -15,9 +15,8 @@ from makeway.model.cluster import Node
 from makeway.model.job import WorkerGroup
 from makeway.model.resources import Resources
 from makeway.model.wait import Reason, Wait
-from makeway.policy.ledger import total_of
 from makeway.policy.limits import Barrier
-from makeway.policy.place import most_workers, never_fits, shape_of
+from makeway.policy.place import most_workers, needed, never_fits, shape_of
 from makeway.policy.say import count_of, listed, needs, quantity
 from makeway.policy.snapshot import Kind, Snapshot
 
@@ -69,7 +68,7 @@ def limit_never(kind: Kind, found: Barrier) -> Wait:
     if found.kind is None:
         why = f"{where} allows {count_of(found.limit, 'such job')} to run"
     else:
-        need = total_of(group.per_worker.times(group.count_min) for group in kind.groups)
+        need = needed(kind.groups)
         why = (
             f"{where} may never hold more than {quantity(found.kind, found.limit)}, and this job "
             f"alone takes {quantity(found.kind, need[found.kind])}"

@@ -14,17 +14,18 @@ Source:  Bhattacharya et al., Hierarchical Scheduling for Diverse Datacenter Wor
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from makeway.model.cluster import ROOT, lineage_of
 from makeway.model.job import Job
-from makeway.model.resources import NOTHING, Resources
+from makeway.model.resources import Resources
 from makeway.model.rules import Rules, Scope
 from makeway.policy.ledger import Ledger, own_part
 from makeway.policy.level import Levels
-from makeway.policy.snapshot import Kind
+from makeway.policy.place import needed
+from makeway.policy.snapshot import Kind, Snapshot
 
 
 class Lane(msgspec.Struct, eq=False):
@@ -196,14 +197,13 @@ def _rank(lane: Lane) -> Rank:
     return -lane.kind.priority, lane.head.order, lane.head.id
 
 
-def lanes_of(snapshot_lanes: Mapping[Kind, Sequence[Job]]) -> list[Lane]:
-    """Make lanes to be served from those of a snapshot."""
-    return [Lane(kind, jobs, need_of(kind)) for kind, jobs in snapshot_lanes.items()]
-
-
-def need_of(kind: Kind) -> Resources:
-    """Add up what a job of this kind takes at its minimum."""
-    total = NOTHING
-    for group in kind.groups:
-        total = total + group.per_worker.times(group.count_min)
-    return total
+def lanes_of(snapshot: Snapshot) -> list[Lane]:
+    """Make lanes to be served, without the jobs for which slots are kept already."""
+    reserved, lanes = snapshot.reserved, list[Lane]()
+    for kind, lane in snapshot.lanes.items():
+        jobs = lane
+        if reserved and any(job.id in reserved for job in lane):
+            jobs = [job for job in lane if job.id not in reserved]
+        if jobs:
+            lanes.append(Lane(kind, jobs, needed(kind.groups)))
+    return lanes

@@ -60,7 +60,12 @@ def shape_key(groups: Sequence[WorkerGroup]) -> tuple[object, ...]:
 
 def shape_of(groups: tuple[WorkerGroup, ...]) -> Shape:
     """Make the shape of a job from its groups."""
-    return Shape(groups, total_of(group.per_worker.times(group.count_min) for group in groups))
+    return Shape(groups, needed(groups))
+
+
+def needed(groups: Sequence[WorkerGroup]) -> Resources:
+    """Add up what the workers take without which a job does not start."""
+    return total_of(group.per_worker.times(group.count_min) for group in groups)
 
 
 def place(groups: Sequence[WorkerGroup], free: Rooms, nodes: Nodes) -> Allocation | None:
@@ -68,7 +73,7 @@ def place(groups: Sequence[WorkerGroup], free: Rooms, nodes: Nodes) -> Allocatio
     if len(groups) == 1:
         alone = _place_group(groups[0], free, nodes, {})
         return _allocation(groups, {groups[0].name: alone}) if alone is not None else None
-    together = total_of(group.per_worker.times(group.count_min) for group in groups)
+    together = needed(groups)
     wide = [name for name in free if together.fits(free[name])]
     if wide:
         node = _tightest(wide, together, free, nodes)

@@ -26,9 +26,11 @@ from collections.abc import Callable, Mapping
 from makeway.model.job import Job, WorkerGroup
 from makeway.model.resources import CPU, GPU
 from makeway.policy.ledger import total_of
+from makeway.policy.order import Lane
+from makeway.policy.place import needed
 from makeway.policy.plan import Plan
-from makeway.policy.snapshot import Kind, Running, Snapshot
-from makeway.policy.turn import Line, Turn
+from makeway.policy.snapshot import Running, Snapshot
+from makeway.policy.turn import Turn
 
 # (step or service left, submission, id): a total order.
 Key = tuple[float, int, str]
@@ -80,8 +82,7 @@ def _next_fall_ms(turn: Turn) -> int | None:
 
 def width_of(groups: tuple[WorkerGroup, ...]) -> int:
     """Say how wide a gang is: its GPUs, else its processors, else its workers; in thousandths."""
-    need = total_of(group.per_worker.times(group.count_min) for group in groups)
-    return _width(need.amounts) or 1000 * sum(group.count_min for group in groups)
+    return _width(needed(groups).amounts) or 1000 * sum(group.count_min for group in groups)
 
 
 def _width(amounts: Mapping[str, int]) -> int:
@@ -127,14 +128,10 @@ class _Waiting:
     """Those who wait, the first by rank first; a line that has no room any more is left out."""
 
     def __init__(self, turn: Turn, ranking: Ranking) -> None:
-        self._heaps: list[tuple[list[tuple[Key, Job]], Line, Mapping[str, int]]] = []
-        needs: dict[int, Mapping[str, int]] = {}
+        self._heaps: list[tuple[list[tuple[Key, Job]], Lane, Mapping[str, int]]] = []
         for line in turn.lines:
-            groups = line.kind.groups
-            if id(groups) not in needs:
-                needs[id(groups)] = _need(line.kind)
-            need = needs[id(groups)]
-            width = _width(need) or width_of(groups)
+            need = line.need.amounts
+            width = _width(need) or width_of(line.kind.groups)
             heap = [((ranking(job, 0, width), job.order, job.id), job) for job in line.jobs]
             heapq.heapify(heap)
             self._heaps.append((heap, line, need))
@@ -150,7 +147,7 @@ class _Waiting:
             heapq.heappop(self._tops)
         return None
 
-    def take(self, left: dict[str, int]) -> tuple[Key, Line, Job]:
+    def take(self, left: dict[str, int]) -> tuple[Key, Lane, Job]:
         """Take the first one out, and what it needs from what is left."""
         _, place = heapq.heappop(self._tops)
         heap, line, need = self._heaps[place]
@@ -164,12 +161,12 @@ class _Waiting:
 
 def _prefix(
     turn: Turn, running: list[tuple[Key, Running]], waiting: _Waiting
-) -> tuple[list[tuple[Key, Line, Job]], set[str]]:
+) -> tuple[list[tuple[Key, Lane, Job]], set[str]]:
     """Go down the ranks and take in whoever fits by amounts: those who wait, and who stays."""
     ledger = turn.ledger
     rooms = ledger.rooms(ledger.nodes, soon=True).values()
     left = dict(total_of([*rooms, *(row.usage for _, row in running)]).amounts)
-    chosen, kept, rows = list[tuple[Key, Line, Job]](), set[str](), iter(running)
+    chosen, kept, rows = list[tuple[Key, Lane, Job]](), set[str](), iter(running)
     row = next(rows, None)
     while (first := waiting.first(left)) is not None:
         while row is not None and row[0] < first[0]:
@@ -189,7 +186,3 @@ def _fits(need: Mapping[str, int], left: Mapping[str, int]) -> bool:
         if amount > left.get(kind, 0):
             return False
     return True
-
-
-def _need(kind: Kind) -> Mapping[str, int]:
-    return total_of(group.per_worker.times(group.count_min) for group in kind.groups).amounts

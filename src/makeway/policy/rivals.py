@@ -26,11 +26,12 @@ from makeway.model.resources import NOTHING, Resources
 from makeway.model.wait import Reason, Wait
 from makeway.policy.explain import no_room
 from makeway.policy.ledger import total_of, usage_of_rows
+from makeway.policy.order import Lane
 from makeway.policy.plan import Plan
 from makeway.policy.ranked import las, srsf
 from makeway.policy.say import needs
 from makeway.policy.snapshot import Kind, Running, Snapshot
-from makeway.policy.turn import Line, Turn
+from makeway.policy.turn import Turn
 
 Key = tuple[int, int, str]
 
@@ -66,7 +67,7 @@ def priority(snapshot: Snapshot) -> Plan:
     # No job is of a lower class than its own; so nobody is below this one.
     lowest = min((own for _, own in snapshot.held), default=0)
 
-    def make_room(line: Line) -> bool:
+    def make_room(line: Lane) -> bool:
         nonlocal victims
         if not snapshot.rules.preemption.priority or line.kind.priority <= lowest:
             return False
@@ -91,7 +92,7 @@ def drf(snapshot: Snapshot) -> Plan:
     usage: dict[str, Resources] = {}
     for (path, _), held in snapshot.held.items():
         usage[path] = usage.get(path, NOTHING) + held.usage
-    lines: dict[str, list[tuple[Key, Line]]] = {}
+    lines: dict[str, list[tuple[Key, Lane]]] = {}
     for line in turn.lines:
         lines.setdefault(line.kind.queue, []).append((_by_submission(line), line))
     heap = []
@@ -133,11 +134,11 @@ POLICIES: Mapping[str, Callable[[Snapshot], Plan]] = {
 
 def _in_order(
     turn: Turn,
-    key: Callable[[Line], Key],
+    key: Callable[[Lane], Key],
     *,
     strict: bool = False,
-    make_room: Callable[[Line], bool] | None = None,
-) -> Line | None:
+    make_room: Callable[[Lane], bool] | None = None,
+) -> Lane | None:
     """Start the heads of the lines by this key; `strict`: stop at the first that has no room."""
     heap = [(key(line), line) for line in turn.lines]
     heapq.heapify(heap)
@@ -160,9 +161,9 @@ def _in_order(
     return None
 
 
-def _by_submission(line: Line) -> Key:
+def _by_submission(line: Lane) -> Key:
     return 0, line.head.order, line.head.id
 
 
-def _by_class(line: Line) -> Key:
+def _by_class(line: Lane) -> Key:
     return -line.kind.priority, line.head.order, line.head.id

@@ -29,6 +29,7 @@ from makeway.policy.cycle import Cycle
 from makeway.policy.elastic import grow
 from makeway.policy.explain import Explanation
 from makeway.policy.find import find
+from makeway.policy.kept import kept
 from makeway.policy.legal import outranks
 from makeway.policy.limits import barrier
 from makeway.policy.never import limit_never, never
@@ -60,20 +61,11 @@ def run(snapshot: Snapshot) -> Cycle:
 
 
 def _start_reserved(cycle: Cycle) -> None:
-    snapshot, ledger = cycle.snapshot, cycle.ledger
-    if not snapshot.reserved:
-        return
-    waiting = {job.id: job for job in snapshot.waiting()}
-    for name, allocation in snapshot.reserved.items():
-        job = waiting[name]
-        shape = job.spec.shape()
-        rows = [(row.node, shape[row.group].times(row.count)) for row in allocation.placements]
-        if any(node not in ledger.nodes for node, _ in rows):
-            cycle.give_up(job, allocation, "a node of it is gone")
-        elif all(amount.fits(ledger.there(node)) for node, amount in rows):
-            cycle.take_up(job, allocation)
-        elif any(ledger.room(node, soon=True).negative() for node, _ in rows):
-            cycle.give_up(job, allocation, "there is less room than there was")
+    for one in kept(cycle.ledger):
+        if one.ready:
+            cycle.take_up(one.job, one.allocation)
+        else:
+            cycle.give_up(one.job, one.allocation, one.lost)
 
 
 def _first_in_line(cycle: Cycle, lanes: list[Lane]) -> list[Lane]:

@@ -12,39 +12,23 @@ Cost:    O(kinds of waiting jobs), O(nodes) for each size that is asked about
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
-import msgspec
 from msgspec.structs import replace
 
 from makeway.model.cluster import Allocation
-from makeway.model.job import Job, WorkerGroup
+from makeway.model.job import Job
 from makeway.model.phase import JobPhase
-from makeway.model.resources import NOTHING, Resources
 from makeway.model.wait import ROOM, Reason, Wait
 from makeway.policy.cost import lost_worker_ms
-from makeway.policy.explain import no_room
+from makeway.policy.explain import moving, no_room
 from makeway.policy.find import find
+from makeway.policy.kept import by_node, kept, leavers
 from makeway.policy.ledger import Ledger
 from makeway.policy.never import never
+from makeway.policy.order import lanes_of
 from makeway.policy.plan import Decided, Hold, Plan, Preempt, Reject, Release, Reserve, Start
-from makeway.policy.say import listed, needs
 from makeway.policy.snapshot import Kind, Running, Snapshot
-
-NAMED_MAX = 5
-
-
-class Line(msgspec.Struct, eq=False):
-    """The waiting jobs of one kind in order of age; `at` is the first that was not served yet."""
-
-    kind: Kind
-    jobs: Sequence[Job]
-    at: int = 0
-
-    @property
-    def head(self) -> Job:
-        """Give the job that is next."""
-        return self.jobs[self.at]
 
 
 class Turn:
@@ -64,7 +48,7 @@ class Turn:
         self._full: set[int] = set()  # groups that have no room in this round
         self._possible: set[int] = set()  # groups that may have room one day
         self._take_up()
-        self.lines = [*self._open()]
+        self.lines = lanes_of(snapshot)
 
     # ── what is decided ───────────────────────────────────────────────────────────────────────────
 
@@ -144,7 +128,7 @@ class Turn:
             victims = self._victims_for(job)
             if kind in self._never:
                 return self._never[kind]
-            return say(kind, job) if victims is None else _moving(kind, victims)
+            return say(kind, job) if victims is None else moving(kind, victims)
 
         refused = [
             Reject(job=job.id, wait=wait)
@@ -185,48 +169,26 @@ class Turn:
             return self._kept[job]
         if job not in self.snapshot.reserved or job in self._over:
             return None
-        nodes = {row.node for row in self.snapshot.reserved[job].placements}
-        leaving = self.snapshot.leaving.items()
-        return tuple(name for name, rows in leaving if any(row.node in nodes for row in rows))
+        return leavers(self.snapshot, job)
 
     # ── what was kept before ──────────────────────────────────────────────────────────────────────
 
     def _take_up(self) -> None:
-        snapshot, ledger = self.snapshot, self.ledger
-        if not snapshot.reserved:
-            return
-        waiting = {job.id: job for job in snapshot.waiting() if job.id in snapshot.reserved}
-        for name, allocation in snapshot.reserved.items():
-            job = waiting[name]
-            wanted = _by_node(allocation, job.spec.groups)
-            if any(node not in ledger.nodes for node in wanted):
-                self._give_up(job, allocation, "a node of it is gone")
-            elif all(amount.fits(ledger.there(node)) for node, amount in wanted.items()):
-                ledger.take_up(job, allocation)
+        for one in kept(self.ledger):
+            name = one.job.id
+            if one.ready:
+                self.ledger.take_up(one.job, one.allocation)
                 self._over.add(name)
-                self._steps.append(Start(job=name, allocation=allocation))
-            elif any(ledger.room(node, soon=True).negative() for node in wanted):
-                self._give_up(job, allocation, "there is less room than there was")
-
-    def _give_up(self, job: Job, allocation: Allocation, text: str) -> None:
-        self.ledger.give_up(job, allocation)
-        self._released.append(Release(job=job.id, text=text))
-
-    def _open(self) -> Iterable[Line]:
-        reserved = self.snapshot.reserved
-        for kind, lane in self.snapshot.lanes.items():
-            if reserved and any(job.id in reserved for job in lane):
-                jobs = [job for job in lane if job.id not in reserved]
-                if jobs:
-                    yield Line(kind, jobs)
+                self._steps.append(Start(job=name, allocation=one.allocation))
             else:
-                yield Line(kind, lane)
+                self.ledger.give_up(one.job, one.allocation)
+                self._released.append(Release(job=name, text=one.lost))
 
     # ── evictions ─────────────────────────────────────────────────────────────────────────────────
 
     def _needed(self, gone: list[Running], job: Job, allocation: Allocation) -> list[Running]:
         """Let those stay after all whose slots are not wanted, the last that was told to go first."""
-        wanted, needed = _by_node(allocation, job.spec.groups), list[Running]()
+        wanted, needed = by_node(allocation, job.spec.groups), list[Running]()
         for row in reversed(gone):
             rows = row.allocation.placements
             self.ledger.give_back(row, rows, whole=True)
@@ -247,18 +209,3 @@ class Turn:
             text=f"{job.id} comes before it by the rule of {self.rule}",
             lost_worker_ms=lost_worker_ms(row, self.snapshot.now_ms),
         )
-
-
-def _by_node(allocation: Allocation, groups: Sequence[WorkerGroup]) -> dict[str, Resources]:
-    shape = {group.name: group.per_worker for group in groups}
-    wanted: dict[str, Resources] = {}
-    for row in allocation.placements:
-        wanted[row.node] = wanted.get(row.node, NOTHING) + shape[row.group].times(row.count)
-    return wanted
-
-
-def _moving(kind: Kind, victims: tuple[str, ...]) -> Wait:
-    who = listed(victims[:NAMED_MAX]) if victims else "others"
-    verb = "has" if len(victims) == 1 else "have"
-    text = f"{needs(kind.groups)}; slots are kept for it, and it starts when {who} {verb} left them"
-    return Wait(reason=Reason.WAITING_FOR_EVICTION, text=text, blocked_by=victims)

@@ -14,7 +14,6 @@ Source:  fairness index: Jain, Chiu, Hawe, DEC-TR-301, 1984
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -22,6 +21,7 @@ import msgspec
 from makeway.model import event as ev
 from makeway.model.phase import JobPhase
 from makeway.model.resources import Resources
+from makeway.report import jain, percentile
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,16 +219,3 @@ def _rules(fold: Fold) -> dict[type, Callable[..., None]]:
         ev.JobRejected: fold._reject,  # noqa: SLF001
         ev.JobFinished: fold._finish,  # noqa: SLF001
     }
-
-
-def jain(values: Sequence[float]) -> float | None:
-    """Say how even the values are: 1 if all are equal, 1/n if one has it all."""
-    squares = sum(value * value for value in values)
-    return sum(values) ** 2 / (len(values) * squares) if squares else None
-
-
-def percentile(ordered: Sequence[int], per_cent: int) -> int | None:
-    """Give the smallest value that at least so many per cent do not exceed (nearest rank)."""
-    if not ordered:
-        return None
-    return ordered[max(0, math.ceil(len(ordered) * per_cent / 100) - 1)]
