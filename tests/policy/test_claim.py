@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from makeway.model.phase import JobPhase
+from makeway.model.wait import Reason
+from makeway.policy.plan import Preempt
 from makeway.policy.schedule import schedule
-from tests.tables import check
+from tests.builders import group, job, node, running, snapshot_of
+from tests.tables import check, waits
 
 CASES = """
 S6: a higher class takes from a lower one, in any queue
@@ -176,3 +181,31 @@ says     long: needs 1 worker of 1 cpu; there is room, but all is first in line
 @pytest.mark.parametrize("text", CASES.strip().split("\n\n"), ids=lambda text: text.split("\n")[0])
 def test_case(text: str) -> None:
     check(text, schedule)
+
+
+def test_kept_slots_are_taken_up_only_when_all_of_a_node_is_there() -> None:
+    parts = [group("ps", cpus=2), group("trainer", cpus=2)]
+    waiting = job("a", groups=parts)
+    victim = running(job("x", cpus=2, phase=JobPhase.EVICTING), "n1")
+    world = snapshot_of(
+        [node("n1", cpus=4)],
+        [waiting],
+        [victim],
+        reserved={"a": running(waiting, "n1:ps", "n1:trainer").allocation},
+        leaving={"x": victim.allocation.placements},
+    )
+    plan = schedule(world)
+    assert not plan.decisions
+    assert waits(plan, world)["a"].reason is Reason.WAITING_FOR_EVICTION
+
+
+def test_only_who_has_been_first_in_line_for_longest_sends_away_who_was_let_past() -> None:
+    rows = [
+        replace(running(job(f"s{n}", cpus=1, order=9 + n), "n1"), started_seq=9) for n in (1, 2)
+    ]
+    waiting = [job("old", cpus=2, order=1), job("new", cpus=1, order=2)]
+    world = snapshot_of([node("n1", cpus=2)], waiting, rows, planned={"old": 1, "new": 2})
+    evicted = {
+        one.job: one.beneficiary for one in schedule(world).decisions if isinstance(one, Preempt)
+    }
+    assert evicted == {"s1": "old", "s2": "old"}
