@@ -248,3 +248,16 @@ def test_what_a_queue_used_halves_in_a_half_life_and_goes_on_while_it_holds_some
     assert end["lab"] == pytest.approx(end["lab/ada"])
     house.tell(ev.RulesConfigured(rules=Rules()))
     assert house.engine.state.past is None
+
+
+def test_past_usage_that_is_set_later_takes_the_place_of_what_there_was() -> None:
+    house = Led("n1")
+    rules = Rules(usage=PastUsage(half_life_ms=10_000, weight=1.0))
+    before, after = [
+        Queue(path="lab", past_usage={"cpu_milli": amount}) for amount in (4_000, 9_000)
+    ]
+    house.tell(ev.RulesConfigured(rules=rules), ev.QueuesConfigured(queues=(before,)))
+    house.tell(ev.QueuesConfigured(queues=(after,)))
+    house.pass_time(10_000)
+    past = house.engine.state.snapshot(house.now_ms).past
+    assert past["lab"] == past[""] == {"cpu_milli": pytest.approx(4_500)}

@@ -188,6 +188,19 @@ def test_guarantees_that_cannot_all_be_kept_are_scaled() -> None:
     assert (due["a"], due["b"]) == (4000, 2000)
 
 
+def test_a_parent_that_names_no_guarantee_is_sure_of_what_its_children_are() -> None:
+    case = table("""
+        a guarantee holds against the siblings of its parent
+                  p     q
+                  c
+        nodes    n1 cpu 4
+        queues   c guarantee cpu 3
+        queued   x c cpu 4 | y q cpu 4
+        """)
+    due = {path: one.due["cpu_milli"] for path, one in standings(case.snapshot).items()}
+    assert (due["p"], due["p/c"], due["q"]) == (3500, 3500, 500)
+
+
 def test_nobody_is_due_more_than_its_limit() -> None:
     case = table("""
         a limit, and a queue that does not borrow

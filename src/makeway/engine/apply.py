@@ -36,10 +36,15 @@ def _node_lost(state: State, event: ev.NodeLost, _at_ms: int) -> None:
 
 
 def _queues_configured(state: State, event: ev.QueuesConfigured, at_ms: int) -> None:
-    new = [queue for queue in event.queues if queue.path not in state.declared]
+    before = state.declared
+    told = [
+        queue
+        for queue in event.queues
+        if queue.path not in before or queue.past_usage != before[queue.path].past_usage
+    ]
     presence.configure(state, event.queues)
     if state.past is not None:
-        state.past.start(new, at_ms)
+        state.past.start(told, at_ms)
     dependencies.inherit(state, [*state.dependents])
     state.changed = True
 

@@ -44,13 +44,14 @@ class Past(msgspec.Struct):
         """Take over what queues had used before; who names it speaks for all queues below as well."""
         known = {queue.path: queue.past_usage for queue in queues if queue.past_usage}
         for path, amounts in known.items():
+            before = self._at(path, at_ms)
             for above in lineage_of(path):
                 if above != path and above in known:
                     break
                 self._bring_forward(above, at_ms)
                 mine = self.amounts[above]
                 for kind, amount in amounts.items():
-                    mine[kind] = mine.get(kind, 0.0) + amount
+                    mine[kind] = mine.get(kind, 0.0) + amount - before.get(kind, 0.0)
 
     def decay(self, half_life_ms: int, at_ms: int) -> None:
         """Let it halve in another time from now on."""

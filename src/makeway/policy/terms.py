@@ -89,18 +89,21 @@ def exact(weight: float) -> Fraction:
 
 
 def _guarantees(queues: Mapping[str, Queue], capacity: Resources) -> dict[str, dict[str, int]]:
-    promised: dict[str, int] = {}
-    for queue in queues.values():
-        if queue.guarantee and "/" not in queue.path:
-            for kind, amount in queue.guarantee.items():
-                promised[kind] = promised.get(kind, 0) + amount
-    found: dict[str, dict[str, int]] = {}
-    for path, queue in queues.items():
-        if queue.guarantee:
-            found[path] = {
-                kind: amount * capacity[kind] // promised[kind]
-                if promised.get(kind, 0) > capacity[kind]
-                else amount
-                for kind, amount in queue.guarantee.items()
-            }
-    return found
+    """Give what each is sure of; a parent that names no amount is sure of what its children are."""
+    sure = {path: dict(queue.guarantee) for path, queue in queues.items() if queue.guarantee}
+    for path in sorted(queues.keys() - {ROOT}, key=lambda one: (-one.count("/"), one)):
+        parent = queues[path].parent
+        for kind, amount in sure.get(path, {}).items():
+            if kind not in queues[parent].guarantee:
+                above = sure.setdefault(parent, {})
+                above[kind] = above.get(kind, 0) + amount
+    promised = sure.pop(ROOT, {})
+    return {
+        path: {
+            kind: amount * capacity[kind] // promised[kind]
+            if promised[kind] > capacity[kind]
+            else amount
+            for kind, amount in amounts.items()
+        }
+        for path, amounts in sure.items()
+    }
