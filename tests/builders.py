@@ -134,6 +134,7 @@ def snapshot_of(
         held=held,
         running={row.job.id: row for row in rows},
         running_in=running_in,
+        elastic=[row.job.id for row in rows if row.job.spec.elastic],
         lanes=lanes,
         paused=paused,
         rooms=Rooms(free),

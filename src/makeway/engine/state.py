@@ -106,6 +106,7 @@ class State:
             held=self.held,
             running=self.running,
             running_in=self.running_in,
+            elastic=self.elastic,
             leaving=self.leaving,
             lanes=self.lanes,
             paused=[*self.paused.values()],

@@ -83,8 +83,11 @@ class Cycle:
     def elastic(self) -> list[Running]:
         """Give the running jobs whose number of workers may change."""
         if self._elastic is None:
-            rows = self.snapshot.running.values()
-            self._elastic = [row for row in rows if row.job.spec.elastic]
+            running = self.snapshot.running
+            self._elastic = sorted(
+                (running[job] for job in self.snapshot.elastic),
+                key=lambda row: (row.started_seq, row.job.order, row.job.id),
+            )
         return self._elastic
 
     def lowest_class(self, queue: str) -> int:

@@ -176,13 +176,11 @@ class Legal:
             return True
         here, there = self._parting(queue)
         need = self.claimant.need
-        if not self._below_due(here):
+        mine = self._level(here, need)
+        if mine > self._level(there, NOTHING, amount) and mine >= self._level(there, NOTHING):
             return False
         used, owed = cycle.ledger.usage(there), cycle.due.get(there, NOTHING)
-        if not any(used[one] > owed[one] for one in need if amount[one]):
-            return False
-        mine = self._level(here, need)
-        return mine <= self._level(there, NOTHING, amount) or mine < self._level(there, NOTHING)
+        return self._below_due(here) and any(used[one] > owed[one] for one in need if amount[one])
 
     def _queue_in_question(self, queue: str) -> bool:
         """Say cheaply whether anything of a queue could be taken."""
@@ -198,9 +196,9 @@ class Legal:
         if self.inside_guarantee:
             return True
         here, there = self._parting(queue)
-        if not self._below_due(here) or not self._above_due(there):
-            return False
-        return self._level(here, self.claimant.need) < self._level(there, NOTHING)
+        # Dues are dear to work out, so they are asked last.
+        emptier = self._level(here, self.claimant.need) < self._level(there, NOTHING)
+        return emptier and self._below_due(here) and self._above_due(there)
 
     def _below_due(self, path: str) -> bool:
         usage, due = self.cycle.ledger.usage(path), self.cycle.due.get(path, NOTHING)

@@ -83,11 +83,10 @@ def demands(ledger: Ledger) -> dict[str, Resources]:
             sum(job.id not in snapshot.reserved for job in lane) if snapshot.reserved else len(lane)
         )
         asked.setdefault(kind.queue, []).append(whole.times(count))
-    for queue, rows in snapshot.running_in.items():
-        for row in rows.values():
-            if row.job.spec.elastic and row.job.id not in snapshot.leaving:
-                more = row.job.spec.asked - row.usage
-                asked.setdefault(queue, []).append(more)
+    for name in snapshot.elastic:
+        row = snapshot.running[name]
+        if name not in snapshot.leaving:
+            asked.setdefault(row.job.spec.queue, []).append(row.job.spec.asked - row.usage)
     demand: dict[str, Resources] = {}
     paths = {*asked, *(queue for queue, _ in snapshot.held)}
     for queue in paths:

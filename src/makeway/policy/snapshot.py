@@ -8,7 +8,7 @@ what one would count, and the tests count it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -72,6 +72,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     held      by (queue, own priority of the job): no sums over subtrees
     running   by job id, in the order of their start
     running_in  the same rows by queue and then by job id
+    elastic   ids of the running jobs whose number of workers may change
     leaving   by job id: the placements whose workers were told to leave and are not gone
     lanes     by kind: the jobs that wait and may start, each lane in order of age, never empty
     paused    jobs that wait and may not start yet: a backoff is not over
@@ -91,6 +92,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     held: Mapping[tuple[str, int], Held] = {}
     running: Mapping[str, Running] = {}
     running_in: Mapping[str, Mapping[str, Running]] = {}
+    elastic: Collection[str] = ()
     leaving: Mapping[str, Sequence[Placement]] = {}
     lanes: Mapping[Kind, Sequence[Job]] = {}
     paused: Sequence[Job] = ()

@@ -182,6 +182,7 @@ def without(snapshot: Snapshot, row: Running) -> Snapshot:
         held=less,
         running={one: other for one, other in snapshot.running.items() if one != name},
         running_in={**snapshot.running_in, spec.queue: rows},
+        elastic=[one for one in snapshot.elastic if one != name],
         leaving={one: gone for one, gone in snapshot.leaving.items() if one != name},
     )
 
