@@ -116,6 +116,7 @@ class Legal:
         if may and (ignores or not self._breaks_guarantee(queue, amount)):
             return "priority"
         if self._just_evicted:
+            self.cycle.wake(self.cycle.snapshot.now_ms + 1)
             return None
         if queue != own and rules.reclaim and self._reclaims(row, amount):
             return "reclaim"
