@@ -4,8 +4,11 @@
     ├── InvalidInput        2     something given to makeway is wrong; says where and what
     │   └── InvalidWorkflow 2     a workflow cannot be built or run as it is written
     ├── NotFound            3     no such run, step, job or file
+    ├── NotAllowed          4     whoever asks may not do that
     ├── Conflict            7     it clashes with what is there already
+    ├── NeverFits           8     a job that no cluster like this one could ever run
     ├── Unavailable         1     what is needed is not there (a store, a process)
+    │   └── Unreachable     9     the service does not answer
     └── Permanent                 raised by a step: do not try again
 
 The world's failures are events with a cause, and our own bugs are assertions: neither is here.
@@ -41,14 +44,32 @@ class NotFound(MakewayError):
     exit_code = 3
 
 
+class NotAllowed(MakewayError):
+    """Whoever asks may not do that."""
+
+    exit_code = 4
+
+
 class Conflict(MakewayError):
     """It clashes with what is there already."""
 
     exit_code = 7
 
 
+class NeverFits(MakewayError):
+    """A job asks for what no cluster like this one has, or more than its limits ever allow."""
+
+    exit_code = 8
+
+
 class Unavailable(MakewayError):
     """What is needed is not there."""
+
+
+class Unreachable(Unavailable):
+    """The service does not answer."""
+
+    exit_code = 9
 
 
 class Permanent(MakewayError):

@@ -1,0 +1,127 @@
+"""Say what a job is like to whoever asks: one shape for lists, single jobs and every output."""
+
+from __future__ import annotations
+
+import msgspec
+
+from makeway.wire.amounts import Amounts
+
+# By group and node if the job has several groups: {"ps": {"n1": 1}}; else by node: {"n1": 2}.
+Placed = dict[str, int] | dict[str, dict[str, int]]
+
+
+class WaitView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job does not run; docs/policy.md has the reasons. Times in seconds since 1970.
+
+    `unblock` says what would start it, `starts_s` when it is expected to; both only in `why`.
+    """
+
+    reason: str
+    text: str
+    detail: dict[str, object] = {}
+    blocked_by: tuple[str, ...] = ()
+    unblock: tuple[str, ...] = ()
+    starts_s: float | None = None
+
+
+class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker of an attempt, and how it ended if it has."""
+
+    rank: int
+    node: str
+    pid: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    lost: str | None = None
+    memory_peak: int | None = None
+    cpu_s: float | None = None
+    started_s: float | None = None
+    ended_s: float | None = None
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at a job: where it ran, how it ended and what was made of that."""
+
+    number: int
+    phase: str
+    started_s: float
+    ended_s: float | None = None
+    end: str | None = None
+    text: str = ""
+    hint: str = ""
+    decision: str = ""
+    placement: Placed = {}
+    workers: tuple[WorkerView, ...] = ()
+
+
+class GroupView(msgspec.Struct, frozen=True, kw_only=True):
+    """Workers of one shape: how many are asked for, and what each takes."""
+
+    name: str
+    min: int
+    max: int
+    per_worker: Amounts
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True, rename={"job_class": "class"}):
+    """A job. `workers` and `placement` are those that it holds now; `position` its place in line.
+
+    `attempts` is filled where one job is asked for; `attempt` is the number of the latest.
+    """
+
+    id: str
+    name: str
+    user: str
+    queue: str
+    job_class: str
+    priority: int
+    phase: str
+    held: bool = False
+    text: str = ""
+    wait: WaitView | None = None
+    workers: int = 0
+    placement: Placed = {}
+    groups: tuple[GroupView, ...] = ()
+    attempt: int = 0
+    preemptions: int = 0
+    position: int | None = None
+    command: tuple[str, ...] = ()
+    directory: str = ""
+    run: str | None = None
+    after: tuple[str, ...] = ()
+    time_limit_s: float | None = None
+    submitted_s: float
+    started_s: float | None = None
+    ended_s: float | None = None
+    attempts: tuple[AttemptView, ...] = ()
+
+
+class WhyView(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `why`: the job, its wait, and whom it waits for, link by link.
+
+    `chain` begins with the job itself: each next one is what the one before waits for, and says of
+    itself in a sentence where it stands.
+    """
+
+    job: JobView
+    wait: WaitView | None = None
+    chain: tuple[str, ...] = ()
+
+
+class JobsWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs to list, the newest first; `phases` empty: all. A queue covers those below it."""
+
+    phases: tuple[str, ...] = ()
+    queue: str | None = None
+    user: str | None = None
+    run: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class Resize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many workers a job may have from now on, in one of its groups."""
+
+    min: int
+    max: int
+    group: str | None = None
