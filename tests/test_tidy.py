@@ -18,7 +18,7 @@ from tests.tidy.source import read
 # A package imports only from floors below its own. `__init__` is the public face, makeway itself.
 FLOORS = {
     1: ("model", "errors"),
-    2: ("policy", "health", "workflows", "lineage", "codec", "report", "executor"),
+    2: ("policy", "health", "workflows", "lineage", "codec", "report", "executor", "intake"),
     3: ("engine", "store", "client"),
     4: ("live", "sim", "worker", "training"),
     5: ("server", "__init__"),
@@ -27,7 +27,10 @@ FLOORS = {
 
 # These know no clock, no disk, no thread, no socket, no logger; the standard library and msgspec
 # are all that they import.
-PURE = ("model", "policy", "health", "workflows", "lineage", "codec", "report", "engine", "sim")
+PURE = (
+    *("model", "policy", "health", "workflows", "lineage", "codec", "report", "intake"),
+    *("engine", "sim"),
+)
 
 # Started or looked up from outside: nothing needs to import them.
 ENTRY_POINTS = (

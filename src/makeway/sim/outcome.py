@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from makeway.intake.amounts import NAMES, in_units
 from makeway.model.resources import Resources
 from makeway.model.wait import Wait
 from makeway.policy.choose import decide
@@ -16,7 +17,7 @@ from makeway.policy.share import standings
 from makeway.policy.snapshot import Kind
 from makeway.policy.why import READY, why
 from makeway.report import report
-from makeway.sim.scenario import NAMES, Scenario, in_units
+from makeway.sim.scenario import Scenario
 from makeway.sim.story import Row, Story
 from makeway.sim.world import World
 
