@@ -12,7 +12,7 @@ from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Job
 from makeway.model.wait import Reason, Wait, family
-from makeway.policy.explain import backoff
+from makeway.policy.explain import aside
 from makeway.policy.plan import (
     Decided,
     Hold,
@@ -84,7 +84,7 @@ def _first(state: State, hold: Hold, over: set[str], kept: set[str]) -> Job | No
 
 def _explained(state: State, plan: Plan, name: str) -> Wait | None:
     if name in state.paused:
-        return backoff(state.paused[name])
+        return aside(state.paused[name])
     return None if plan.explain is None else plan.explain(state.kind_of[name], name)
 
 
