@@ -39,7 +39,7 @@ def test_how_the_connection_is_set(database: Database) -> None:
         return look(database, f"PRAGMA {name}")[0][0]
 
     assert setting("journal_mode") == "wal"
-    assert setting("synchronous") == 1  # NORMAL
+    assert setting("synchronous") == 2  # FULL
     assert setting("foreign_keys") == 1
     assert setting("busy_timeout") == 10_000
 
@@ -258,7 +258,7 @@ def test_two_writers_take_turns(folder: Path) -> None:
 
 
 def test_a_writer_that_never_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("makeway.store.database.BUSY_MS", 50)
+    monkeypatch.setattr("makeway.store.kind.BUSY_MS", 50)
     with (
         Database.open(folder) as one,
         Database.open(folder) as other,

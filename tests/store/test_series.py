@@ -211,7 +211,7 @@ def memory(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_what_could_not_be_written_waits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("makeway.store.database.BUSY_MS", 20)
+    monkeypatch.setattr("makeway.store.kind.BUSY_MS", 20)
     with Database.open(folder) as database, Database.open(folder) as other:
         writer = SeriesWriter(database)
         writer.add(*LOSS[:3], samples(1.0))
@@ -229,7 +229,7 @@ def test_what_could_not_be_written_waits(folder: Path, monkeypatch: pytest.Monke
 def test_what_waits_too_long_is_dropped_and_counted(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("makeway.store.database.BUSY_MS", 1)
+    monkeypatch.setattr("makeway.store.kind.BUSY_MS", 1)
     monkeypatch.setattr("makeway.store.series.WAITING_ROWS_MAX", 3)
     with Database.open(folder) as database, Database.open(folder) as other:
         writer = SeriesWriter(database)
