@@ -141,9 +141,7 @@ class Database:
         """Give the rows of a query one by one; only while `reading` or in a transaction."""
         assert self._within is not None, "go through rows within `reading`"
         options = {"stream_results": True}
-        return iter(
-            self._connection.execute(query, self._fit(values), execution_options=options)
-        )
+        return iter(self._connection.execute(query, self._fit(values), execution_options=options))
 
     def _fit(self, values: Mapping[str, object]) -> Mapping[str, object]:
         if not values:

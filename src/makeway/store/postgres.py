@@ -128,8 +128,7 @@ class Postgres:
             return False
         table, columns = upsert.table.name, ", ".join(upsert.columns)
         connection.exec_driver_sql(
-            f"CREATE TEMPORARY TABLE IF NOT EXISTS {table}_new (LIKE {table})"
-            " ON COMMIT DELETE ROWS"
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {table}_new (LIKE {table}) ON COMMIT DELETE ROWS"
         )
         driver: Any = connection.connection.driver_connection
         with (
