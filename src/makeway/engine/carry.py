@@ -7,7 +7,7 @@ behind it wait for the same.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Collection
 
 from makeway.engine.react import grace_ms
 from makeway.engine.state import State
@@ -64,7 +64,7 @@ def waits(state: State, plan: Plan) -> list[tuple[str, Wait]]:
     return found
 
 
-def _head(state: State, hold: Hold, over: Set[str], kept: Set[str]) -> str | None:
+def _head(state: State, hold: Hold, over: Collection[str], kept: Collection[str]) -> str | None:
     """Name the first job of a lane that goes on waiting for a reason of another family."""
     job = _first(state, hold, over, kept)
     if job is None:
@@ -74,7 +74,7 @@ def _head(state: State, hold: Hold, over: Set[str], kept: Set[str]) -> str | Non
     return None if told else job.id
 
 
-def _first(state: State, hold: Hold, over: Set[str], kept: Set[str]) -> Job | None:
+def _first(state: State, hold: Hold, over: Collection[str], kept: Collection[str]) -> Job | None:
     waits_on = (job for job in state.lanes[hold.kind] if job.id not in over)
     first = None
     for job in waits_on:
