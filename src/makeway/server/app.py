@@ -12,19 +12,20 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
 from makeway import __version__
 from makeway.server import cluster, identity, jobs, probes, service, streams
+from makeway.server.describe import document
 from makeway.server.front import Front
 from makeway.server.guard import Guard
 from makeway.server.identity import AtDesk
 from makeway.server.office import Office, Settings
-from makeway.server.describe import document
 from makeway.server.problems import install
-from makeway.server.replies import answer
+from makeway.server.replies import answer, assert_known
 
 API = "/api/v1"
 
@@ -40,15 +41,21 @@ def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        generate_unique_id_function=_name,
     )
     app.state.front = front
     for part in (jobs, streams, cluster, service, identity):
-        app.include_router(part.routes, prefix=API)
+        app.include_router(part.routes, prefix=API, dependencies=[Depends(assert_known)])
     app.include_router(probes.routes)
     app.add_api_route(f"{API}/openapi.json", _describe, include_in_schema=False)
     app.add_middleware(Guard, front=front)
     install(app)
     return app
+
+
+def _name(route: APIRoute) -> str:
+    """Name a route in the description as its function is named."""
+    return route.name
 
 
 @contextlib.asynccontextmanager

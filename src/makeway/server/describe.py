@@ -14,7 +14,9 @@ from fastapi.openapi.utils import get_openapi
 
 from makeway.server.shapes import COMPONENTS
 
-OPEN = ("/healthz", "/readyz", "/api/v1/session")
+OPEN = ("/healthz", "/readyz", "/api/v1/session")  # without a token
+UNASKED = ("/healthz", "/readyz")  # and without any parameter that could be wrong
+NOT_MODIFIED = {"description": "It is what `If-None-Match` names."}
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "cookie": {"type": "apiKey", "in": "cookie", "name": "makeway_token"},
@@ -34,12 +36,21 @@ def document(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = SCHEMES
     described["security"] = [{name: []} for name in SCHEMES]
     for path, operations in described["paths"].items():
-        for operation in operations.values():
-            if path in OPEN:
-                operation["security"] = []
-            for answer in operation["responses"].values():
-                answer.pop("headers", None)
+        for method, operation in operations.items():
+            _amend(path, method, operation)
     return described
+
+
+def _amend(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Say of one operation what holds for all of its kind."""
+    answers = operation["responses"]
+    if path in OPEN:
+        operation["security"] = []
+    if path in UNASKED:
+        for needless in ("401", "403", "422"):
+            del answers[needless]
+    elif method == "get" and "application/json" in answers["200"]["content"]:
+        answers["304"] = NOT_MODIFIED
 
 
 def text(described: Mapping[str, Any]) -> str:

@@ -146,7 +146,7 @@ class Feed:
                     self._begin(desk.status().last_event)
                     begun = True
                 for entry in desk.events(self._last, follow=True):
-                    if self.closed:
+                    if self._closing.is_set():
                         return
                     self._add(entry)
             except MakewayError:

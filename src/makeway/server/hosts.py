@@ -58,6 +58,7 @@ def host_name(host: str) -> str | None:
         return None
     try:
         parts = urlsplit(f"//{host}")
-        return parts.hostname if parts.port is None or parts.port > 0 else None
+        named = parts.port is None or parts.port > 0
     except ValueError:
         return None
+    return parts.hostname if named else None

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from makeway.errors import InvalidInput
 from makeway.server.identity import AtDesk
 from makeway.server.replies import Body, Cursor, Limit, answer, read
-from makeway.server.shapes import documented
+from makeway.server.shapes import also, documented
 from makeway.wire.desk import Desk
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import PAGE, Page
@@ -71,7 +71,7 @@ def list_jobs(
 @routes.post(
     "",
     summary="Submit a job, or try one out",
-    **documented(JobView, status=201, takes=dict, problems=(409,)),
+    **also(200, WhyView, documented(JobView, status=201, takes=dict, problems=(409,))),
 )
 def submit(
     request: Request, desk: AtDesk, body: Body, key: Key = None, dry_run: DryRun = False

@@ -79,7 +79,7 @@ def _families(shown: Shown) -> Iterator[Iterator[str]]:
     status, counts = shown.status, shown.counts
     phases = {phase: shown.census.phases.get(phase, 0) for phase in OPEN}
     reasons = {reason.value: shown.census.reasons.get(reason.value, 0) for reason in Reason}
-    states = Counter({state: 0 for state in NODE_STATES})
+    states = Counter(dict.fromkeys(NODE_STATES, 0))
     states.update(node.state for node in shown.nodes)
     ended = {phase.value: shown.ended.get(phase.value, 0) for phase in JobPhase if phase.final}
     gauge, counter = "gauge", "counter"

@@ -23,7 +23,7 @@ class Nobody:
 
     def verify(self, token: str) -> Caller | None:
         """Know no token."""
-        del token
+        raise Unavailable("there is no service", where=f"a token of {len(token)} letters")
 
 
 def page() -> str:

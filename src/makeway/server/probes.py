@@ -1,8 +1,10 @@
 """Answer machines that watch: does it live, can it work, what are its numbers.
 
-/healthz   the process lives                                  no token
-/readyz    the store can be written and the controller turns  no token
-/metrics   Prometheus' text format                            scope read
+/healthz   the process lives
+/readyz    the store can be written and the controller turns
+/metrics   Prometheus' text format
+
+Source:  the guides of Kubernetes to probes and of Prometheus to its format
 """
 
 from __future__ import annotations

@@ -36,8 +36,16 @@ SHAPES: tuple[object, ...] = (
 # A file of a person (a job, a node, a policy): its reader is not a Struct; the docs describe it.
 FILE: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
 
+
+def _anything(kind: type) -> dict[str, Any]:
+    """Describe what may be any JSON: a number in a wait's detail, a value in a policy file."""
+    if kind is object:
+        return {"description": "any JSON"}
+    raise NotImplementedError
+
+
 _REFERENCES, COMPONENTS = msgspec.json.schema_components(
-    SHAPES, ref_template="#/components/schemas/{name}"
+    SHAPES, schema_hook=_anything, ref_template="#/components/schemas/{name}"
 )
 PROBLEM = "application/problem+json"
 
@@ -86,6 +94,12 @@ def documented(
         "responses": {good: _good(gives)} | {code: _bad(told[code]) for code in sorted(told)},
         "openapi_extra": extra,
     }
+
+
+def also(status: int, gives: object, described: dict[str, Any]) -> dict[str, Any]:
+    """Say of a route that it has another good answer."""
+    described["responses"][status] = _good(gives)
+    return described
 
 
 def streamed(media_type: str, text: str, *, problems: Sequence[int] = (429,)) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import msgspec
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -42,8 +42,29 @@ Topics = Annotated[
     str | None, Query(description=f"Only events about these, with commas: {', '.join(TOPICS)}.")
 ]
 Follow = Annotated[bool, Query(description="Go on until the client or the service ends.")]
+Unended = Annotated[bool, Query(description="Go on until the job has ended.")]
 Attempt = Annotated[int | None, Query(ge=1, description="Which attempt; default: the latest.")]
 Rank = Annotated[int | None, Query(ge=0, description="Only the worker of this rank.")]
+
+
+class Watched:
+    """Which events are wanted, as a query says it; `Last-Event-ID` counts before `after`."""
+
+    def __init__(
+        self, after: After = None, last: LastEventId = None, topics: Topics = None
+    ) -> None:
+        """Take the filters."""
+        self.after = after if last is None else last
+        self.topics = frozenset(TOPICS if topics is None else filter(None, topics.split(",")))
+
+
+class Asked:
+    """Whose output is wanted, as a query says it."""
+
+    def __init__(self, attempt: Attempt = None, rank: Rank = None, follow: Unended = False) -> None:
+        """Take the filters."""
+        self.attempt, self.rank, self.follow = attempt, rank, follow
+
 
 routes = APIRouter()
 
@@ -55,16 +76,15 @@ routes = APIRouter()
     **streamed("text/event-stream", "Entries of the log; comments while it is quiet."),
 )
 def events(
-    request: Request, desk: AtDesk, after: After = None, last: LastEventId = None,
-    topics: Topics = None, follow: Follow = True,
-) -> Response:  # fmt: skip
-    """Give the entries behind a seq, then what comes; `Last-Event-ID` counts before `after`."""
-    place, wanted = _place(desk, after if last is None else last), _topics(topics)
+    request: Request, desk: AtDesk, which: Annotated[Watched, Depends()], follow: Follow = True
+) -> Response:
+    """Give the entries behind a seq, then what comes; without a seq only what comes."""
+    place = _place(desk, which)
     # The first entries are read here and now: who may not read them is refused, not broken off.
     first = read_log(desk, place)
     if follow:
-        return _stream(request, _followed(request, place, wanted), "text/event-stream")
-    return StreamingResponse(_caught_up(desk, first, wanted), media_type="text/event-stream")
+        return _stream(request, _followed(request, place, which.topics), "text/event-stream")
+    return StreamingResponse(_caught_up(desk, first, which.topics), media_type="text/event-stream")
 
 
 @routes.get(
@@ -73,16 +93,13 @@ def events(
     tags=["jobs"],
     **streamed("text/plain", "Whole lines, with the rank in front.", problems=(404, 429)),
 )
-def logs(
-    request: Request, desk: AtDesk, ref: str, attempt: Attempt = None, rank: Rank = None,
-    follow: Follow = False,
-) -> Response:  # fmt: skip
+def logs(request: Request, desk: AtDesk, ref: str, asked: Annotated[Asked, Depends()]) -> Response:
     """Give what was printed; with `follow` also what will be, until the job has ended."""
-    reader = desk.log(ref, attempt, rank)
+    reader = desk.log(ref, asked.attempt, asked.rank)
     if LINES in request.headers.get("accept", ""):
-        return _stream(request, _printed(request, reader, AsJson(), follow=follow), LINES)
-    text = AsText(ranks=rank is None)
-    return _stream(request, _printed(request, reader, text, follow=follow), "text/plain")
+        return _stream(request, _printed(request, reader, AsJson(), asked), LINES)
+    text = AsText(ranks=asked.rank is None)
+    return _stream(request, _printed(request, reader, text, asked), "text/plain")
 
 
 def _stream(request: Request, parts: AsyncIterator[bytes], media_type: str) -> Response:
@@ -105,21 +122,16 @@ async def _counted(front: Front, parts: AsyncIterator[bytes]) -> AsyncIterator[b
 # ── events ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _place(desk: Desk, after: int | None) -> int:
+def _place(desk: Desk, which: Watched) -> int:
     """Say behind which seq to begin."""
-    last = desk.status().last_event
-    if after is not None and after > last:
-        problem = f"there is no event {after} yet; the latest is {last}"
-        raise InvalidInput(problem, where="after", hint="has the service got another store?")
-    return last if after is None else after
-
-
-def _topics(topics: str | None) -> frozenset[str]:
-    wanted = frozenset(TOPICS if topics is None else filter(None, topics.split(",")))
-    if strange := sorted(wanted - {*TOPICS}):
+    if strange := sorted(which.topics - {*TOPICS}):
         problem = f"there is no topic {strange[0]!r}; there are {', '.join(TOPICS)}"
         raise InvalidInput(problem, where="query topics")
-    return wanted
+    last = desk.status().last_event
+    if which.after is not None and which.after > last:
+        problem = f"there is no event {which.after} yet; the latest is {last}"
+        raise InvalidInput(problem, where="after", hint="has the service got another store?")
+    return last if which.after is None else which.after
 
 
 async def _followed(request: Request, after: int, wanted: frozenset[str]) -> AsyncIterator[bytes]:
@@ -205,7 +217,7 @@ class AsJson:
 
 
 async def _printed(
-    request: Request, reader: LogReader, written: AsText | AsJson, *, follow: bool
+    request: Request, reader: LogReader, written: AsText | AsJson, asked: Asked
 ) -> AsyncIterator[bytes]:
     feed = front_of(request).feed
     soon, seldom = LOOK_EVERY_S
@@ -218,7 +230,7 @@ async def _printed(
         if found:
             pause_s = soon
             continue
-        if over or not follow or await feed.rest(pause_s):
+        if over or not asked.follow or await feed.rest(pause_s):
             break
         pause_s = min(seldom, pause_s * 2)
     if left := written.rest():
