@@ -17,8 +17,11 @@ from tests.tidy.source import read
 
 # A package imports only from floors below its own. `__init__` is the public face, makeway itself.
 FLOORS = {
-    1: ("model", "errors"),
-    2: ("policy", "health", "workflows", "lineage", "codec", "report", "executor", "wire"),
+    1: ("model", "errors", "failpoint"),
+    2: (
+        *("policy", "health", "workflows", "lineage", "codec", "report", "executor"),
+        *("intake", "wire"),
+    ),
     3: ("engine", "store", "client", "answers"),
     4: ("live", "sim", "worker", "training"),
     5: ("server", "__init__"),
@@ -28,7 +31,7 @@ FLOORS = {
 # These know no clock, no disk, no thread, no socket, no logger; the standard library and msgspec
 # are all that they import.
 PURE = (
-    *("model", "policy", "health", "workflows", "lineage", "codec", "report", "wire"),
+    *("model", "policy", "health", "workflows", "lineage", "codec", "report", "intake", "wire"),
     *("engine", "answers", "sim"),
 )
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from makeway.executor.base import Observed
 from makeway.executor.folder import try_lock
 from makeway.model import event as ev
 from makeway.model.job import Program
@@ -93,6 +96,33 @@ def test_memory_and_processor_time_of_the_tree_are_sampled(stage: Stage) -> None
     assert {"system/memory_usage_bytes", "system/cpu_percent"} <= names
     assert ended.memory_peak_bytes > 80 << 20
     assert ended.cpu_ms > 0
+
+
+def test_whoever_waits_for_news_can_be_woken_from_another_thread(stage: Stage) -> None:
+    begun = time.monotonic()
+    bell = threading.Timer(0.1, stage.executor.wake)
+    bell.start()
+    assert stage.executor.observe(20_000) == Observed(events=[], readings=[])
+    assert time.monotonic() - begun < 10
+    bell.join()
+
+
+def test_a_call_that_comes_before_the_wait_is_not_lost_and_comes_once(stage: Stage) -> None:
+    stage.executor.wake()
+    stage.executor.wake()
+    begun = time.monotonic()
+    stage.executor.observe(20_000)
+    assert time.monotonic() - begun < 10
+    begun = time.monotonic()
+    stage.executor.observe(100)
+    assert time.monotonic() - begun >= 0.09
+
+
+def test_waking_what_is_closed_does_nothing(stage: Stage) -> None:
+    stage.restart()
+    before = stage.executor
+    stage.restart()
+    before.wake()
 
 
 # ── what cannot start ─────────────────────────────────────────────────────────────────────────────

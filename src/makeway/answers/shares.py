@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from makeway.model.resources import Resources
+from makeway.model.units import NAMES, in_units
 from makeway.policy.share import Standing, standings
 from makeway.policy.snapshot import Snapshot
-from makeway.wire.amounts import NAMES, amounts, in_units
+from makeway.wire.amounts import amounts
 from makeway.wire.cluster import QueueView
 
 

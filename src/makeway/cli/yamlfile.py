@@ -17,7 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from makeway.errors import InvalidInput, NotFound
-from makeway.sim.located import Item
+from makeway.intake.located import Item
 
 WORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),

@@ -1,6 +1,6 @@
 """Say what the engine's orders need from the world: the port that every executor fills.
 
-Three methods. Orders may come twice (after a restart, the outstanding ones are repeated) and must
+Four methods. Orders may come twice (after a restart, the outstanding ones are repeated) and must
 then do nothing twice; whatever happens comes back through `observe`, never through a return value.
 """
 
@@ -41,6 +41,10 @@ class Executor(Protocol):
 
     def observe(self, timeout_ms: int) -> Observed:
         """Wait until something happens, at most so long, and tell it."""
+        ...
+
+    def wake(self) -> None:
+        """Let an `observe` that waits return at once; the one method for any thread."""
         ...
 
     def close(self) -> None:

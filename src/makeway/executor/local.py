@@ -17,6 +17,7 @@ import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -89,6 +90,9 @@ class LocalExecutor:
         self._door = listen(door)
         self._door.settimeout(0)
         self._selector.register(self._door, selectors.EVENT_READ, self._welcome)
+        self._bell: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._ringing = threading.Lock()
+        self._selector.register(self._bell, selectors.EVENT_READ, lambda _fd: self._woken())
         self._listen_to_zygote()
 
     # ── orders ────────────────────────────────────────────────────────────────────────────────────
@@ -216,8 +220,22 @@ class LocalExecutor:
         self._events, self._readings = [], []
         return observed
 
+    def wake(self) -> None:
+        """Let an `observe` that waits, or else the next one, return at once."""
+        with self._ringing:
+            if self._bell is not None:
+                os.eventfd_write(self._bell, 1)
+
+    def _woken(self) -> None:
+        if self._bell is not None:
+            os.eventfd_read(self._bell)
+
     def close(self) -> None:
         """Let go of everything but the workers."""
+        with self._ringing:  # another thread may still want to wake what is no more
+            bell, self._bell = self._bell, None
+            if bell is not None:
+                os.close(bell)
         for worker in self._watched.values():
             if worker.peer is not None:
                 worker.peer.close()

@@ -5,11 +5,15 @@
 What is believed is durable before anything is done about it. A crash anywhere in between loses
 nothing: on the way up the log is replayed, the orders behind everything that is under way are
 given again, and the executor, which does nothing twice, finds the workers that went on meanwhile.
+
+People come through the inbox, from other threads; what they bring is believed in the same step as
+what the workers say. While the store cannot be written the loop only keeps what it hears: new
+orders of people are refused, and those that were just being written are withdrawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -17,9 +21,21 @@ from makeway.engine.engine import Engine, Step, outstanding
 from makeway.engine.state import State
 from makeway.executor.base import Executor, Readings
 from makeway.live.clock import Clock
+from makeway.live.inbox import Inbox, Order, Told
+from makeway.live.journal import AGAIN_MS, Journal
 from makeway.model.cluster import Node
-from makeway.model.event import Entry, Event, NodeJoined, RulesConfigured
-from makeway.model.rules import LIVE
+from makeway.model.effect import Effect
+from makeway.model.event import (
+    Entry,
+    Event,
+    JobCancelRequested,
+    JobSubmitted,
+    NodeJoined,
+    RulesConfigured,
+    RunCancelRequested,
+    RunSubmitted,
+)
+from makeway.model.rules import LIVE, Rules
 from makeway.store.log import Log
 from makeway.store.series import SeriesWriter
 
@@ -43,13 +59,23 @@ class Controller:
         """Take the parts; `start` brings them to where the log ended."""
         self._engine, self._log, self._series = engine, log, series
         self._executor, self._clock = executor, clock
+        self._journal = Journal(log)
+        self._kept: list[Event] = []  # heard while nothing could be written
         self._wake_at_ms: int | None = None
         self._flush_at_ms: int | None = None
+        self.inbox = Inbox()
+        self.inbox.wake = executor.wake
+        self.heard: Callable[[Sequence[Entry]], None] = lambda _entries: None
 
     @property
     def state(self) -> State:
         """Show what is believed now."""
         return self._engine.state
+
+    @property
+    def storing(self) -> str:
+        """Say why nothing can be written at the moment; empty: it can."""
+        return "" if self._journal.trouble is None else str(self._journal.trouble)
 
     def recover(self) -> None:
         """Rebuild what was believed: everything that was not finished when the log ended."""
@@ -57,15 +83,14 @@ class Controller:
         self._engine.replay(self._log.read_unfinished(), last)
         self._clock.not_before(self._log.last_at_ms())
 
-    def start(self, node: Node) -> Sequence[Entry]:
-        """Repeat the orders behind all that is under way, and let the machine join."""
+    def start(self, *nodes: Node, rules: Rules = LIVE) -> Sequence[Entry]:
+        """Repeat the orders behind all that is under way, and let the machines join."""
         for effect in outstanding(self.state):
             self._executor.carry_out(effect)
         news: list[Event] = []
-        if self.state.rules != LIVE:
-            news.append(RulesConfigured(rules=LIVE))
-        if self.state.nodes.get(node.name) != node:
-            news.append(NodeJoined(node=node))
+        if self.state.rules != rules:
+            news.append(RulesConfigured(rules=rules))
+        news += [NodeJoined(node=node) for node in nodes if self._is_news(node)]
         return self._take(news).entries
 
     def submit(self, event: Event) -> Sequence[Entry]:
@@ -79,27 +104,80 @@ class Controller:
         for readings in observed.readings:
             self._series.add(readings.job, readings.number, readings.rank, readings.samples)
             self._flush_at_ms = self._flush_at_ms or now_ms + FLUSH_EVERY_MS
-        step = self._take(observed.events)
+        orders, questions = self.inbox.take()
+        self._kept += observed.events
+        entries = self._obey(orders) if self._can_write() else self._refuse(orders)
+        for question in questions:
+            question.ask(self.state)
         if self._flush_at_ms is not None and now_ms >= self._flush_at_ms:
             self.flush()
-        return Turn(entries=step.entries, readings=observed.readings)
+        return Turn(entries=entries, readings=observed.readings)
 
     def flush(self) -> None:
         """Write the samples that are still in memory."""
-        self._series.flush()
+        if self._journal.trouble is None:
+            self._series.flush()
         self._flush_at_ms = None
+
+    def _is_news(self, node: Node) -> bool:
+        return self.state.nodes.get(node.name) != node
+
+    def _obey(self, orders: Sequence[Order]) -> Sequence[Entry]:
+        """Believe what was heard and what people want, in one step."""
+        events, self._kept = self._kept, []
+        step = self._take([*events, *(event for order in orders for event in order.events)])
+        if self._journal.trouble is not None:
+            self._kept += [wish for order in orders for wish in _withdrawn(order)]
+            self._refuse(orders)
+            return ()
+        told = Told(entries=step.entries, refused=step.refused)
+        for order in orders:
+            order.told.set_result(told)
+        return step.entries
+
+    def _refuse(self, orders: Sequence[Order]) -> Sequence[Entry]:
+        trouble = self._journal.trouble
+        for order in orders:
+            assert trouble is not None, "orders are refused only while nothing can be written"
+            order.told.set_exception(trouble)
+        return ()
+
+    def _can_write(self) -> bool:
+        if self._journal.trouble is not None:
+            self._carry_out(self._journal.flush())
+        return self._journal.trouble is None
 
     def _take(self, events: Sequence[Event]) -> Step:
         step = self._engine.step(events, self._clock.now_ms())
-        if step.entries:
-            self._log.append(step.entries)
-        for effect in step.effects:
-            self._executor.carry_out(effect)
         self._wake_at_ms = step.wake_at_ms
+        self._carry_out(self._journal.write(step))
+        if step.entries and self._journal.trouble is None:
+            self.heard(step.entries)
         return step
 
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            self._executor.carry_out(effect)
+
     def _patience_ms(self, timeout_ms: int) -> int:
+        if self._journal.trouble is not None:
+            return min(timeout_ms, AGAIN_MS)
         due = [at_ms for at_ms in (self._wake_at_ms, self._flush_at_ms) if at_ms is not None]
         if not due:
             return timeout_ms
         return max(0, min(timeout_ms, min(due) - self._clock.now_ms()))
+
+
+def _withdrawn(order: Order) -> list[Event]:
+    """Take back what was being written when the store failed: whoever brought it was refused."""
+    text = "it was refused, because the store failed while it was being written"
+    wishes: list[Event] = []
+    for event in order.events:
+        match event:
+            case JobSubmitted(job=job):
+                wishes.append(JobCancelRequested(job=job, text=text))
+            case RunSubmitted(run=run):
+                wishes.append(RunCancelRequested(run=run, text=text))
+            case _:
+                pass
+    return wishes

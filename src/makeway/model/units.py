@@ -26,8 +26,15 @@ SIZE_UNITS = {
 TIME_UNITS_MS = {"": 1000, "MS": 1, "S": 1000, "M": 60_000, "H": 3_600_000, "D": 86_400_000}
 AMOUNT = re.compile(r"\s*([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z]*)\s*")
 
+NAMES = {CPU: "cpus", GPU: "gpus", MEMORY: "memory"}
+
 # 64 TiB, or 2,200 years: what 100,000 workers ask for together still fits into 64 bits.
 AMOUNT_MAX = 2**46
+
+
+def in_units(kind: str, amount: float) -> float:
+    """Write an amount of a kind in people's units: processors, devices, bytes."""
+    return amount / 1000 if kind in (CPU, GPU) else amount
 
 
 def bytes_of(text: str | float, where: str = "memory") -> int:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from makeway.intake.located import Item, instead
 from makeway.model.phase import JobPhase
+from makeway.model.units import NAMES, in_units
 from makeway.model.wait import Reason
-from makeway.sim.located import Item, instead
-from makeway.sim.scenario import NAMES, Expected, in_units
+from makeway.sim.scenario import Expected
 
 Row = Mapping[str, object]
 TOLERANCE = 0.005

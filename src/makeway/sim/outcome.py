@@ -13,9 +13,10 @@ import msgspec
 from makeway.answers import waits as views
 from makeway.answers.shares import queue_views
 from makeway.answers.waits import Asked
+from makeway.model.units import NAMES
 from makeway.model.wait import Wait
 from makeway.report import report
-from makeway.sim.scenario import NAMES, Scenario
+from makeway.sim.scenario import Scenario
 from makeway.sim.story import Row, Story
 from makeway.sim.world import World
 

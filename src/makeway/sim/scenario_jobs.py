@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
+from makeway.intake.jobs import WORKERS_MAX, asked_of, waits_of
+from makeway.intake.located import Item, instead, option
+from makeway.intake.queues import QUEUE_KEYS, changed
 from makeway.model.cluster import Allocation, Placement, Queue
-from makeway.model.job import SYSTEM_MIN, After, Domain, JobSpec, On, WorkerGroup
+from makeway.model.job import After, JobSpec
 from makeway.model.rules import Rules
-from makeway.sim.located import Item, instead, option
-from makeway.sim.scenario import QUEUE_KEYS, Change, Given, changed, class_of
+from makeway.sim.scenario import Change, Given
 
 KEYS = (
     "name", "queue", "at", "copies", "workers", "per_worker", "groups", "class", "priority",
@@ -18,10 +20,10 @@ KEYS = (
     "nodes", "running", "exit_time", "domain", "retries", "user",
 )  # fmt: skip
 COPIES_MAX = 1_000_000
-WORKERS_MAX = 100_000
 EVENTS = ("node_down", "node_up", "cancel", "set_queue", "worker_fails")
 # A victim leaves after its own exit time, at the latest after the policy's grace time.
 PATIENT_MS = 1 << 40
+DEFAULTS = JobSpec(name="", user="", queue="default", grace_ms=PATIENT_MS)
 
 
 def jobs_of(item: Item, nodes: Mapping[str, object], rules: Rules) -> Iterator[tuple[Given, Item]]:
@@ -33,7 +35,7 @@ def jobs_of(item: Item, nodes: Mapping[str, object], rules: Rules) -> Iterator[t
     copies = fields["copies"].whole("copies", 1) if "copies" in fields else 1
     if copies > COPIES_MAX:
         raise fields["copies"].wrong(f"copies must be at most {COPIES_MAX}")
-    given = _one(name, fields, item, rules)
+    given = _one(name, fields, rules)
     given = _placed(given, fields, nodes)
     for number in range(1, copies + 1):
         full = name if copies == 1 else f"{name}{number}"
@@ -41,121 +43,24 @@ def jobs_of(item: Item, nodes: Mapping[str, object], rules: Rules) -> Iterator[t
 
 
 def after_of(item: Item, named: Mapping[str, list[str]]) -> tuple[After, ...]:
-    """Read what a job waits for: names, or names with the end that is meant."""
-    found = []
-    for one in item.items("after"):
-        on, target = On.SUCCEEDED, one
-        if isinstance(one.value, dict):
-            fields = one.fields(("job", "on"), "after")
-            if "job" not in fields:
-                raise one.wrong("after needs a job")
-            target = fields["job"]
-            if "on" in fields:
-                on = On(fields["on"].one_of(tuple(On), "on"))
-        found += [After(job=full, on=on) for full in _job(target, named)]
-    return tuple(found)
-
-
-def _one(name: str, fields: Mapping[str, Item], item: Item, rules: Rules) -> Given:
-    groups = _groups(fields, item)
-    queue = fields["queue"].text("queue") if "queue" in fields else "default"
-    if any(not part for part in queue.split("/")):
-        raise fields["queue"].wrong(f"{queue!r} is no path of queues")
-    times = {
-        key: fields[key].time_ms(key) if option(fields, key) is not None else None
-        for key in ("at", "exit_time")
-    } | {
-        key: fields[key].span_ms(key) if option(fields, key) is not None else None
-        for key in ("runtime", "time_limit", "expected", "checkpoint_every")
-    }
-    spec = JobSpec(
-        name=name,
-        user=fields["user"].text("user") if "user" in fields else queue,
-        queue=queue,
-        priority=_priority(fields, rules),
-        groups=groups,
-        retries=fields["retries"].whole("retries") if "retries" in fields else 0,
-        grace_ms=PATIENT_MS,
-        time_limit_ms=times["time_limit"],
-        expected_ms=times["expected"],
-        known_ms=times["runtime"],
-        preemptible=fields["preemptible"].flag("preemptible") if "preemptible" in fields else True,
-        checkpoint_every_ms=times["checkpoint_every"],
-        domain=_domain(fields),
+    """Read what a job waits for; a name with copies stands for all of them."""
+    return tuple(
+        After(job=full, on=on) for target, on in waits_of(item) for full in _job(target, named)
     )
-    scaling = _scaling(fields, sum(group.count_max for group in groups))
+
+
+def _one(name: str, fields: Mapping[str, Item], rules: Rules) -> Given:
+    spec = asked_of(fields, rules, replace(DEFAULTS, name=name))
+    runtime, at, exit_time = (option(fields, key) for key in ("runtime", "at", "exit_time"))
+    runtime_ms = None if runtime is None else runtime.span_ms("runtime")
     return Given(
-        name=name, spec=spec, at_ms=times["at"] or 0, runtime_ms=times["runtime"],
-        scaling=scaling, exit_ms=times["exit_time"] or 0,
-    )  # fmt: skip
-
-
-def _groups(fields: Mapping[str, Item], item: Item) -> tuple[WorkerGroup, ...]:
-    if "groups" not in fields:
-        per_worker = fields.get("per_worker")
-        return (_group("worker", fields.get("workers"), per_worker),)
-    for key in ("workers", "per_worker"):
-        if key in fields:
-            raise fields[key].wrong(f"groups stand in place of {key}")
-    groups: list[WorkerGroup] = []
-    for one in fields["groups"].items("groups"):
-        inner = one.fields(("name", "workers", "per_worker"), "a group")
-        if "name" not in inner:
-            raise one.wrong("a group needs a name")
-        name = inner["name"].text("name")
-        if any(group.name == name for group in groups):
-            raise one.wrong(f"there are two groups called {name!r}")
-        groups.append(_group(name, inner.get("workers"), inner.get("per_worker")))
-    if not groups:
-        raise item.wrong("a job needs at least one group")
-    return tuple(groups)
-
-
-def _group(name: str, workers: Item | None, per_worker: Item | None) -> WorkerGroup:
-    least = most = 1
-    if workers is not None and isinstance(workers.value, dict):
-        bounds = workers.fields(("min", "max"), "workers")
-        if len(bounds) < 2:
-            raise workers.wrong("elastic workers need min and max")
-        least, most = bounds["min"].whole("min", 1), bounds["max"].whole("max", 1)
-        if least > most:
-            raise workers.wrong(f"min {least} is more than max {most}")
-    elif workers is not None:
-        least = most = workers.whole("workers", 1)
-    if workers is not None and most > WORKERS_MAX:
-        raise workers.wrong(f"a job has at most {WORKERS_MAX} workers")
-    asked = WorkerGroup(name=name, count_min=least, count_max=most)
-    return (
-        asked
-        if per_worker is None
-        else replace(asked, per_worker=per_worker.resources("per_worker"))
+        name=name,
+        spec=replace(spec, known_ms=runtime_ms, user=spec.user or spec.queue),
+        at_ms=0 if at is None else at.time_ms("at"),
+        runtime_ms=runtime_ms,
+        scaling=_scaling(fields, sum(group.count_max for group in spec.groups)),
+        exit_ms=0 if exit_time is None else exit_time.time_ms("exit_time"),
     )
-
-
-def _priority(fields: Mapping[str, Item], rules: Rules) -> int:
-    if "class" in fields and "priority" in fields:
-        raise fields["priority"].wrong("a job has a class or a priority, not both")
-    if "class" in fields:
-        return class_of(fields["class"], rules)
-    if "priority" not in fields:
-        return rules.classes["medium"]
-    number = fields["priority"].whole("priority", -(10**6))
-    if number >= SYSTEM_MIN:
-        raise fields["priority"].wrong(
-            f"{SYSTEM_MIN} and more are for the administrators' classes: use class"
-        )
-    return number
-
-
-def _domain(fields: Mapping[str, Item]) -> Domain | None:
-    item = option(fields, "domain")
-    if item is None:
-        return None
-    inner = item.fields(("label", "required"), "domain")
-    if "label" not in inner:
-        raise item.wrong("domain needs a label")
-    required = inner["required"].flag("required") if "required" in inner else True
-    return Domain(label=inner["label"].text("label"), required=required)
 
 
 def _scaling(fields: Mapping[str, Item], most: int) -> tuple[float, ...]:

@@ -6,21 +6,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from makeway.intake.located import Item, option, unique
+from makeway.intake.nodes import nodes_of
+from makeway.intake.queues import check_guarantees, queues_of
+from makeway.intake.rules import rules_of
 from makeway.model.cluster import Node, Queue, lineage_of
 from makeway.model.rules import Rules
 from makeway.sim.expect import KINDS, check
-from makeway.sim.located import Item, option, unique
-from makeway.sim.scenario import (
-    KEYS,
-    Change,
-    Expected,
-    Given,
-    Scenario,
-    check_guarantees,
-    nodes_of,
-    queues_of,
-    rules_of,
-)
+from makeway.sim.scenario import KEYS, Change, Expected, Given, Scenario
 from makeway.sim.scenario_jobs import after_of, change_of, jobs_of, set_queue
 
 
@@ -31,7 +24,7 @@ def scenario_of(item: Item, policies: tuple[str, ...]) -> Scenario:
     fields = item.fields(KEYS, "a scenario")
     if "cluster" not in fields:
         raise item.wrong("a scenario needs a cluster")
-    nodes = nodes_of(fields["cluster"])
+    nodes = _cluster(fields["cluster"])
     policy = option(fields, "policy")
     rules = Rules() if policy is None else rules_of(policy, policies)
     declared = option(fields, "queues")
@@ -49,6 +42,14 @@ def scenario_of(item: Item, policies: tuple[str, ...]) -> Scenario:
         changes=tuple(_changes(option(fields, "events"), nodes, named, (queues, jobs, rules))),
         expected=tuple(_expected(option(fields, "expect"), known)),
     )
+
+
+def _cluster(item: Item) -> tuple[Node, ...]:
+    fields = item.fields(("nodes",), "cluster")
+    nodes = nodes_of(fields["nodes"]) if "nodes" in fields else ()
+    if not nodes:
+        raise item.wrong("a cluster needs at least one node")
+    return nodes
 
 
 def _jobs(

@@ -14,6 +14,7 @@ from makeway.model.cluster import Allocation
 from makeway.model.job import JobSpec
 from makeway.model.record import Cause
 from makeway.model.wait import Wait
+from makeway.wire.placed import placed
 
 Row = dict[str, object]
 ENDS = {Cause.NONE: "succeeded", Cause.PREEMPTED: "preempted", Cause.CANCELLED: "cancelled"}
@@ -107,18 +108,9 @@ class Story:
     def _hold(self, job: str, allocation: Allocation) -> None:
         row, attempt = self.jobs[job], self._attempts[job][-1]
         row["workers"] = allocation.workers
-        row["placement"] = _placement(allocation, self._specs[job])
+        row["placement"] = placed(allocation.placements, self._specs[job].groups)
         attempt["workers_max"] = max(int(str(attempt["workers_max"])), allocation.workers)
 
     def _decide(self, at_s: float, kind: str, job: str, more: Row) -> None:
         row: Row = {"at_s": at_s, "kind": kind, "job": job, "workers": None, "for": None}
         self.decisions.append(row | {"rule": None, "reason": None} | more)
-
-
-def _placement(allocation: Allocation, spec: JobSpec) -> Mapping[str, object]:
-    by_group: dict[str, dict[str, int]] = {}
-    for row in allocation.placements:
-        nodes = by_group.setdefault(row.group, {})
-        nodes[row.node] = nodes.get(row.node, 0) + row.count
-    alone = len(spec.groups) == 1 and spec.groups[0].name == "worker"
-    return by_group.get("worker", {}) if alone else by_group

@@ -8,17 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from makeway.model.resources import CPU, GPU, MEMORY, Resources
-
-NAMES = {CPU: "cpus", GPU: "gpus", MEMORY: "memory"}
-MILLI = (CPU, GPU)
+from makeway.model.resources import Resources
+from makeway.model.units import NAMES, in_units
 
 Amounts = dict[str, float]
-
-
-def in_units(kind: str, amount: float) -> float:
-    """Write an amount of a kind."""
-    return amount / 1000 if kind in MILLI else amount
 
 
 def amounts(vector: Resources, kinds: Iterable[str] | None = None) -> Amounts:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from makeway.wire.amounts import Amounts
-
-# By group and node if the job has several groups: {"ps": {"n1": 1}}; else by node: {"n1": 2}.
-Placed = dict[str, int] | dict[str, dict[str, int]]
+from makeway.wire.placed import Placed
 
 
 class WaitView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
-"""Read values of a file that a person wrote, and say of each wrong one where it stands.
+"""Read values that a person wrote, and say of each wrong one where it stands.
 
 A file comes as `Item`s: a value and the line that it stands on; of a mapping, each key has a line
-too. Whoever reads asks for what it wants, and one clear error tells what was found instead.
+too. The body of a request has no lines: there the place is a path, such as `per_worker.memory`.
+Whoever reads asks for what it wants, and one clear error tells what was found instead.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from makeway.errors import InvalidInput
 from makeway.model.resources import CPU, GPU, MEMORY, Resources
@@ -27,17 +29,27 @@ NAMED_MAX, COMPARED_MAX = 30, 2000
 class Item(msgspec.Struct, frozen=True):
     """A value of the file `file`, at `line`: a scalar, a list of items, or items by key.
 
-    `written` is how a number stands there, so that a name like 007 keeps its zeros.
+    line     from 1; 0: what it stands in has no lines, and `path` says where it is
+    written  how a number stands there, so that a name like 007 keeps its zeros
+    path     keys and places of lists that lead to it, in what has no lines
     """
 
     file: str
     line: int
     value: object
     written: str = ""
+    path: str = ""
+
+    @property
+    def where(self) -> str:
+        """Say where it stands: `file:line`, or `what: path.to.key` in what has no lines."""
+        if self.line:
+            return f"{self.file}:{self.line}"
+        return ": ".join(part for part in (self.file, self.path) if part)
 
     def wrong(self, problem: str) -> InvalidInput:
         """Make the error that this is wrong."""
-        return InvalidInput(problem, where=f"{self.file}:{self.line}")
+        return InvalidInput(problem, where=self.where)
 
     def fields(self, known: Sequence[str], what: str) -> dict[str, Item]:
         """Read a mapping that may have these keys."""
@@ -67,6 +79,20 @@ class Item(msgspec.Struct, frozen=True):
         text = self.written or str(value)
         if not text.isprintable() or len(text) > TEXT_MAX:
             raise self.wrong(f"{what} must be a text of at most {TEXT_MAX} signs on one line")
+        return text
+
+    def long_text(self, what: str, most: int) -> str:
+        """Read a text of any signs, over any number of lines, of at most `most` bytes."""
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise self.wrong(f"{what} must be a text, not {self.said()}")
+        text = value if isinstance(value, str) else self.written or str(value)
+        try:
+            size_bytes = len(text.encode())
+        except UnicodeEncodeError:  # half of a pair of surrogates, which JSON may carry
+            raise self.wrong(f"{what} is no text in UTF-8") from None
+        if "\0" in text or size_bytes > most:
+            raise self.wrong(f"{what} must be a text of at most {most} bytes without a NUL")
         return text
 
     def one_of(self, known: Sequence[str], what: str) -> str:
@@ -119,9 +145,9 @@ class Item(msgspec.Struct, frozen=True):
         """Read an instant that may lie before the beginning: `-300s`."""
         value = self.value
         if isinstance(value, str) and value.startswith("-"):
-            return -Item(self.file, self.line, value[1:]).time_ms(what)
+            return -replace(self, value=value[1:]).time_ms(what)
         if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-            return -Item(self.file, self.line, -value).time_ms(what)
+            return -replace(self, value=-value).time_ms(what)
         return self.time_ms(what)
 
     def resource(self, name: str) -> tuple[str, int]:
@@ -177,14 +203,40 @@ def unique(named: Iterator[tuple[str, Item]], what: str) -> None:
     """Refuse a name that is there twice."""
     seen: dict[str, Item] = {}
     for name, item in named:
-        if name in seen:
-            raise item.wrong(
-                f"there are two {what}s called {name!r}; the other is on line {seen[name].line}"
-            )
-        seen[name] = item
+        note(seen, name, item, what)
+
+
+def note(seen: dict[str, Item], name: str, item: Item, what: str) -> None:
+    """Remember a name, or refuse it if it was `seen` before."""
+    if name in seen:
+        first = seen[name]
+        place = f"on line {first.line}" if first.line else first.path
+        raise item.wrong(f"there are two {what}s called {name!r}; the other is {place}")
+    seen[name] = item
 
 
 def option(fields: Mapping[str, Item], key: str) -> Item | None:
     """Give a key's item, or None if it is absent or empty."""
     item = fields.get(key)
     return None if item is None or item.value is None else item
+
+
+def item_of(value: object, where: str, path: str = "") -> Item:
+    """Make items of plain values: the body of a request, options of a command.
+
+    `where` says what they stand in ("" for the body of a request, whose sender knows).
+    """
+    try:
+        return _item(value, where, path)
+    except RecursionError:
+        raise InvalidInput("it is nested too deeply", where=where) from None
+
+
+def _item(value: object, where: str, path: str) -> Item:
+    inner: object = value
+    if isinstance(value, Mapping):
+        prefix = f"{path}." if path else ""
+        inner = {str(key): _item(one, where, f"{prefix}{key}") for key, one in value.items()}
+    elif isinstance(value, list | tuple):
+        inner = [_item(one, where, f"{path}[{at}]") for at, one in enumerate(value)]
+    return Item(where, 0, inner, path=path)

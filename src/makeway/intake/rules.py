@@ -1,0 +1,81 @@
+"""Read the settings of the policy: `policy:` of a scenario or of the configuration.
+
+Takes:   an `Item`, a mapping; the names of the policies that there are; what an absent key means
+Gives:   Rules
+Raises:  InvalidInput, with the place
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from makeway.intake.located import Item, option
+from makeway.model.rules import PastUsage, Preemption, Rules, Scope
+
+DEFAULTS = Rules()
+
+
+def rules_of(item: Item, names: Sequence[str], defaults: Rules = DEFAULTS) -> Rules:
+    """Read the settings of the policy; `names` are those of the policies that there are."""
+    keys = ("name", "priority_scope", "classes", "preemption", "backfill", "consolidate", "usage")
+    fields, known = item.fields(keys, "policy"), dict[str, object]()
+    if (name := option(fields, "name")) is not None:
+        known["name"] = name.one_of(names, "policy")
+    if (scope := option(fields, "priority_scope")) is not None:
+        known["priority_scope"] = Scope(scope.one_of(tuple(Scope), "priority_scope"))
+    if (classes := option(fields, "classes")) is not None:
+        known |= _classes(classes, defaults)
+    if (preemption := option(fields, "preemption")) is not None:
+        known["preemption"] = _preemption(preemption, defaults.preemption)
+    if (backfill := option(fields, "backfill")) is not None:
+        inner = backfill.fields(("depth",), "backfill")
+        if "depth" in inner:
+            known["backfill_depth"] = inner["depth"].whole("depth")
+    consolidate = option(fields, "consolidate")
+    if consolidate is not None and consolidate.flag("consolidate"):
+        raise consolidate.wrong("moving running jobs (consolidate) is not there yet")
+    if (usage := option(fields, "usage")) is not None:
+        known["usage"] = _usage(usage, defaults.usage)
+    return replace(defaults, **known)
+
+
+def _classes(item: Item, defaults: Rules) -> dict[str, object]:
+    classes, scopes = dict(defaults.classes), dict(defaults.class_scopes)
+    for name, one in item.mapping("classes").items():
+        value = one
+        if isinstance(one.value, dict):
+            inner = one.fields(("value", "scope"), f"class {name}")
+            if "value" not in inner:
+                raise one.wrong(f"class {name} needs a value")
+            value = inner["value"]
+            if "scope" in inner:
+                scope = Scope(inner["scope"].one_of(tuple(Scope), "scope"))
+                scopes[value.whole(name, -(10**6))] = scope
+        classes[name] = value.whole(name, -(10**6))
+    return {"classes": classes, "class_scopes": scopes}
+
+
+def _preemption(item: Item, defaults: Preemption) -> Preemption:
+    times = ("delay", "grace", "min_run_time", "cooldown")
+    fields = item.fields(("priority", "reclaim", *times), "preemption")
+    known: dict[str, object] = {}
+    for key, one in fields.items():
+        if key in times:
+            known["min_run_ms" if key == "min_run_time" else f"{key}_ms"] = one.time_ms(key)
+        else:
+            known[key] = one.flag(key)
+    return replace(defaults, **known)
+
+
+def _usage(item: Item, defaults: PastUsage) -> PastUsage:
+    fields = item.fields(("half_life", "weight", "fair_tree"), "usage")
+    known: dict[str, object] = {}
+    if "half_life" in fields:
+        known["half_life_ms"] = fields["half_life"].span_ms("half_life")
+    if "weight" in fields:
+        known["weight"] = fields["weight"].number("weight")
+    if "fair_tree" in fields:
+        known["fair_tree"] = fields["fair_tree"].flag("fair_tree")
+    return replace(defaults, **known)

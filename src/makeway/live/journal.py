@@ -1,0 +1,45 @@
+"""Write down what was concluded before anything is done about it, also when the store fails.
+
+While the store cannot be written (the disk is full, the database is gone) nothing new is concluded:
+what is not written yet is kept, with the orders that hang on it, and tried again. The workers go on
+meanwhile; they need no store.
+"""
+
+from __future__ import annotations
+
+from makeway.engine.engine import Step
+from makeway.errors import Unavailable
+from makeway.model.effect import Effect
+from makeway.model.event import Entry
+from makeway.store.log import Log
+
+AGAIN_MS = 500
+
+
+class Journal:
+    """The log, and what waits to be written into it."""
+
+    def __init__(self, log: Log) -> None:
+        """Take the log of an open store."""
+        self._log = log
+        self._entries: list[Entry] = []
+        self._effects: list[Effect] = []
+        self.trouble: Unavailable | None = None
+
+    def write(self, step: Step) -> list[Effect]:
+        """Write a step down and give the orders that may be carried out now."""
+        self._entries += step.entries
+        self._effects += step.effects
+        return self.flush()
+
+    def flush(self) -> list[Effect]:
+        """Try to write what is left; nothing is lost if that fails."""
+        try:
+            if self._entries:
+                self._log.append(self._entries)
+        except Unavailable as error:
+            self.trouble = error
+            return []
+        self.trouble = None
+        effects, self._entries, self._effects = self._effects, [], []
+        return effects
