@@ -101,8 +101,8 @@ class Client:
 
     def jobs(self, wanted: JobsWanted) -> Page[JobView]:
         """List jobs, the newest first."""
-        fields = msgspec.to_builtins(wanted)
-        query = {**fields, "phases": ",".join(wanted.phases) or None}
+        query = msgspec.to_builtins(wanted)
+        query["state"] = ",".join(query.pop("phases")) or None
         return self._value(Ask(path="/jobs", query=query), Page[JobView])
 
     def job(self, ref: str) -> JobView:
@@ -125,13 +125,15 @@ class Client:
         """Open what the workers of an attempt print (default: the latest, all ranks)."""
         from makeway.client.logs import JobLog
 
-        return JobLog(self._connection, self.job(ref).id, attempt, rank)
+        job = self.job(ref)
+        return JobLog(self._address, self._token, job.id, (attempt, rank))
 
     # ── the cluster ───────────────────────────────────────────────────────────────────────────────
 
     def shares(self, path: str | None = None) -> Sequence[QueueView]:
         """Give the four numbers of every queue, or of one and those below it."""
-        return self._all(Ask(path="/shares", query={"path": path}), QueueView)
+        below = [part for part in (path or "").split("/") if part]
+        return self._all(Ask(path=segment("shares", *below)), QueueView)
 
     def nodes(self) -> Sequence[NodeView]:
         """List the machines."""

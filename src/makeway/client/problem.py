@@ -20,7 +20,12 @@ KINDS: dict[str, type[MakewayError]] = {
     "not-found": NotFound,
     "not-allowed": NotAllowed,
     "not-signed-in": NotAllowed,
+    "wrong-origin": NotAllowed,
+    "wrong-host": NotAllowed,
     "conflict": Conflict,
+    "changed": Conflict,
+    "too-large": InvalidInput,
+    "wrong-type": InvalidInput,
     "never-fits": NeverFits,
     "unavailable": Unavailable,
 }
@@ -31,6 +36,7 @@ BY_STATUS: dict[int, type[MakewayError]] = {
     403: NotAllowed,
     404: NotFound,
     409: Conflict,
+    412: Conflict,
     413: InvalidInput,
     422: InvalidInput,
 }
