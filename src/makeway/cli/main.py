@@ -30,9 +30,12 @@ COMMANDS = {
     "compare": ("makeway.cli.compare:compare", "Replay a trace under several policies."),
     "why": ("makeway.cli.why:why", "Say why a job does not run, and what would start it."),
     "shares": ("makeway.cli.why:shares", "Show share, due, usage and demand of every queue."),
+    "config": ("makeway.cli.config:config", "Show the configuration, and where it came from."),
     "version": ("makeway.cli.version:version", "Print the version."),
 }
 CTRL_C = 130
+# They look at no store: a configuration that is wrong does not keep them from their work.
+UNCONFIGURED = ("simulate", "compare", "why", "shares", "config", "version")
 
 
 class LazyGroup(click.Group):
@@ -75,16 +78,20 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="makeway", message="%(prog)s %(version)s")
 @click.option(
     "--store",
-    envvar="MAKEWAY_STORE",
-    default=".makeway",
-    show_default=True,
+    metavar="DIRECTORY",
     type=click.Path(file_okay=False),
-    help="The folder where runs, logs and artifacts are kept.",
+    help="The folder where runs, logs and artifacts are kept.  [env: MAKEWAY_STORE; else what "
+    "the configuration says; default: .makeway]",
 )
 @click.pass_context
-def cli(ctx: click.Context, store: str) -> None:
+def cli(ctx: click.Context, store: str | None) -> None:
     """Operate machine learning on shared machines: who runs now; it failed, what now."""
-    ctx.obj = os.path.realpath(store)
+    if ctx.invoked_subcommand in UNCONFIGURED:
+        return
+    from makeway.cli.configured import configured
+
+    config = configured({"service.store": store}, cluster=False)
+    ctx.obj = os.path.realpath(config.service.store)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
