@@ -32,6 +32,9 @@ class Cause(StrEnum):
     CODE_ERROR = "CODE_ERROR"
     PERMISSION = "PERMISSION"
     CRASH_NATIVE = "CRASH_NATIVE"
+    TIMED_OUT = "TIMED_OUT"
+    HUNG = "HUNG"
+    NO_PROGRESS = "NO_PROGRESS"
     KILLED_UNKNOWN = "KILLED_UNKNOWN"
     USER_PERMANENT = "USER_PERMANENT"
     NO_QUALIFIED_MODEL = "NO_QUALIFIED_MODEL"
@@ -92,8 +95,22 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
 
 
+class Yielded(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker says that leaves with its work saved (exit code 75): `yield.json` in its folder.
+
+    `fence` is that of the attempt that saved: the record of an older one says nothing.
+    """
+
+    fence: int
+    step: int
+    checkpoint: str = ""
+
+
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
-    """How one worker ended, written by its agent. Exactly one of code and signal, or `lost`."""
+    """How one worker ended, written by its agent. Exactly one of code and signal, or `lost`.
+
+    `step` is the last training step that it reported, if it reported any.
+    """
 
     at_ms: int
     code: int | None = None
@@ -104,6 +121,8 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | None = None
     memory_peak_bytes: int = 0
     cpu_ms: int = 0
+    step: int | None = None
+    yielded: Yielded | None = None
 
     @property
     def good(self) -> bool:
