@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 import pytest
+from msgspec.structs import replace
 
 import makeway
 from makeway import errors
@@ -208,6 +209,7 @@ def policy_of(world: str) -> Callable[[Snapshot], Plan]:
     return fifo if world.startswith("fifo:") else schedule
 
 
+HELD = "by ada, until the data are complete"
 WORLDS = blocks(read("docs/policy.md"), "table")
 
 
@@ -220,6 +222,7 @@ def test_every_reason_that_a_policy_gives_is_described_with_a_text_of_it() -> No
     sources = (ROOT / "src" / "makeway" / "policy").glob("*.py")
     given = {name for path in sources for name in attributes_of(path.read_text("utf-8"), "Reason")}
     said = {
+        Reason.HELD: {explain.held(replace(job("train"), held=HELD)).text},
         Reason.BACKOFF: {explain.backoff(job("train", attempts=1)).text},
         Reason.NOT_READY: {why.READY.text},
     }

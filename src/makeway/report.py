@@ -161,7 +161,7 @@ class _Fold:
         match entry.event:
             case ev.NodeJoined(node=node):
                 self._nodes[node.name] = node.capacity
-            case ev.NodeLost(name=name):
+            case ev.NodeLost(name=name) | ev.NodeRemoved(name=name):
                 self._nodes.pop(name, None)
             case ev.QueuesConfigured(queues=queues):
                 self._queues = {queue.path: queue for queue in queues}

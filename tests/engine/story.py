@@ -62,7 +62,12 @@ def _about(event: ev.Event) -> str:
     match event:
         case ev.NodeJoined(node=node):
             return node.name
-        case ev.NodeLost(name=name):
+        case (
+            ev.NodeLost(name=name)
+            | ev.NodeDrained(name=name)
+            | ev.NodeUndrained(name=name)
+            | ev.NodeRemoved(name=name)
+        ):
             return name
         case ev.QueuesConfigured(queues=queues):
             return " ".join(f"{queue.path}={queue.weight:g}" for queue in queues)

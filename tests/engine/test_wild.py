@@ -101,10 +101,9 @@ def happening(rng: Random, house: House, number: int) -> ev.Event:
             return house.exited(attempt.job, worker.rank, code=rng.choice((0, 0, 1)))
         return house.said(ev.WorkerReady, attempt.job, worker.rank)
     if lot < 0.45:
-        joined = ev.NodeJoined(node=builders.node(rng.choice(("n1", "n2", "n3")), cpus=6))
-        return rng.choice((joined, ev.NodeLost(name=joined.node.name)))
+        return of_machine(rng, rng.choice(("n1", "n2", "n3")))
     if lot < 0.5 and state.jobs:
-        return ev.JobCancelRequested(job=rng.choice([*state.jobs]))
+        return wish(rng, rng.choice([*state.jobs]))
     if lot < 0.55:
         return ev.QueuesConfigured(queues=tuple(queue(rng, path) for path in rng.sample(QUEUES, 2)))
     if lot < 0.6:
@@ -129,6 +128,26 @@ def happening(rng: Random, house: House, number: int) -> ev.Event:
             retries=1,
             after=tuple(after[: rng.choice((0, 0, 1, 2))]),
         ),
+    )
+
+
+def of_machine(rng: Random, name: str) -> ev.Event:
+    joined = ev.NodeJoined(node=builders.node(name, cpus=6))
+    drained = ev.NodeDrained(name=name, evict=rng.random() < 0.5)
+    rarely = rng.choice((drained, ev.NodeRemoved(name=name)))
+    return rng.choice((joined, joined, ev.NodeLost(name=name), ev.NodeUndrained(name=name), rarely))
+
+
+def wish(rng: Random, job: str) -> ev.Event:
+    least = rng.randint(1, 3)
+    return rng.choice(
+        (
+            ev.JobCancelRequested(job=job),
+            ev.JobHoldRequested(job=job, text="by root"),
+            ev.JobReleaseRequested(job=job),
+            ev.JobRetryRequested(job=job),
+            ev.JobResizeRequested(job=job, count_min=least, count_max=least + rng.randint(0, 3)),
+        )
     )
 
 

@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from makeway.errors import MakewayError, NotFound, Unavailable
-from makeway.store.database import FILE, Database
+from makeway.store.database import FILE, Database, Location
 from tests.store.look import add, look, seqs
 
 NOBODY = 65_534
@@ -34,14 +34,22 @@ def test_opening_makes_the_folder_and_the_store(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [FILE]
 
 
-def test_how_the_connection_is_set(database: Database) -> None:
+def test_how_the_connection_is_set(folder: Path) -> None:
     def setting(name: str) -> object:
         return look(database, f"PRAGMA {name}")[0][0]
 
-    assert setting("journal_mode") == "wal"
-    assert setting("synchronous") == 1  # NORMAL
-    assert setting("foreign_keys") == 1
-    assert setting("busy_timeout") == 10_000
+    with Database.open(folder) as database:
+        assert setting("journal_mode") == "wal"
+        assert setting("synchronous") == 2  # FULL
+        assert setting("foreign_keys") == 1
+        assert setting("busy_timeout") == 10_000
+
+
+def test_samples_are_not_flushed_but_the_next_append_is(folder: Path) -> None:
+    with Database.open(folder) as database:
+        for durable, level in ((False, 1), (True, 2), (False, 1)):
+            with database.transaction(durable=durable):
+                assert look(database, "PRAGMA synchronous") == [(level,)]
 
 
 def test_strange_folder_names_are_only_names(tmp_path: Path) -> None:
@@ -223,12 +231,12 @@ def test_transactions_do_not_nest_and_writing_needs_one(database: Database) -> N
 
 
 def test_our_own_mistakes_stay_what_they_are(database: Database) -> None:
-    with pytest.raises(sa.exc.OperationalError, match="no such table"):
+    with pytest.raises(sa.exc.DBAPIError, match="no such table|does not exist"):
         look(database, "SELECT 1 FROM nowhere")
 
 
-def test_reading_sees_one_state(folder: Path) -> None:
-    with Database.open(folder) as writer, Database.open(folder, read_only=True) as reader:
+def test_reading_sees_one_state(location: Location) -> None:
+    with Database.open(location) as writer, Database.open(location, read_only=True) as reader:
         with reader.reading():
             assert seqs(reader) == []
             with writer.transaction():
@@ -237,8 +245,8 @@ def test_reading_sees_one_state(folder: Path) -> None:
         assert seqs(reader) == [1]
 
 
-def test_two_writers_take_turns(folder: Path) -> None:
-    with Database.open(folder) as one, Database.open(folder) as other:
+def test_two_writers_take_turns(location: Location) -> None:
+    with Database.open(location) as one, Database.open(location) as other:
 
         def slowly() -> None:
             with one.transaction():
@@ -257,11 +265,11 @@ def test_two_writers_take_turns(folder: Path) -> None:
         assert seqs(one) == [1, 2]
 
 
-def test_a_writer_that_never_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("makeway.store.database.BUSY_MS", 50)
+def test_a_writer_that_never_ends(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("makeway.store.kind.BUSY_MS", 50)
     with (
-        Database.open(folder) as one,
-        Database.open(folder) as other,
+        Database.open(location) as one,
+        Database.open(location) as other,
         one.transaction(),
         pytest.raises(Unavailable, match="another process has been writing"),
         other.transaction(),

@@ -17,7 +17,7 @@ from makeway.engine.engine import Engine
 from makeway.errors import Conflict, InvalidInput
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement
-from makeway.store.database import Database
+from makeway.store.database import Database, Location
 from makeway.store.log import PAGE, Log
 from tests.store.look import look
 from tests.store.world import World, spec, start_everything
@@ -51,12 +51,12 @@ def test_an_empty_log(database: Database) -> None:
     assert log.last() == 0
 
 
-def test_what_was_appended_is_read(folder: Path) -> None:
+def test_what_was_appended_is_read(location: Location) -> None:
     world = told()
-    with Database.open(folder) as database:
+    with Database.open(location) as database:
         for batch in world.batches:
             Log(database).append(batch)
-    with Database.open(folder) as database:
+    with Database.open(location) as database:
         assert list(Log(database).read()) == world.entries
         assert Log(database).last() == world.state.seq
 
@@ -125,8 +125,8 @@ def test_a_gap_or_a_repetition_is_refused(database: Database, seqs: list[int]) -
     log.append(nodes_lost(2, 1))
 
 
-def test_a_second_controller_is_noticed(folder: Path) -> None:
-    with Database.open(folder) as one, Database.open(folder) as other:
+def test_a_second_controller_is_noticed(location: Location) -> None:
+    with Database.open(location) as one, Database.open(location) as other:
         Log(one).append(nodes_lost(1, 5))
         with pytest.raises(Conflict, match="the log goes on at 6, and this entry is 1") as caught:
             Log(other).append(nodes_lost(1, 1))
@@ -165,7 +165,7 @@ def test_an_event_about_nothing_is_refused(database: Database) -> None:
         barrier_at_ms=0,
         allocation=Allocation((Placement("n1", "worker", 1),)),
     )
-    with pytest.raises(Exception, match="FOREIGN KEY"):
+    with pytest.raises(Exception, match="(?i)foreign key"):
         Log(database).append([ev.Entry(seq=1, at_ms=0, cause=0, event=started)])
     assert Log(database).last() == 0
 
@@ -180,13 +180,12 @@ def test_text_that_is_not_unicode_is_refused(database: Database) -> None:
 # Ends itself at the named point of the third append, as a power cut would: nothing is cleaned up.
 KILLED = """
 import os, signal, sys
-from pathlib import Path
 from makeway.store import log as module
 from makeway.store.database import Database
 from tests.store.test_log import told
 
-folder, point = Path(sys.argv[1]), sys.argv[2]
-database = Database.open(folder)
+location, point = sys.argv[1], sys.argv[2]
+database = Database.open(location)
 log, batches = module.Log(database), told().batches
 log.append(batches[0])
 log.append(batches[1])
@@ -208,13 +207,13 @@ die()
 @pytest.mark.parametrize(
     "point, kept", [("before views", 2), ("before commit", 2), ("after commit", 3)]
 )
-def test_kill_9_leaves_all_of_a_batch_or_nothing(folder: Path, point: str, kept: int) -> None:
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(folder), point], check=False)
+def test_kill_9_leaves_all_of_a_batch_or_nothing(location: Location, point: str, kept: int) -> None:
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(location), point], check=False)
     assert ran.returncode == -signal.SIGKILL
     batches = told().batches
-    with Database.open(folder, read_only=True) as database:
+    with Database.open(location, read_only=True) as database:
         assert Log(database).last() == batches[kept - 1][-1].seq
-    with Database.open(folder) as database:
+    with Database.open(location) as database:
         log = Log(database)
         assert list(log.read()) == [entry for batch in batches[:kept] for entry in batch]
         [(pending,)] = look(database, "SELECT count(*) FROM execution")
@@ -226,12 +225,11 @@ def test_kill_9_leaves_all_of_a_batch_or_nothing(folder: Path, point: str, kept:
 
 ENDLESS = """
 import sys
-from pathlib import Path
 from makeway.store.database import Database
 from makeway.store.log import Log
 from tests.store.test_log import jobs_submitted
 
-log = Log(Database.open(Path(sys.argv[1])))
+log = Log(Database.open(sys.argv[1]))
 print("go", flush=True)
 while True:
     log.append(jobs_submitted(log.last() + 1))
@@ -248,28 +246,29 @@ def jobs_submitted(first: int) -> list[ev.Entry]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after_ms", [1, 5, 20, 50, 100])
-def test_kill_9_at_any_moment(folder: Path, after_ms: int) -> None:
+def test_kill_9_at_any_moment(location: Location, after_ms: int) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", ENDLESS, str(folder)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", ENDLESS, str(location)], stdout=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "go\n"
         time.sleep(after_ms / 1000)
         writer.kill()
-    with Database.open(folder) as database:
+    with Database.open(location) as database:
         last = Log(database).last()
         assert last % 10 == 0
         assert look(database, "SELECT count(*), count(DISTINCT id) FROM job") == [(last, last)]
-        assert look(database, "PRAGMA integrity_check") == [("ok",)]
+        if isinstance(location, Path):
+            assert look(database, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_readers_see_whole_batches_while_others_are_written(folder: Path) -> None:
+def test_readers_see_whole_batches_while_others_are_written(location: Location) -> None:
     stop = threading.Event()
     seen: list[int] = []
     wrong: list[object] = []
 
     def watch() -> None:
-        with Database.open(folder, read_only=True) as reader:
+        with Database.open(location, read_only=True) as reader:
             while not stop.is_set():
                 with reader.reading():
                     last = Log(reader).last()
@@ -279,7 +278,7 @@ def test_readers_see_whole_batches_while_others_are_written(folder: Path) -> Non
                 seen.append(last)
 
     readers = [threading.Thread(target=watch) for _ in range(2)]
-    with Database.open(folder) as database:
+    with Database.open(location) as database:
         for reader in readers:
             reader.start()
         for first in range(1, 600, 10):

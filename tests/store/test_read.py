@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,7 +15,7 @@ from makeway.model.record import Cause, Exit, Sample
 from makeway.model.wait import Reason
 from makeway.model.workflow import Step, Workflow
 from makeway.store import read, resolve
-from makeway.store.database import Database
+from makeway.store.database import Database, Location
 from makeway.store.log import Log
 from makeway.store.rows import JobFilter
 from makeway.store.series import SeriesWriter
@@ -383,9 +382,9 @@ def test_no_such_step_says_the_nearest(named: Database) -> None:
     assert caught.value.hint == "the nearest is fetch"
 
 
-def test_a_store_that_is_only_read(folder: Path) -> None:
-    with Database.open(folder) as database:
+def test_a_store_that_is_only_read(location: Location) -> None:
+    with Database.open(location) as database:
         submit(database, "r1")
-    with Database.open(folder, read_only=True) as database:
+    with Database.open(location, read_only=True) as database:
         assert resolve.resolve_execution(database, "@last.train") == "r1.train"
         assert read.get_run(database, "r1").row.steps == 1

@@ -1,4 +1,4 @@
-"""Print what the workers of a step printed, and go on while they do."""
+"""Print what the workers of a job or of a step printed, and go on while they do."""
 
 from __future__ import annotations
 
@@ -6,49 +6,159 @@ import time
 from pathlib import Path
 
 import click
+import msgspec
 
-from makeway.cli.history import opened
+from makeway.cli.connect import asked, opened
+from makeway.cli.job_text import FINAL
+from makeway.cli.news import in_peace
 from makeway.errors import NotFound
-from makeway.executor.folder import LOG, worker_folder
-from makeway.store.read import get_execution
-from makeway.store.resolve import resolve_execution
+from makeway.wire.desk import Desk, LogReader
+from makeway.wire.jobs import JobView
 
-LOOK_EVERY_S = 0.2
+LOOK_EVERY_S, LOOK_AT_JOB_EVERY_S = 0.2, 1.0
 CHUNK = 1 << 16
+LEFT = "stopped reading; what runs goes on."
 
 
 @click.command()
-@click.argument("step_id", metavar="STEP")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the step has ended.")
+@click.argument("wanted", metavar="ID")
+@click.option("-f", "--follow", is_flag=True, help="Go on until it has ended.")
 @click.option("--worker", type=click.IntRange(min=0), help="Only the worker of this rank.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt (default: the last).")
 @click.pass_context
 def logs(
-    ctx: click.Context, /, step_id: str, follow: bool, worker: int | None, attempt: int | None
+    ctx: click.Context, /, wanted: str, follow: bool, worker: int | None, attempt: int | None
 ) -> None:
-    """Print what a step's workers printed, with the rank in front if there are several.
+    """Print what the workers of a job or of a step printed, with the rank in front of several.
 
-    With -f it follows over attempts, until the step is final. Ctrl-C ends this command only.
+    With -f it follows over attempts, until the job is final. Ctrl-C ends this command only.
     """
-    store = Path(ctx.obj)
-    with opened(ctx) as database:
-        execution = resolve_execution(database, step_id)
+    whom, wish = asked(ctx), Wish(follow=follow, worker=worker, attempt=attempt)
+    with in_peace(LEFT):
+        if whom.url is None:
+            _of_the_store(whom.store, wanted, wish)
+            return
+        with opened(whom) as desk:
+            _of_a_service(desk, wanted, wish)
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose log is wanted, and whether to go on."""
+
+    follow: bool = False
+    worker: int | None = None
+    attempt: int | None = None
+
+
+# ── from a service ────────────────────────────────────────────────────────────────────────────────
+
+
+def _of_a_service(desk: Desk, wanted: str, wish: Wish) -> None:
+    job = desk.job(wanted)
+    where = f"job {job.id}"
+    if not job.attempt and not wish.follow:
+        raise NotFound("it has not started, so there is no log", where=where)
+    if wish.attempt is not None and wish.attempt > job.attempt and not wish.follow:
+        raise NotFound(f"there is no attempt {wish.attempt}", where=where)
+    ranks = sum(group.max for group in job.groups)
+    if wish.worker is not None and wish.worker >= ranks:
+        problem = f"there is no rank {wish.worker}; there are {ranks} workers"
+        raise NotFound(problem, where=where)
+    printer = JobPrinter(desk, job, wish)
+    looked = time.monotonic()
+    while True:
+        over = not wish.follow or _over(job, wish)
+        printer.print_new(job.attempt)
+        if over:
+            printer.print_rest()
+            return
+        time.sleep(LOOK_EVERY_S)
+        if time.monotonic() - looked > LOOK_AT_JOB_EVERY_S:
+            job, looked = desk.job(job.id), time.monotonic()
+
+
+def _over(job: JobView, wish: Wish) -> bool:
+    """Say whether what is wanted will print nothing more."""
+    ended = any(one.number == wish.attempt and one.ended_s is not None for one in job.attempts)
+    return ended or job.phase in FINAL
+
+
+class JobPrinter:
+    """Prints the log of a job, attempt by attempt: whole lines, those of a rank in order."""
+
+    def __init__(self, desk: Desk, job: JobView, wish: Wish) -> None:
+        """Take whose log it is; the rank stands in front of each line if there are several."""
+        self._desk, self._job, self._wish = desk, job.id, wish
+        self._several = sum(group.max for group in job.groups) > 1 and wish.worker is None
+        self._attempt = 0
+        self._reader: LogReader | None = None
+        self._rest: dict[int, bytes] = {}
+
+    def print_new(self, latest: int) -> None:
+        """Print every line that is complete, up to the attempt that is the latest now."""
+        last = self._wish.attempt or latest
+        if self._reader is None and 0 < last <= latest:
+            self._open(last)
+        self._print()
+        while self._wish.attempt is None and 0 < self._attempt < latest:
+            self.print_rest()
+            self._open(self._attempt + 1)
+            self._print()
+
+    def print_rest(self) -> None:
+        """Print the last lines, which have no end."""
+        self._print()
+        for rank, rest in sorted(self._rest.items()):
+            if rest:
+                click.echo(self._prefix(rank) + rest)
+        self._rest.clear()
+
+    def _open(self, attempt: int) -> None:
+        self._attempt = attempt
+        self._reader = self._desk.log(self._job, attempt, self._wish.worker)
+
+    def _print(self) -> None:
+        while self._reader is not None and (new := self._reader.more()):
+            for rank, data in new:
+                *lines, self._rest[rank] = (self._rest.get(rank, b"") + data).split(b"\n")
+                for line in lines:
+                    click.echo(self._prefix(rank) + line)
+
+    def _prefix(self, rank: int) -> bytes:
+        return f"[{rank}] ".encode() if self._several else b""
+
+
+# ── from the store ────────────────────────────────────────────────────────────────────────────────
+
+
+def _of_the_store(store: Path, wanted: str, wish: Wish) -> None:
+    from makeway.executor.folder import worker_folder
+    from makeway.store.database import Database
+    from makeway.store.read import get_execution
+    from makeway.store.resolve import resolve_execution
+
+    database = Database.open(store, read_only=True)
+    try:
+        execution = resolve_execution(database, wanted)
         tails: dict[Path, Tail] = {}
         first = True
         while True:
             row = get_execution(database, execution)
-            number = attempt or (row.attempt.number if row.attempt else 0)
-            if row.attempt is None and not follow:
+            number = wish.attempt or (row.attempt.number if row.attempt else 0)
+            if row.attempt is None and not wish.follow:
                 raise NotFound("it has not started, so there is no log", where=f"step {execution}")
             if number:
                 folder = worker_folder(store, execution, number, 0).parent
-                if first and attempt is not None and not folder.is_dir():
-                    raise NotFound(f"there is no attempt {attempt}", where=f"step {execution}")
-                _print_new(folder, worker, tails, whole=not follow or row.phase.final)
+                if first and wish.attempt is not None and not folder.is_dir():
+                    problem = f"there is no attempt {wish.attempt}"
+                    raise NotFound(problem, where=f"step {execution}")
+                _print_new(folder, wish.worker, tails, whole=not wish.follow or row.phase.final)
             first = False
-            if not follow or row.phase.final:
+            if not wish.follow or row.phase.final:
                 return
             time.sleep(LOOK_EVERY_S)
+    finally:
+        database.close()
 
 
 def _print_new(folder: Path, worker: int | None, tails: dict[Path, Tail], *, whole: bool) -> None:
@@ -58,16 +168,18 @@ def _print_new(folder: Path, worker: int | None, tails: dict[Path, Tail], *, who
         raise NotFound(f"there is no rank {worker}; there are {len(ranks)} workers")
     for path in chosen:
         prefix = f"[{path.name}] " if len(chosen) > 1 else ""
-        tail = tails.setdefault(path, Tail(path / LOG, prefix))
+        tail = tails.setdefault(path, Tail(path, prefix))
         tail.print_new(whole=whole)
 
 
 class Tail:
     """Where one log file was left off."""
 
-    def __init__(self, file: Path, prefix: str) -> None:
-        """Begin at the start of the file."""
-        self._file, self._prefix = file, prefix.encode()
+    def __init__(self, folder: Path, prefix: str) -> None:
+        """Begin at the start of the file of a worker's folder."""
+        from makeway.executor.folder import LOG
+
+        self._file, self._prefix = folder / LOG, prefix.encode()
         self._at, self._rest = 0, b""
 
     def print_new(self, *, whole: bool) -> None:

@@ -17,7 +17,7 @@ import click
 
 from makeway.cli.main import cli
 from makeway.errors import InvalidInput, MakewayError
-from makeway.model import event, phase
+from makeway.model import event, phase, wish
 
 HEAD = """\
 # Commands
@@ -47,7 +47,7 @@ is `RUN.KEY`; a `KEY` alone means the latest run that has it.
 LIFE_HEAD = """\
 # Life cycles and events
 
-Made from `model/phase.py` and `model/event.py` by `make docs`; do not edit.
+Made from `model/phase.py`, `model/wish.py` and `model/event.py` by `make docs`; do not edit.
 
 A change of phase that is not in these tables cannot happen: the engine raises before it believes
 anything. A phase that no row leaves is final. What the words mean stands in
@@ -132,9 +132,9 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _events() -> list[tuple[str, list[type]]]:
-    """Give the kinds of events under the headings that they have in their module."""
+    """Give the kinds of events under the headings that they have in their modules."""
     sections: list[tuple[str, list[type]]] = []
-    for line in inspect.getsource(event).splitlines():
+    for line in (inspect.getsource(wish) + inspect.getsource(event)).splitlines():
         if found := SECTION.match(line):
             sections.append((found[1], []))
         elif found := EVENT_CLASS.match(line):

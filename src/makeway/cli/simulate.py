@@ -137,3 +137,14 @@ def instant(text: str | None) -> int | None:
         return ms_of(float(text) if text.replace(".", "", 1).isdigit() else text, "TIME")
     except BadAmount as bad:
         raise InvalidInput(str(bad)) from None
+
+
+def world_at(path: str, at: str | None) -> World:
+    """Play a scenario file to an instant that was typed, or to its end."""
+    _, world = open_world(path, None)
+    end_ms = instant(at)
+    if end_ms is None:
+        world.run()
+    else:
+        run_to(world, end_ms)
+    return world

@@ -1,33 +1,67 @@
-"""Answer why a job does not run, and show the four numbers of every queue, in a scenario."""
+"""Answer why a job does not run, now or in a scenario that is played."""
 
 from __future__ import annotations
 
 import click
-import msgspec
 
-from makeway.cli.output import OUTPUT, print_data, print_table
-from makeway.cli.simulate import instant, open_world, run_to
-from makeway.errors import InvalidInput, NotFound
-from makeway.model.wait import Reason
-from makeway.sim.world import World
+from makeway.cli.connect import asking
+from makeway.cli.job_text import NEVER, print_wait, state_of
+from makeway.cli.output import OUTPUT, print_data
+from makeway.errors import NotFound
+from makeway.wire.jobs import WhyView
 
 SCENARIO = click.option(
-    "--scenario", metavar="FILE", help="The scenario to look at; needed for now."
+    "--scenario", metavar="FILE", help="Look at this scenario, and not at what is live."
 )
-NEVER = (Reason.MISCONFIGURED, Reason.EXCEEDS_LIMIT, Reason.NO_NODE_FITS)
-AT = click.option("--at", metavar="TIME", help="Look at this instant; default: the end.")
+AT = click.option("--at", metavar="TIME", help="Of a scenario: at this instant; default: the end.")
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", metavar="ID")
 @SCENARIO
 @AT
 @OUTPUT
-def why(job: str, scenario: str | None, at: str | None, output: str) -> int:
-    """Say why JOB does not run, who is in its way, and what would start it."""
+@click.pass_context
+def why(ctx: click.Context, /, job: str, scenario: str | None, at: str | None, output: str) -> None:
+    """Say why a job does not run, who is in its way, and what would start it."""
+    if scenario is not None:
+        _in_scenario(job, scenario, at, output)
+        return
+    if at is not None:
+        raise click.UsageError("--at is for a scenario: give --scenario FILE too")
+    with asking(ctx) as desk:
+        found = desk.why(job)
+    if output in ("table", "wide"):
+        print_why(found)
+    elif output == "name":
+        click.echo(found.job.id)
+    else:
+        print_data(found, output)
+
+
+def print_why(found: WhyView) -> None:
+    """Print where a job stands, why, and whom it waits for, link by link."""
+    job, state = found.job, state_of(found.job)
+    wait = found.wait or job.wait
+    if wait is None:
+        click.echo(f"{job.id} ({job.name}) does not wait: it is {state}")
+    else:
+        click.echo(f"{job.id} ({job.name}) {_said(wait.reason)}: {wait.reason}")
+        print_wait(wait)
+    if job.text:
+        click.echo(f"  {job.text}")
+    if len(found.chain) > 1:
+        click.echo("  it waits for this:")
+        for depth, link in enumerate(found.chain):
+            click.echo(f"  {'  ' * depth}{'└ ' if depth else ''}{link}")
+
+
+def _in_scenario(job: str, scenario: str, at: str | None, output: str) -> None:
+    from makeway.answers.waits import written as wait_view
+    from makeway.cli.simulate import world_at
     from makeway.sim.outcome import wait_of, written
 
-    world = _world(scenario, at)
+    world = world_at(scenario, at)
     wait = wait_of(world, job)
     if wait is None:
         known = any(getattr(entry.event, "job", None) == job for entry in world.log)
@@ -37,67 +71,13 @@ def why(job: str, scenario: str | None, at: str | None, output: str) -> int:
         click.echo(f"{job} does not wait", err=not told)
         if not told:
             print_data(None, output)
-        return 0
+        return
     if output not in ("table", "wide"):
         print_data(written(wait), output)
-        return 0
-    phase = "was refused" if wait.reason in NEVER else "waits"
-    click.echo(f"{job} {phase}: {wait.reason.value}\n  {wait.text}")
-    if wait.blocked_by:
-        click.echo(f"  in its way: {', '.join(wait.blocked_by)}")
-    for change in wait.unblock:
-        click.echo(
-            f"  it would start if you {change}"
-            if "node" not in change
-            else f"  it would start with {change}"
-        )
-    eta = wait.detail.get("eta")
-    if wait.starts_at_ms is not None:
-        click.echo(
-            f"  expected to start at {wait.starts_at_ms / 1000:g} s" + (f", {eta}" if eta else "")
-        )
-    elif eta:
-        click.echo(f"  no estimate of its start: {eta}")
-    return 0
+        return
+    click.echo(f"{job} {_said(wait.reason)}: {wait.reason.value}")
+    print_wait(wait_view(wait), lambda at_s: f"{at_s:g} s")
 
 
-@click.command()
-@click.argument("path", required=False)
-@SCENARIO
-@AT
-@OUTPUT
-def shares(path: str | None, scenario: str | None, at: str | None, output: str) -> int:
-    """Show what every queue's share is, what it is due, uses and asks for."""
-    from makeway.cli.scenario_view import queue_rows
-    from makeway.sim.outcome import queues_of
-
-    rows = queues_of(_world(scenario, at))
-    if path is not None:
-        rows = [row for row in rows if f"{row['path']}/".startswith(f"{path.strip('/')}/")]
-        if not rows:
-            raise NotFound(f"there is no queue {path!r} at that time")
-    match output:
-        case "table" | "wide":
-            print_table(["QUEUE", "SHARE", "DUE", "USAGE", "DEMAND"], queue_rows(rows))
-        case "name":
-            for row in rows:
-                click.echo(row["path"])
-        case "jsonl":
-            for row in rows:
-                click.echo(msgspec.json.encode(row))
-        case _:
-            print_data(rows, output)
-    return 0
-
-
-def _world(scenario: str | None, at: str | None) -> World:
-    if scenario is None:
-        problem = "this answers only about a scenario file for now"
-        raise InvalidInput(problem, hint="name one: --scenario FILE")
-    _, world = open_world(scenario, None)
-    end_ms = instant(at)
-    if end_ms is None:
-        world.run()
-    else:
-        run_to(world, end_ms)
-    return world
+def _said(reason: str) -> str:
+    return "was refused" if reason in NEVER else "waits"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from makeway.engine import wishes
 from makeway.engine.attempts import place_of
 from makeway.engine.dependencies import circle
 from makeway.engine.holding import over
@@ -26,8 +27,12 @@ def refusal(state: State, event: ev.Event) -> str | None:
     match event:
         case ev.WorkerReady() | ev.WorkerStarted() | ev.WorkerExited():
             return _worker_refusal(state, event)
-        case ev.NodeLost():
-            return None if event.name in state.nodes else "no such node"
+        case ev.NodeLost() | ev.NodeDrained() | ev.NodeUndrained() | ev.NodeRemoved():
+            return _node_refusal(state, event)
+        case ev.JobHoldRequested() | ev.JobReleaseRequested() | ev.JobRetryRequested():
+            return wishes.refusal(state, event)
+        case ev.JobResizeRequested():
+            return wishes.resize_refusal(state, event)
         case ev.JobSubmitted():
             return _job_refusal(state, event)
         case ev.AttemptAdopted():
@@ -44,6 +49,24 @@ def refusal(state: State, event: ev.Event) -> str | None:
             if run is None:
                 return "no such run, or it has ended"
             return "it is being cancelled" if run.phase is RunPhase.CANCELLING else None
+        case _:
+            return None
+
+
+def _node_refusal(
+    state: State, event: ev.NodeLost | ev.NodeDrained | ev.NodeUndrained | ev.NodeRemoved
+) -> str | None:
+    up = state.nodes.get(event.name) or state.draining.get(event.name)
+    node = up or state.lost.get(event.name)
+    match event:
+        case ev.NodeLost():
+            return None if up else "no such node"
+        case _ if node is None:
+            return f"no such node: {event.name}"
+        case ev.NodeDrained(evict=evict) if node.draining and not evict:
+            return f"{event.name} is being drained already"
+        case ev.NodeUndrained() if not node.draining:
+            return f"{event.name} is not being drained"
         case _:
             return None
 

@@ -1,7 +1,7 @@
 """Change the state by one event; the only place where anything believed changes.
 
 Every event has one handler, a short function found by its type: those of machines, queues and rules
-stand here, the others in `jobs`, `attempts` and `runs`. Nothing is decided: what follows from an
+stand here, the others in `jobs`, `wishes`, `attempts` and `runs`. Nothing is decided: what follows from an
 event is concluded in `react`, logged, and comes through here as well. So replaying a log through
 `apply` alone gives the state again, under whatever policy it was written.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from makeway.engine import attempts, dependencies, holding, jobs, presence, runs, waiting
+from makeway.engine import attempts, dependencies, holding, jobs, presence, runs, waiting, wishes
 from makeway.engine.past import Past, wanted
 from makeway.engine.state import State
 from makeway.model import event as ev
@@ -32,6 +32,21 @@ def _node_joined(state: State, event: ev.NodeJoined, _at_ms: int) -> None:
 
 def _node_lost(state: State, event: ev.NodeLost, _at_ms: int) -> None:
     holding.lose(state, event.name)
+    state.changed = True
+
+
+def _node_drained(state: State, event: ev.NodeDrained, _at_ms: int) -> None:
+    holding.drain(state, event.name, event.text)
+    state.changed = True
+
+
+def _node_undrained(state: State, event: ev.NodeUndrained, _at_ms: int) -> None:
+    holding.undrain(state, event.name)
+    state.changed = True
+
+
+def _node_removed(state: State, event: ev.NodeRemoved, _at_ms: int) -> None:
+    holding.remove(state, event.name)
     state.changed = True
 
 
@@ -68,9 +83,13 @@ def _rules_configured(state: State, event: ev.RulesConfigured, at_ms: int) -> No
 HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.NodeJoined: _node_joined,
     ev.NodeLost: _node_lost,
+    ev.NodeDrained: _node_drained,
+    ev.NodeUndrained: _node_undrained,
+    ev.NodeRemoved: _node_removed,
     ev.QueuesConfigured: _queues_configured,
     ev.RulesConfigured: _rules_configured,
     **jobs.HANDLERS,
+    **wishes.HANDLERS,
     **attempts.HANDLERS,
     **runs.HANDLERS,
 }

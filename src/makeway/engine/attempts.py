@@ -7,6 +7,7 @@ has left, and takes no part in how the attempt ends.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import groupby
 from typing import Any
@@ -19,7 +20,7 @@ from makeway.engine.runs import move
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement, usage_of
-from makeway.model.job import Attempt, Job, Worker
+from makeway.model.job import Attempt, Job, JobSpec, Worker
 from makeway.model.phase import (
     ATTEMPT_CHANGES,
     JOB_CHANGES,
@@ -115,7 +116,7 @@ def _stopped(state: State, event: ev.AttemptStopped, at_ms: int) -> None:
         phase=changed(JOB_CHANGES, before.phase, JobPhase.EVICTING),
         evicted_at_ms=evicted_at_ms,
     )
-    _believe(state, replace(attempt, phase=phase, stop_cause=event.cause))
+    _believe(state, replace(attempt, phase=phase, stop_cause=event.cause, stop_text=event.text))
     dependencies.put(state, job)
     state.changed = True
 
@@ -179,6 +180,16 @@ def staying(attempt: Attempt) -> Allocation:
     """Give the slots of the workers that were not told to leave, if the others were."""
     count = sum(not worker.leaving for worker in attempt.workers)
     return _rows(_slots(attempt.allocation)[:count])
+
+
+def within(attempt: Attempt, spec: JobSpec) -> Allocation:
+    """Give the slots of those who stay when no group may have more workers than `spec` allows."""
+    slots = _slots(staying(attempt))
+    over = Counter(group for _, group in slots)
+    over.subtract({group.name: group.count_max for group in spec.groups})
+    while any(count > 0 for count in over.values()):
+        over[slots.pop()[1]] -= 1
+    return _rows(slots)
 
 
 def _resized(state: State, event: ev.AttemptResized, at_ms: int) -> None:

@@ -7,12 +7,14 @@ behind it wait for the same.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from makeway.engine.react import grace_ms
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Job
 from makeway.model.wait import Reason, Wait, family
-from makeway.policy.explain import backoff
+from makeway.policy.explain import aside
 from makeway.policy.plan import (
     Decided,
     Hold,
@@ -49,8 +51,9 @@ def carried_out(state: State, decision: Decided, now_ms: int) -> ev.Event:
 def waits(state: State, plan: Plan) -> list[tuple[str, Wait]]:
     """Give the waits that are to be written down, before anything of the plan is carried out."""
     over = {one.job for one in plan.decisions if isinstance(one, Start | Reject)}
-    kept = {one.job for one in plan.decisions if isinstance(one, Reserve)}
-    heads = (_head(state, hold, over, kept) for hold in plan.holds)
+    # In the order of the plan: the order of what is told must not come from a set.
+    kept = {one.job: None for one in plan.decisions if isinstance(one, Reserve)}
+    heads = (_head(state, hold, over, kept.keys()) for hold in plan.holds)
     asked = dict.fromkeys([*state.untold, *kept, *filter(None, heads)])
     found = []
     for name in asked:
@@ -61,7 +64,7 @@ def waits(state: State, plan: Plan) -> list[tuple[str, Wait]]:
     return found
 
 
-def _head(state: State, hold: Hold, over: set[str], kept: set[str]) -> str | None:
+def _head(state: State, hold: Hold, over: Collection[str], kept: Collection[str]) -> str | None:
     """Name the first job of a lane that goes on waiting for a reason of another family."""
     job = _first(state, hold, over, kept)
     if job is None:
@@ -71,7 +74,7 @@ def _head(state: State, hold: Hold, over: set[str], kept: set[str]) -> str | Non
     return None if told else job.id
 
 
-def _first(state: State, hold: Hold, over: set[str], kept: set[str]) -> Job | None:
+def _first(state: State, hold: Hold, over: Collection[str], kept: Collection[str]) -> Job | None:
     waits_on = (job for job in state.lanes[hold.kind] if job.id not in over)
     first = None
     for job in waits_on:
@@ -84,7 +87,7 @@ def _first(state: State, hold: Hold, over: set[str], kept: set[str]) -> Job | No
 
 def _explained(state: State, plan: Plan, name: str) -> Wait | None:
     if name in state.paused:
-        return backoff(state.paused[name])
+        return aside(state.paused[name])
     return None if plan.explain is None else plan.explain(state.kind_of[name], name)
 
 

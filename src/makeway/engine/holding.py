@@ -1,8 +1,8 @@
 """Keep who holds what: the room of every node, the sums by queue and class, the rows of who runs.
 
 What is held is what is physically there: a worker that was told to leave holds its place until it
-is gone. A node that is lost takes its room with it, and whoever held some of that holds it until
-their attempt has ended.
+is gone. A node that is lost, removed or drained takes its room with it, and whoever held some of
+that holds it until their attempt has ended.
 """
 
 from __future__ import annotations
@@ -19,22 +19,61 @@ from makeway.policy.snapshot import Held, Running
 
 
 def join(state: State, node: Node) -> None:
-    """Let a node come, or come back, or change its capacity."""
+    """Let a node come, or come back, or change its capacity; one that was drained still is."""
+    known = state.draining.get(node.name) or state.lost.get(node.name)
+    if known is not None and known.draining:
+        node = replace(node, draining=True, drain_text=known.drain_text)
+    _forget(state, node.name)
+    if node.draining:
+        state.draining[node.name] = node
+    else:
+        _open(state, node)
+
+
+def drain(state: State, name: str, text: str) -> None:
+    """Let nothing more start on a node, now or when it is back."""
+    where = state.lost if name in state.lost else state.draining
+    node = where.get(name) or state.nodes[name]
+    _forget(state, name)
+    where[name] = replace(node, draining=True, drain_text=text)
+
+
+def undrain(state: State, name: str) -> None:
+    """Let a node take work again, now or when it is back."""
+    if name in state.lost:
+        state.lost[name] = replace(state.lost[name], draining=False, drain_text="")
+    else:
+        _open(state, replace(state.draining.pop(name), draining=False, drain_text=""))
+
+
+def lose(state: State, name: str) -> None:
+    """Let a node go; what it was is remembered until it comes back."""
+    node = state.draining.get(name) or state.nodes[name]
+    _forget(state, name)
+    state.lost[name] = node
+
+
+def remove(state: State, name: str) -> None:
+    """Let a node go for good."""
+    _forget(state, name)
+
+
+def _forget(state: State, name: str) -> None:
+    state.lost.pop(name, None)
+    state.draining.pop(name, None)
+    if state.nodes.pop(name, None) is not None:
+        del state.free[name]
+        state.rooms.touch(name)
+
+
+def _open(state: State, node: Node) -> None:
     used = NOTHING  # counted afresh: a node may come back while workers it lost still hold a place
     for running in state.running.values():
         here = [row for row in running.allocation.placements if row.node == node.name]
         used = used + usage_of(Allocation(tuple(here)), running.job.spec.shape())
     state.nodes[node.name] = node
-    state.lost.pop(node.name, None)
     state.free[node.name] = node.capacity - used
     state.rooms.touch(node.name)
-
-
-def lose(state: State, name: str) -> None:
-    """Let a node go; what it was is remembered until it comes back."""
-    state.lost[name] = state.nodes.pop(name)
-    del state.free[name]
-    state.rooms.touch(name)
 
 
 def begin(state: State, row: Running, at_ms: int) -> None:
@@ -115,7 +154,7 @@ def _take(state: State, job: Job, placements: Iterable[Placement]) -> None:
 def _give(state: State, spec: JobSpec, placements: Iterable[Placement]) -> None:
     shape = spec.shape()
     for row in placements:
-        if row.node in state.free:  # a lost node took its room with it
+        if row.node in state.free:  # a node that takes no work has no room to get back
             state.free[row.node] = state.free[row.node] + shape[row.group].times(row.count)
             state.rooms.touch(row.node)
 

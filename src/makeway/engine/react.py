@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from makeway.engine.attempts import place_of
+from makeway.engine.attempts import place_of, staying, within
 from makeway.engine.dependencies import broken, broken_wait, pending_wait, still_open
 from makeway.engine.state import State
 from makeway.engine.waiting import wake
+from makeway.engine.wishes import resized
 from makeway.health.decide import decide
 from makeway.health.diagnose import diagnose
 from makeway.model import event as ev
@@ -29,6 +30,7 @@ from makeway.model.job import Attempt, JobSpec
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase
 from makeway.model.record import Cause, Exit, Report
 from makeway.model.rules import Rules
+from makeway.policy.explain import held
 
 Consequence = ev.Event | Effect
 
@@ -57,7 +59,18 @@ def due(state: State, now_ms: int) -> Iterator[ev.Event]:
 # ── machines ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _node_lost(state: State, event: ev.NodeLost, at_ms: int) -> Iterator[Consequence]:
+def _node_drained(state: State, event: ev.NodeDrained, _at_ms: int) -> Iterator[Consequence]:
+    if event.evict:
+        for attempt in state.attempts.values():
+            there = any(one.node == event.name and one.exit is None for one in attempt.workers)
+            if there and attempt.phase is not AttemptPhase.STOPPING:
+                yield _stop(state, attempt, "drained", f"node {event.name} is being drained")
+    yield from _nothing_kept(state, event.name, "is being drained")
+
+
+def _node_lost(
+    state: State, event: ev.NodeLost | ev.NodeRemoved, at_ms: int
+) -> Iterator[Consequence]:
     for attempt in state.attempts.values():
         for worker in attempt.workers:
             if worker.node == event.name and worker.exit is None:
@@ -67,9 +80,13 @@ def _node_lost(state: State, event: ev.NodeLost, at_ms: int) -> Iterator[Consequ
                 yield ev.WorkerExited(
                     job=attempt.job, fence=attempt.fence, rank=worker.rank, exit=gone
                 )
+    yield from _nothing_kept(state, event.name, "is gone")
+
+
+def _nothing_kept(state: State, node: str, why: str) -> Iterator[Consequence]:
     for job, allocation in state.reserved.items():
-        if any(row.node == event.name for row in allocation.placements):
-            yield ev.ReservationDropped(job=job, text=f"node {event.name} is gone")
+        if any(row.node == node for row in allocation.placements):
+            yield ev.ReservationDropped(job=job, text=f"node {node} {why}")
 
 
 # ── jobs that wait for others ─────────────────────────────────────────────────────────────────────
@@ -100,6 +117,43 @@ def _never(state: State, job: str) -> Iterator[Consequence]:
     wait = broken_wait(state, state.jobs[job].spec)
     yield ev.JobWaiting(job=job, wait=wait)
     yield ev.JobFinished(job=job, phase=JobPhase.CANCELLED, text=wait.text)
+
+
+# ── what people ask of a job ──────────────────────────────────────────────────────────────────────
+
+
+def _hold_requested(state: State, event: ev.JobHoldRequested, _at_ms: int) -> Iterator[Consequence]:
+    yield ev.JobWaiting(job=event.job, wait=held(state.jobs[event.job]))
+
+
+def _release_requested(
+    state: State, event: ev.JobReleaseRequested, _at_ms: int
+) -> Iterator[Consequence]:
+    if event.job in state.pending:
+        yield ev.JobWaiting(job=event.job, wait=pending_wait(state, state.jobs[event.job].spec))
+
+
+def _resize_requested(
+    state: State, event: ev.JobResizeRequested, _at_ms: int
+) -> Iterator[Consequence]:
+    yield ev.JobChanged(job=event.job, spec=resized(state.jobs[event.job].spec, event))
+
+
+def _changed(state: State, event: ev.JobChanged, _at_ms: int) -> Iterator[Consequence]:
+    attempt = state.attempts.get(event.job)
+    if attempt is None or attempt.phase is AttemptPhase.STOPPING:
+        return
+    after = within(attempt, event.spec)
+    if after.workers < staying(attempt).workers:
+        yield ev.AttemptResized(
+            job=attempt.job,
+            number=attempt.number,
+            fence=attempt.fence,
+            generation=attempt.generation + 1,
+            allocation=after,
+            grace_ms=grace_ms("preempted", event.spec, state.rules),
+            rule="resize",
+        )
 
 
 # ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
@@ -238,13 +292,14 @@ def grace_ms(cause: str, spec: JobSpec, rules: Rules) -> int:
             return spec.grace_ms
 
 
-def _stop(state: State, attempt: Attempt, cause: str) -> ev.AttemptStopped:
+def _stop(state: State, attempt: Attempt, cause: str, text: str = "") -> ev.AttemptStopped:
     return ev.AttemptStopped(
         job=attempt.job,
         number=attempt.number,
         fence=attempt.fence,
         cause=cause,
         grace_ms=grace_ms(cause, state.jobs[attempt.job].spec, state.rules),
+        text=text,
     )
 
 
@@ -287,6 +342,12 @@ def _run_cancel_requested(
 # Any: each rule takes the one type that it is filed under, which a dict cannot express.
 RULES: dict[type, Callable[[State, Any, int], Iterator[Consequence]]] = {
     ev.NodeLost: _node_lost,
+    ev.NodeRemoved: _node_lost,
+    ev.NodeDrained: _node_drained,
+    ev.JobHoldRequested: _hold_requested,
+    ev.JobReleaseRequested: _release_requested,
+    ev.JobResizeRequested: _resize_requested,
+    ev.JobChanged: _changed,
     ev.JobSubmitted: _submitted,
     ev.JobCancelRequested: _cancel_requested,
     ev.RunCancelRequested: _run_cancel_requested,

@@ -47,6 +47,13 @@ def _check_room(state: State) -> None:
     assert state.free.keys() == state.nodes.keys(), "free names other nodes than there are"
     both = state.nodes.keys() & state.lost.keys()
     assert not both, f"{sorted(both)} are there and lost"
+    twice = state.draining.keys() & {*state.nodes, *state.lost}
+    assert not twice, f"{sorted(twice)} are drained and something else"
+    for name, node in state.draining.items():
+        assert node.draining, f"{name} is filed as drained and is not"
+        assert used[name].fits(node.capacity), f"{name} is over-committed: {used[name]}"
+    for name, node in state.nodes.items():
+        assert not node.draining, f"{name} is drained and takes work"
     for name, node in state.nodes.items():
         counted = node.capacity - used[name]
         assert state.free[name] == counted, f"{name}: free is {state.free[name]}, not {counted}"
@@ -158,7 +165,10 @@ def _check_lanes(state: State) -> None:
         assert kind.groups == kind_of(first).groups, f"{first.id} is in a lane of other groups"
     for name, job in state.paused.items():
         assert state.waiting[name] == job, f"{name} is paused as something else than it is"
-        assert (job.not_before_ms, name) in state.pauses, f"nobody ends the pause of {name}"
+        ends = job.held is not None or (job.not_before_ms, name) in state.pauses
+        assert ends, f"nobody ends the pause of {name}"
+    aside = {job.id for job in state.waiting.values() if job.held is not None}
+    assert aside <= state.paused.keys(), f"{sorted(aside)} are held and may start"
 
 
 def _check_dependencies(state: State) -> None:

@@ -12,6 +12,7 @@ unfinished, queued counts of jobs by path, those of the queues below it included
 submits            by path: the instants of the last minute's submissions, where they are limited
 waiting            all jobs that may start, now or after a backoff: `lanes` and `paused` (`waiting`)
 pending            jobs that are held until others have ended; `dependents` is the way back
+draining           machines that are up and get no new work; they are not in `nodes`
 refused            jobs over a limit, with the seq of their submission, until that is concluded
 untold             waiting jobs of which it is still to be said why they wait
 elastic            running jobs whose number of workers may change
@@ -41,8 +42,8 @@ class State:
     """What is believed now; see the module."""
 
     __slots__ = (
-        "attempts", "changed", "declared", "dependents", "elastic", "ended", "executions", "free",
-        "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "nodes", "order", "past",
+        "attempts", "changed", "declared", "dependents", "draining", "elastic", "ended", "executions",
+        "free", "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "nodes", "order", "past",
         "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
         "rooms", "rules", "running", "running_in", "runs", "seq", "submits", "timers", "touched",
         "unfinished", "untold", "waiting", "waits",
@@ -55,6 +56,7 @@ class State:
         self.rules = Rules()
         self.nodes: dict[str, Node] = {}
         self.lost: dict[str, Node] = {}
+        self.draining: dict[str, Node] = {}
         self.free: dict[str, Resources] = {}
         self.rooms = Rooms(self.free)
         self.declared: dict[str, Queue] = {ROOT: Queue(path=ROOT)}
@@ -101,6 +103,7 @@ class State:
             rules=self.rules,
             nodes=self.nodes,
             lost=self.lost,
+            draining=self.draining,
             free=self.free,
             queues=self.queues,
             held=self.held,

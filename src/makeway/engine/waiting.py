@@ -3,7 +3,7 @@
 Jobs that are alike in all that a decision looks at stand in one lane, so that a cycle looks at the
 heads of lanes and not at every job. A lane is never empty; its kind is one object as long as the
 lane is there. A job whose backoff is not over stands beside the lanes, and gets into its own when
-the log, or the clock, has come to that instant.
+the log, or the clock, has come to that instant; one that is held stands there until its release.
 """
 
 from __future__ import annotations
@@ -18,15 +18,28 @@ from makeway.policy.snapshot import kind_key, kind_of
 
 
 def enter(state: State, job: Job, at_ms: int) -> None:
-    """Let a job wait; it may start as soon as its backoff is over."""
+    """Let a job wait; it may start as soon as its backoff is over and nobody holds it."""
     state.waiting[job.id] = job
     state.untold[job.id] = None
     count(state.queued, job.spec.queue, 1)
-    if job.not_before_ms > at_ms:
-        state.paused[job.id] = job
-        heapq.heappush(state.pauses, (job.not_before_ms, job.id))
-    else:
-        _line_up(state, job)
+    _stand(state, job, at_ms)
+
+
+def hold(state: State, job: Job) -> None:
+    """Let a job that waits stand aside: `job` is what it is then."""
+    before, state.waiting[job.id] = state.waiting[job.id], job
+    state.untold[job.id] = None
+    if job.id not in state.paused:
+        _step_out(state, before)
+    state.paused[job.id] = job
+
+
+def resume(state: State, job: Job, at_ms: int) -> None:
+    """Let a job that stands aside in again, unless something else still keeps it there."""
+    del state.paused[job.id]
+    state.waiting[job.id] = job
+    state.untold[job.id] = None
+    _stand(state, job, at_ms)
 
 
 def leave(state: State, name: str) -> None:
@@ -43,7 +56,7 @@ def exchange(state: State, job: Job) -> None:
     before, state.waiting[job.id] = state.waiting[job.id], job
     if job.id in state.paused:
         state.paused[job.id] = job
-    elif state.kind_of[job.id].priority == job.priority and before.order == job.order:
+    elif _stands_as(state, before, job):
         lane = state.lanes[state.kind_of[job.id]]
         lane[_place(lane, job)] = job
     else:
@@ -51,16 +64,32 @@ def exchange(state: State, job: Job) -> None:
         _line_up(state, job)
 
 
+def _stands_as(state: State, before: Job, job: Job) -> bool:
+    """Say whether a job that was changed has the place that it had."""
+    same = before.order == job.order and before.spec is job.spec
+    return same and state.kind_of[job.id].priority == job.priority
+
+
 def wake(state: State, now_ms: int) -> None:
     """Let those into their lanes whose backoff is over; why they wait is to be said anew."""
     while state.pauses and state.pauses[0][0] <= now_ms:
         at_ms, name = heapq.heappop(state.pauses)
         job = state.paused.get(name)
-        if job is not None and job.not_before_ms == at_ms:
+        if job is not None and job.not_before_ms == at_ms and job.held is None:
             del state.paused[name]
             state.untold[name] = None
             state.changed = True
             _line_up(state, job)
+
+
+def _stand(state: State, job: Job, at_ms: int) -> None:
+    later = job.not_before_ms > at_ms
+    if later:
+        heapq.heappush(state.pauses, (job.not_before_ms, job.id))
+    if later or job.held is not None:
+        state.paused[job.id] = job
+    else:
+        _line_up(state, job)
 
 
 def _line_up(state: State, job: Job) -> None:

@@ -71,7 +71,7 @@ CLASS_OF = {
 MEANING = {
     C.NONE: "every worker ended well",
     C.CANCELLED: "it was cancelled",
-    C.PREEMPTED: "it was evicted for another job",
+    C.PREEMPTED: "it was evicted",
     C.CANCELLED_EXTERNALLY: "somebody outside makeway ended it",
     C.START_TIMEOUT: "not all of its workers were ready in time",
     C.NODE_LOST: "the machine under it is gone",

@@ -38,6 +38,8 @@ def diagnose(attempt: Attempt) -> Diagnosis:
         return _diagnosis(Cause.CANCELLED, "established", "the order to stop is in the log")
     if attempt.stop_cause == "preempted":
         return _diagnosis(Cause.PREEMPTED, "established", "the order to leave is in the log")
+    if attempt.stop_cause == "drained":
+        return _diagnosis(Cause.PREEMPTED, "established", attempt.stop_text)
     if attempt.stop_cause == "barrier":
         missing = ", ".join(str(w.rank) for w in attempt.workers if not w.ready) or "none"
         waited = (attempt.barrier_at_ms - attempt.started_at_ms) / 1000

@@ -46,6 +46,10 @@ class House:
             self.clock,
         )
 
+    def reader(self) -> Database:
+        """Open another connection, for whoever only reads."""
+        return Database.open(self.store, read_only=True)
+
     def close(self) -> None:
         """Write what is in memory and let go of everything but the workers."""
         self.series.flush()

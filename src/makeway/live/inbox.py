@@ -21,6 +21,7 @@ from makeway.engine.engine import Refused
 from makeway.engine.state import State
 from makeway.errors import Unavailable
 from makeway.model.event import Entry, Event
+from makeway.store.log import Write
 
 PATIENCE_S = 30.0
 
@@ -35,9 +36,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, kw_only=True, eq=False):
-    """Events that somebody brought, and the promise of an answer."""
+    """Events that somebody brought, what is written with them, and the promise of an answer."""
 
     events: Sequence[Event]
+    also: Sequence[Write]
     told: Future[Told]
 
 
@@ -66,9 +68,9 @@ class Inbox:
         self._closed = False
         self.wake: Callable[[], None] = lambda: None
 
-    def tell(self, events: Sequence[Event]) -> Told:
-        """Bring events and wait until they are durable."""
-        order = Order(events=events, told=Future())
+    def tell(self, events: Sequence[Event], also: Sequence[Write] = ()) -> Told:
+        """Bring events and wait until they are durable, with `also` in the same transaction."""
+        order = Order(events=events, also=also, told=Future())
         with self._lock:
             self._assert_open()
             self._orders.append(order)
@@ -82,8 +84,7 @@ class Inbox:
             self._assert_open()
             self._questions.append(question)
         self.wake()
-        answer = _patiently(question.answer)
-        return answer  # type: ignore[return-value]  # what `look` gave
+        return _patiently(question.answer)  # type: ignore[return-value]  # it is what `look` gave
 
     def take(self) -> tuple[list[Order], list[Question]]:
         """Give all that has come."""
@@ -96,11 +97,12 @@ class Inbox:
         """Take nothing any more, and say so to those who wait."""
         with self._lock:
             self._closed = True
-            waiting = [order.told for order in self._orders]
-            asking = [question.answer for question in self._questions]
+            orders, questions = self._orders, self._questions
             self._orders, self._questions = [], []
-        for promise in (*waiting, *asking):
-            promise.set_exception(_ending())
+        for order in orders:
+            order.told.set_exception(_ending())
+        for question in questions:
+            question.answer.set_exception(_ending())
 
     def _assert_open(self) -> None:
         if self._closed:

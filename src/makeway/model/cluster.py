@@ -20,11 +20,16 @@ ROOT = ""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """One machine: its name, what it has (before anything runs on it), and its labels."""
+    """One machine: its name, what it has (before anything runs on it), and its labels.
+
+    While it is `draining` nothing starts on it and what runs there goes on; `drain_text` says why.
+    """
 
     name: str
     capacity: Resources
     labels: dict[str, str] = {}
+    draining: bool = False
+    drain_text: str = ""
 
 
 class ClassLimit(msgspec.Struct, frozen=True, kw_only=True):

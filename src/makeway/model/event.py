@@ -1,7 +1,8 @@
 """Name every fact that makeway can believe: one closed union, in the past tense.
 
-The first group comes from the world (a user, an agent, the executor), the second is concluded by
-the engine and written down as well, so that a log can be replayed without running any policy.
+The first group comes from the world (a user, an agent, the executor), and so do the wishes of
+people in `wish`; the second is concluded by the engine and written down as well, so that a log can
+be replayed without running any policy.
 State changes only by applying these. Each is recorded in an `Entry` with its place in the log, the
 instant in ms since 1970, and `cause`: the `seq` of the entry that it follows from (0: the world).
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
+from makeway.model import fact, wish
 from makeway.model.cluster import Allocation, Node, Queue
 from makeway.model.job import JobSpec
 from makeway.model.phase import ExecutionPhase, JobPhase, RunPhase
@@ -18,9 +20,7 @@ from makeway.model.rules import Rules
 from makeway.model.wait import Wait
 from makeway.model.workflow import Reusable, Selection, Workflow
 
-
-class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
-    """The base of every event; its name is its tag on the wire."""
+Fact = fact.Fact
 
 
 # ── from the world ────────────────────────────────────────────────────────────────────────────────
@@ -70,13 +70,6 @@ class AttemptAdopted(Fact, frozen=True):
     started_at_ms: int
 
 
-class JobCancelRequested(Fact, frozen=True):
-    """Somebody who may do so wants a job gone."""
-
-    job: str
-    text: str = ""
-
-
 class RunSubmitted(Fact, frozen=True):
     """A workflow was accepted, with its parameters bound."""
 
@@ -87,13 +80,6 @@ class RunSubmitted(Fact, frozen=True):
     priority: int = 0
     resumed_from: str | None = None
     reusable: tuple[Reusable, ...] = ()
-
-
-class RunCancelRequested(Fact, frozen=True):
-    """Somebody who may do so wants a run stopped."""
-
-    run: str
-    text: str = ""
 
 
 class WorkerReady(Fact, frozen=True):
@@ -140,6 +126,13 @@ class JobWaiting(Fact, frozen=True):
 
     job: str
     wait: Wait
+
+
+class JobChanged(Fact, frozen=True):
+    """What is asked for by a job is something else from here on; its place in line stays."""
+
+    job: str
+    spec: JobSpec
 
 
 class AttemptStarted(Fact, frozen=True):
@@ -271,7 +264,7 @@ class ExecutionEnded(Fact, frozen=True):
     phase: ExecutionPhase
     text: str = ""
     output: Output | None = None
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = msgspec.field(default_factory=dict)
     cache_key: str = ""
     selection: Selection | None = None
 
@@ -284,14 +277,31 @@ class RunFinished(Fact, frozen=True):
     text: str = ""
 
 
+NodeDrained = wish.NodeDrained
+NodeUndrained = wish.NodeUndrained
+NodeRemoved = wish.NodeRemoved
+JobCancelRequested = wish.JobCancelRequested
+JobHoldRequested = wish.JobHoldRequested
+JobReleaseRequested = wish.JobReleaseRequested
+JobResizeRequested = wish.JobResizeRequested
+JobRetryRequested = wish.JobRetryRequested
+RunCancelRequested = wish.RunCancelRequested
+
 Event = (
     NodeJoined
     | NodeLost
+    | NodeDrained
+    | NodeUndrained
+    | NodeRemoved
     | QueuesConfigured
     | RulesConfigured
     | JobSubmitted
     | AttemptAdopted
     | JobCancelRequested
+    | JobHoldRequested
+    | JobReleaseRequested
+    | JobResizeRequested
+    | JobRetryRequested
     | RunSubmitted
     | RunCancelRequested
     | WorkerReady
@@ -299,6 +309,7 @@ Event = (
     | WorkerExited
     | JobRejected
     | JobWaiting
+    | JobChanged
     | AttemptStarted
     | AttemptReleased
     | AttemptStopped

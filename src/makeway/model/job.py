@@ -1,6 +1,6 @@
 """Describe what is submitted, queued and started as one: the job, and one try at it.
 
-`JobSpec` is what the user asked for and never changes. `Job` is what is believed about it now,
+`JobSpec` is what the user asked for; only a resize that was asked for later changes it. `Job` is what is believed about it now,
 `Attempt` what is believed about one try; both are replaced, never modified, and only by
 `engine.apply`. The identity of a worker is (job, attempt number, fence, rank): the fence rises with
 every new attempt, so that a message of an older one is recognised and refused.
@@ -166,6 +166,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[Worker, ...]
     released_at_ms: int | None = None
     stop_cause: str | None = None
+    stop_text: str = ""
     generation: int = 0
 
     @property
@@ -178,7 +179,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What is believed about a job now. `submitted_at_ms` is kept over every requeue.
 
     `inherited` is the highest priority among the jobs that wait for this one, `evicted_at_ms` the
-    last time that it was evicted, `served_ms` how long it has run in all attempts that ended.
+    last time that it was evicted, `served_ms` how long it has run in all attempts that ended,
+    `held` why somebody wants it not to start, if anybody does.
     """
 
     id: str
@@ -194,6 +196,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     inherited: int | None = None
     evicted_at_ms: int | None = None
     served_ms: int = 0
+    held: str | None = None
 
     @property
     def priority(self) -> int:

@@ -64,7 +64,9 @@ def _slot(cycle: Cycle, one: _Grower) -> Placement | None:
     names = [name for name in one.kind.nodes if name in copies] if one.kind.nodes else [*copies]
     if one.kind.domain is not None and one.kind.domain.required:
         nodes, label = cycle.ledger.nodes, one.kind.domain.label
-        here = nodes[one.rows[0].node].labels.get(label)
+        first = one.rows[0].node
+        home = nodes.get(first) or cycle.snapshot.draining.get(first)
+        here = None if home is None else home.labels.get(label)
         names = [name for name in names if nodes[name].labels.get(label) == here]
     if not names:
         return None

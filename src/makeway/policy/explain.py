@@ -16,7 +16,7 @@ Cost:    O(nodes) for each kind that is asked about
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from makeway.model.job import Job
@@ -28,7 +28,7 @@ from makeway.policy.limits import Barrier, barrier
 from makeway.policy.order import Lane
 from makeway.policy.place import most_workers, shape_of
 from makeway.policy.say import are_free, class_named, count_of, listed, needs, quantity
-from makeway.policy.snapshot import Kind
+from makeway.policy.snapshot import Kind, Snapshot
 
 # So many jobs are named as standing in the way, and so many are looked at to find them.
 NAMED_MAX = 5
@@ -122,6 +122,19 @@ class Explanation:
         return self._cycle.levels.of(branch, lane.need)
 
 
+def aside(job: Job) -> Wait:
+    """Explain a job that stands beside the lanes: somebody holds it, or its backoff is not over."""
+    return backoff(job) if job.held is None else held(job)
+
+
+def held(job: Job) -> Wait:
+    """Explain a job that somebody holds; `job.held` says who, and why."""
+    text = f"it is held: {job.held}" if job.held else "it is held"
+    return Wait(
+        reason=Reason.HELD, text=text, unblock=(f"release it: makeway job release {job.id}",)
+    )
+
+
 def backoff(job: Job) -> Wait:
     """Explain a job that is to be tried again, but not yet."""
     return Wait(
@@ -170,8 +183,7 @@ def no_room(kind: Kind, ledger: Ledger) -> Wait:
         "free": {one: free[one] for one in shape.need},
     }
     if not rooms:
-        lost = [name for name in names if name in ledger.snapshot.lost] or [*ledger.snapshot.lost]
-        why = f"{listed(lost)} is down" if lost else "no node has joined yet"
+        why = _closed(names, ledger.snapshot) or "no node has joined yet"
         return Wait(reason=Reason.INSUFFICIENT_FREE, text=f"{asked}; {why}", detail=detail)
     short = [one for one in shape.need if shape.need[one] > free[one]]
     workers, text = shape.workers, f"{asked}; {are_free(short or shape.need, free)}"
@@ -190,8 +202,28 @@ def no_room(kind: Kind, ledger: Ledger) -> Wait:
         reason = Reason.GANG_INCOMPLETE
         text = f"{text}: room for {have} of {workers}"
         detail = {"have": have, "need": workers, "free": detail["free"]}
+    if ledger.snapshot.draining:
+        closed = [name for name in kind.nodes if name in ledger.snapshot.draining]
+        text += f"; {_drained(closed or [*ledger.snapshot.draining], ledger.snapshot)}"
     by = in_the_way(short or shape.need, ledger)
     return Wait(reason=reason, text=text, detail=detail, blocked_by=by)
+
+
+def _closed(names: Sequence[str], snapshot: Snapshot) -> str:
+    """Say why none of these nodes, or none at all, takes work now."""
+    lost = [name for name in names if name in snapshot.lost]
+    drained = [name for name in names if name in snapshot.draining]
+    if not lost and not drained:
+        lost, drained = [*snapshot.lost], [*snapshot.draining]
+    said = [f"{listed(lost)} is down"] if lost else []
+    return "; ".join([*said, *([_drained(drained, snapshot)] if drained else [])])
+
+
+def _drained(names: Sequence[str], snapshot: Snapshot) -> str:
+    """Say which nodes are drained; of a single one also why."""
+    why = snapshot.draining[names[0]].drain_text if len(names) == 1 else ""
+    are = "is" if len(names) == 1 else "are"
+    return f"{listed(names[:NAMED_MAX])} {are} being drained" + (f" ({why})" if why else "")
 
 
 def in_the_way(kinds: Iterable[str], ledger: Ledger) -> tuple[str, ...]:

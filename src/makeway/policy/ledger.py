@@ -85,9 +85,9 @@ class Ledger:
 
     @property
     def capacity(self) -> Resources:
-        """Give what all nodes together have when nothing runs."""
+        """Give what all nodes together have; a drained one counts while anything runs on it."""
         if self._capacity is None:
-            self._capacity = total_of(node.capacity for node in self.nodes.values())
+            self._capacity = total_of(node.capacity for node in self.snapshot.counted())
         return self._capacity
 
     def room(self, node: str, *, soon: bool = False) -> Resources:
@@ -202,7 +202,7 @@ class Ledger:
         amount = usage_of_rows(job, booking.rows)
         for row in booking.rows:
             if row.node not in self.nodes:
-                continue  # a lost node took its room with it
+                continue  # a lost or drained node took its room with it
             moved = shape[row.group].times(row.count)
             there, leaving, kept = self._sites.get(
                 row.node, (self.snapshot.free[row.node], NOTHING, NOTHING)

@@ -1,6 +1,7 @@
 """Say what can never run here, whatever leaves: it is refused at once and evicts nobody.
 
-Nodes that are down for the moment count as there: a job that fits when they are back may wait.
+Nodes that are down or drained for the moment count as there: a job that fits when they are back
+may wait.
 
 Takes:   kind, snapshot
 Gives:   Wait with the reason of the refusal, or None
@@ -25,7 +26,9 @@ Nodes = Mapping[str, Node]
 
 def never(kind: Kind, snapshot: Snapshot) -> Wait | None:
     """Explain a job that even the empty cluster has no room for; None if it may fit one day."""
-    nodes = {**snapshot.lost, **snapshot.nodes} if snapshot.lost else snapshot.nodes
+    nodes = snapshot.nodes
+    if snapshot.lost or snapshot.draining:
+        nodes = {**snapshot.lost, **snapshot.draining, **nodes}
     if not nodes:
         return None  # nobody knows yet what will join
     shape = shape_of(kind.groups)

@@ -88,7 +88,7 @@ def priority(snapshot: Snapshot) -> Plan:
 def drf(snapshot: Snapshot) -> Plan:
     """Start for the queue that holds least of what it holds most of, whatever has room."""
     turn = Turn(snapshot, "drf")
-    capacity = total_of(node.capacity for node in snapshot.nodes.values())
+    capacity = total_of(node.capacity for node in snapshot.counted())
     usage: dict[str, Resources] = {}
     for (path, _), held in snapshot.held.items():
         usage[path] = usage.get(path, NOTHING) + held.usage

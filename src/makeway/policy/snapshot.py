@@ -66,6 +66,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     rules     the settings of the policy
     nodes     by name: those that are up
     lost      by name: those that were there and may come back
+    draining  by name: those that are up and get no new work; while any runs there they count
     free      by node name: its capacity minus what is physically there (below 0 if it shrank)
     queues    by path: those that are declared or have an unfinished job, and their parents; the
               root has the path ""
@@ -75,7 +76,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     elastic   ids of the running jobs whose number of workers may change
     leaving   by job id: the placements whose workers were told to leave and are not gone
     lanes     by kind: the jobs that wait and may start, each lane in order of age, never empty
-    paused    jobs that wait and may not start yet: a backoff is not over
+    paused    jobs that wait and may not start yet: held, or a backoff is not over
     reserved  by job id: slots kept for a waiting job, in the order in which they were reserved
     planned   by job id: seq of the entry by which a waiting job became first in line for room
     past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
@@ -87,6 +88,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     rules: Rules = Rules()
     nodes: Mapping[str, Node]
     lost: Mapping[str, Node] = {}
+    draining: Mapping[str, Node] = {}
     free: Mapping[str, Resources]
     queues: Mapping[str, Queue]
     held: Mapping[tuple[str, int], Held] = {}
@@ -100,6 +102,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     planned: Mapping[str, int] = {}
     past: Mapping[str, Mapping[str, float]] = {}
     rooms: Rooms
+
+    def counted(self) -> list[Node]:
+        """Give the nodes that are capacity: all that take work, and drained ones at work."""
+        if not self.draining:
+            return [*self.nodes.values()]
+        rows = (row for one in self.running.values() for row in one.allocation.placements)
+        busy = {row.node for row in rows if row.node in self.draining}
+        return [*self.nodes.values(), *(self.draining[name] for name in sorted(busy))]
 
     def waiting(self) -> Iterator[Job]:
         """Give every job that waits, in no order; those that may not start yet come last."""

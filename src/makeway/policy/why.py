@@ -23,7 +23,7 @@ from makeway.model.resources import Resources
 from makeway.model.wait import Reason, Wait
 from makeway.policy.backfill import Backfill
 from makeway.policy.cycle import Cycle
-from makeway.policy.explain import Explanation, backoff
+from makeway.policy.explain import Explanation, aside
 from makeway.policy.find import count_in
 from makeway.policy.ledger import Ledger
 from makeway.policy.rooms import Rooms
@@ -41,7 +41,7 @@ def why(snapshot: Snapshot, name: str) -> Wait:
     """Explain why a waiting job does not run, and what would start it."""
     for job in snapshot.paused:
         if job.id == name:
-            return replace(backoff(job), starts_at_ms=job.not_before_ms)
+            return replace(aside(job), starts_at_ms=job.not_before_ms if job.held is None else None)
     kind, job = _waiting(snapshot, name)
     cycle = run(snapshot)
     if cycle.started(name) is not None:

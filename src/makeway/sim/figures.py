@@ -187,7 +187,7 @@ class Fold:
         self._pass(at_ms)
         self._swap(event.node.name, event.node.capacity)
 
-    def _lose(self, event: ev.NodeLost, at_ms: int) -> None:
+    def _lose(self, event: ev.NodeLost | ev.NodeRemoved, at_ms: int) -> None:
         self._pass(at_ms)
         self._swap(event.name, Resources())
 
@@ -210,6 +210,7 @@ def _rules(fold: Fold) -> dict[type, Callable[..., None]]:
     return {
         ev.NodeJoined: fold._join,  # noqa: SLF001 - of this module
         ev.NodeLost: fold._lose,  # noqa: SLF001
+        ev.NodeRemoved: fold._lose,  # noqa: SLF001
         ev.JobSubmitted: fold._submit,  # noqa: SLF001
         ev.AttemptStarted: fold._start,  # noqa: SLF001
         ev.AttemptAdopted: fold._adopt,  # noqa: SLF001

@@ -4,13 +4,16 @@ Statements are SQLAlchemy's, over the tables of the schema, and never text: so t
 SQLite and PostgreSQL. There are two ways to carry them out. `rows` and `each` leave all to
 SQLAlchemy and take values by name. `write` and `find` are for what happens thousands of times a
 second: they take tuples, and a statement that is written at the top of a module, since its text is
-made once and kept. What only SQLite knows stands in one section at the end.
+made once and kept. What only one kind of database knows stands in `sqlite` and `postgres`.
 
 One process writes (the controller); any number may read meanwhile and see whole transactions only.
-Threads may share a Database: they take turns.
+Threads may share a Database: they take turns. A connection that was lost is dialled again by the
+next use of it; what was going on when it was lost is `Unavailable`, and nothing is done twice.
 
-Takes:   the folder of the store, `.makeway` by default; the database in it is `makeway.db`
-Raises:  Unavailable: damaged, newer than this makeway, read-only, in use for too long, disk full
+Takes:   the location of the store: a folder, `.makeway` by default, the database in it is
+         `makeway.db`; or the URL of a PostgreSQL database
+Raises:  Unavailable: damaged, newer than this makeway, read-only, in use for too long, disk full,
+         not reachable; the caller may try again
          NotFound: opened for reading, and there is no store
 Cost:    importing SQLAlchemy and the tables 0.2 s of processor time; open at head 1 ms (3 ms the first
          time), a new store 12 ms; a transaction 17 µs, `find` 17 µs, `rows` 60 µs and more
@@ -18,27 +21,26 @@ Cost:    importing SQLAlchemy and the tables 0.2 s of processor time; open at he
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from makeway.errors import NotFound, Unavailable
+from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.store import schema
-from makeway.store.statement import Statement, driver_text
+from makeway.store.kind import Kind
+from makeway.store.sqlite import FILE, Sqlite
+from makeway.store.statement import Statement, Upsert, driver_text
 
-FILE = "makeway.db"
+__all__ = ["FILE", "HEAD", "NOTHING", "Database", "Location", "Row"]
+
 HEAD = "0001"  # the newest of migrations/versions; their numbers sort as text
-BUSY_MS = 10_000
 
+Location = Path | str
 Row = Sequence[Any]
 NOTHING: Mapping[str, object] = {}
 
@@ -46,40 +48,40 @@ NOTHING: Mapping[str, object] = {}
 class Database:
     """One connection to one store; see the module."""
 
-    def __init__(self, connection: sa.Connection, file: Path, *, read_only: bool) -> None:
-        """Take a connection that is ready; `open` makes one."""
-        self.file = file
+    def __init__(self, kind: Kind, *, read_only: bool) -> None:
+        """Take where the store is, and dial; `open` brings it up to date as well."""
+        self.where = kind.where
         self.read_only = read_only
-        self._connection = connection
+        self._kind = kind
         self._texts: dict[Statement, str] = {}
         self._lock = threading.RLock()
         self._within: str | None = None
+        self._lost = False
+        with self._plainly():
+            self._connection = kind.dial(read_only=read_only)
 
     @classmethod
-    def open(cls, directory: Path, *, read_only: bool = False) -> Database:
-        """Open the store in a folder. For writing, make it or migrate it if need be."""
-        file = directory / FILE
-        if read_only and not file.exists():
-            hint = "nothing has run here yet; start with: makeway run FILE.py"
-            raise NotFound("there is no store here", where=str(directory), hint=hint)
-        if not read_only:
-            _make_folder(directory)
-        with _plainly(file):
-            database = cls(_connect(file, read_only=read_only), file, read_only=read_only)
-            try:
-                if not read_only:
-                    _check_writable(file)
+    def open(cls, location: Location, *, read_only: bool = False) -> Database:
+        """Open the store in a folder or behind a URL. For writing, make or migrate it if need be."""
+        database = cls(_kind(location), read_only=read_only)
+        try:
+            with database._plainly():
                 database._bring_up_to_date()
-            except BaseException:
-                database.close()
-                raise
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def close(self) -> None:
         """Close the connection; closing twice is no error."""
         with self._lock:
-            self._connection.close()
-            self._connection.engine.dispose()
+            self._hang_up()
+
+    def reconnect(self) -> None:
+        """Dial again, whatever is believed of the connection; the next use of a lost one does."""
+        with self._lock, self._plainly():
+            assert self._within is None, f"reconnect within a {self._within}"
+            self._dial_again()
 
     def __enter__(self) -> Self:
         return self
@@ -88,42 +90,64 @@ class Database:
         self.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Write all of what follows or none of it; wait for other writers up to 10 s."""
-        with self._lock, _plainly(self.file):
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """Write all of what follows or none of it; wait for other writers up to 10 s.
+
+        What is `durable` is on the disk at the end; what is not may be lost with the machine.
+        """
+        with self._lock, self._plainly():
             assert self._within is None, f"a transaction within a {self._within}"
-            with self._until_done("transaction", BEGIN_WRITING):
+            with self._until_done("transaction"):
+                self._kind.begin(self._connection, durable=durable)
+                self._within = "transaction"
                 yield
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """See one state of the store in all that follows, whatever others write meanwhile."""
-        with self._lock, _plainly(self.file):
+        with self._lock, self._plainly():
             if self._within is not None:
                 yield
                 return
-            with self._until_done("reading", BEGIN_READING):
+            with self._until_done("reading"):
+                self._connection.exec_driver_sql(self._kind.begin_reading)
+                self._within = "reading"
                 yield
 
     def write(self, statement: Statement, rows: Iterable[tuple[object, ...]]) -> None:
         """Carry out a statement once for each row; only within a transaction."""
         assert self._within == "transaction", "write within a transaction"
-        self._connection.exec_driver_sql(self._text(statement), list(rows))
+        if given := self._kind.fit(rows):
+            self._connection.exec_driver_sql(self._text(statement), given)
+
+    def load(self, upsert: Upsert, rows: Sequence[tuple[object, ...]]) -> None:
+        """Write rows by the hundred, each of another key; only within a transaction."""
+        assert self._within == "transaction", "load within a transaction"
+        if not self._kind.load(self._connection, upsert, rows):
+            self.write(upsert, rows)
 
     def find(self, query: Statement, values: tuple[object, ...] = ()) -> Sequence[Row]:
         """Give all rows of a query that is asked often."""
-        with self._lock, _plainly(self.file):
-            return self._connection.exec_driver_sql(self._text(query), values).all()
+        with self._lock, self._plainly():
+            [given] = self._kind.fit([values])
+            return self._connection.exec_driver_sql(self._text(query), given).all()
 
     def rows(self, query: sa.Executable, values: Mapping[str, object] = NOTHING) -> Sequence[Row]:
         """Give all rows of a query."""
-        with self._lock, _plainly(self.file):
-            return self._connection.execute(query, values).all()
+        with self._lock, self._plainly():
+            return self._connection.execute(query, self._fit(values)).all()
 
     def each(self, query: sa.Executable, values: Mapping[str, object] = NOTHING) -> Iterator[Row]:
         """Give the rows of a query one by one; only while `reading` or in a transaction."""
         assert self._within is not None, "go through rows within `reading`"
-        return iter(self._connection.execute(query, values))
+        options = {"stream_results": True}
+        return iter(self._connection.execute(query, self._fit(values), execution_options=options))
+
+    def _fit(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        if not values:
+            return values
+        [fitted] = self._kind.fit([tuple(values.values())])
+        return dict(zip(values, fitted, strict=True))
 
     def _text(self, statement: Statement) -> str:
         text = self._texts.get(statement)
@@ -132,31 +156,60 @@ class Database:
         return text
 
     @contextmanager
-    def _until_done(self, what: str, begin: str) -> Iterator[None]:
+    def _plainly(self) -> Iterator[None]:
+        """Say in our own words what the world did to the store; bugs of ours stay as they are."""
         try:
-            self._connection.exec_driver_sql(begin)
-            self._within = what
+            if self._lost and self._within is None:
+                self._dial_again()
+            yield
+        except DBAPIError as error:
+            self._lost = self._lost or self._kind.lost(error)
+            problem = self._kind.problem(error)
+            if problem is None:
+                raise
+            raise problem from error.orig
+
+    @contextmanager
+    def _until_done(self, what: str) -> Iterator[None]:
+        try:
             yield
             self._connection.commit()
         except BaseException:
-            self._connection.rollback()
-            # SQLAlchemy takes a COMMIT that was refused for an end; the driver is still within.
-            _driver(self._connection).rollback()
+            self._undo()
             raise
         finally:
             self._within = None
 
+    def _undo(self) -> None:
+        try:
+            self._connection.rollback()
+            # SQLAlchemy takes a COMMIT that was refused for an end; the driver is still within.
+            self._kind.roll_back(self._connection.connection.driver_connection)
+        except (SQLAlchemyError, self._connection.dialect.loaded_dbapi.Error):
+            self._lost = True  # what was going on ends with the connection
+
+    def _dial_again(self) -> None:
+        self._hang_up()
+        self._connection = self._kind.dial(read_only=self.read_only)
+        self._lost = False
+
+    def _hang_up(self) -> None:
+        with suppress(SQLAlchemyError):  # it may be gone already
+            self._connection.close()
+            self._connection.engine.dispose()
+
     def _bring_up_to_date(self) -> None:
-        found = _version(self._connection)
+        found = self._version()
         if found == HEAD:
             return
-        _check_version(found, self.file, read_only=self.read_only)
+        self._check_version(found)
         try:
             with self.transaction():
                 # Now nobody else writes: either another process has just made it, or we do.
-                if not sa.inspect(self._connection).get_table_names():
+                tables = sa.inspect(self._connection).get_table_names()
+                if schema.alembic_version.name not in tables:
                     _build(self._connection)
-                elif _version(self._connection) != HEAD:
+                elif self._version() != HEAD:
                     from makeway.store.migrate import migrate  # Alembic: 150 ms
 
                     migrate(self._connection)
@@ -166,33 +219,45 @@ class Database:
             problem = (
                 f"its tables could not be brought from {found or 'nothing'} to {HEAD}: {error}"
             )
-            raise Unavailable(problem, where=str(self.file)) from error
+            raise Unavailable(problem, where=self.where) from error
+
+    def _version(self) -> str | None:
+        """Give the revision that is noted in the database, or None if there is none."""
+        try:
+            found = self._connection.execute(sa.select(schema.alembic_version.c.version_num))
+        except DBAPIError as error:
+            if self._kind.no_table(error):
+                return None
+            raise
+        noted = found.scalar()
+        return None if noted is None else str(noted)
+
+    def _check_version(self, found: str | None) -> None:
+        """Refuse tables that are not of today, unless they can be brought up to date here."""
+        if found is not None and found > HEAD:
+            problem = f"a newer makeway made this store (its tables are {found}, known are {HEAD})"
+            hint = "use that version, or another folder"
+            raise Unavailable(problem, where=self.where, hint=hint)
+        if self.read_only:
+            if found is None:
+                raise NotFound("this database holds no store", where=self.where)
+            problem = f"this store is of an older makeway ({found}, wanted is {HEAD})"
+            hint = "any command that writes brings it up to date, such as makeway up"
+            raise Unavailable(problem, where=self.where, hint=hint)
 
 
-def _make_folder(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise Unavailable(
-            "this is a file, and the store is a folder", where=str(directory)
-        ) from None
-    except OSError as error:
-        problem = f"the folder of the store cannot be made: {error.strerror}"
-        raise Unavailable(problem, where=str(directory)) from None
+def _kind(location: Location) -> Kind:
+    if isinstance(location, Path):
+        return Sqlite(location)
+    scheme, given, _ = location.partition("://")
+    if not given:
+        return Sqlite(Path(location))
+    if scheme not in {"postgresql", "postgres"}:
+        problem = f"a store is a folder, or a URL that begins with postgresql://, not {scheme}://"
+        raise InvalidInput(problem, where="store")
+    from makeway.store.postgres import Postgres  # an extra
 
-
-def _check_version(found: str | None, file: Path, *, read_only: bool) -> None:
-    """Refuse tables that are not of today, unless they can be brought up to date here."""
-    if found is not None and found > HEAD:
-        problem = f"a newer makeway made this store (its tables are {found}, known are {HEAD})"
-        hint = "use that version, or another folder"
-        raise Unavailable(problem, where=str(file), hint=hint)
-    if read_only:
-        if found is None:
-            raise NotFound("this database holds no store", where=str(file))
-        problem = f"this store is of an older makeway ({found}, wanted is {HEAD})"
-        hint = "any command that writes brings it up to date, such as makeway up"
-        raise Unavailable(problem, where=str(file), hint=hint)
+    return Postgres(location)
 
 
 def _build(connection: sa.Connection) -> None:
@@ -200,135 +265,3 @@ def _build(connection: sa.Connection) -> None:
     schema.metadata.create_all(connection, checkfirst=False)
     schema.alembic_version.create(connection)
     connection.execute(sa.insert(schema.alembic_version).values(version_num=HEAD))
-
-
-def _driver(connection: sa.Connection) -> Any:  # noqa: ANN401 - the driver's own kind
-    return connection.connection.driver_connection
-
-
-# ── what only SQLite knows ────────────────────────────────────────────────────────────────────────
-
-# Take the right to write at once: a reader that turns writer half-way can only fail.
-BEGIN_WRITING = "BEGIN IMMEDIATE"
-BEGIN_READING = "BEGIN"
-
-SETTINGS = (
-    "PRAGMA synchronous = NORMAL",  # with the write-ahead log: a power cut loses the last moments
-    "PRAGMA foreign_keys = ON",
-)
-
-PROBLEMS = {
-    "SQLITE_BUSY": ("another process has been writing for 10 s", "try again, or end that process"),
-    "SQLITE_CANTOPEN": ("it cannot be opened", "is it a file, and may this user read the folder?"),
-    "SQLITE_CORRUPT": ("the file is damaged", "bring it back from a backup, or move it away"),
-    "SQLITE_FULL": ("the disk is full", "make room; nothing that was stored is lost"),
-    "SQLITE_IOERR": ("the disk failed to read or write it", "look at the disk, then try again"),
-    "SQLITE_NOTADB": (
-        "the file is no database, or damaged",
-        "move it away, or name another folder",
-    ),
-    "SQLITE_READONLY": ("it cannot be written", "may this user write the file and its folder?"),
-}
-
-
-def _connect(file: Path, *, read_only: bool) -> sa.Connection:
-    """Open the file; without `read_only`, make it."""
-    try:
-        return _dial(file, "rw" if read_only else "rwc")
-    except DBAPIError as error:
-        # The side files of the write-ahead log cannot be made in a folder that is read-only. If
-        # there are none, nobody writes, and SQLite may take the file as it lies there.
-        refused = _name(error.orig) in {"SQLITE_CANTOPEN", "SQLITE_READONLY"}
-        alone = file.is_file() and not Path(f"{file}-wal").exists()
-        if not (read_only and refused and alone):
-            raise
-        return _dial(file, "ro&immutable=1")
-
-
-def _dial(file: Path, mode: str) -> sa.Connection:
-    def create() -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{file.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            timeout=BUSY_MS / 1000,
-            isolation_level=None,  # transactions begin and end where we say so
-            check_same_thread=False,  # the Database has a lock
-            cached_statements=256,
-        )
-
-    def settle(connection: sqlite3.Connection, _record: object) -> None:
-        try:
-            _settle(connection, mode)
-        except BaseException:
-            connection.close()
-            raise
-
-    engine = sa.create_engine(
-        "sqlite://", creator=create, poolclass=StaticPool, hide_parameters=True
-    )
-    sa.event.listen(engine, "connect", settle)
-    return engine.connect()
-
-
-def _settle(connection: sqlite3.Connection, mode: str) -> None:
-    for setting in SETTINGS:
-        connection.execute(setting)
-    if mode == "rw":
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-    elif mode == "rwc" and connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        _patiently(connection, "PRAGMA journal_mode = WAL")
-
-
-def _patiently(connection: sqlite3.Connection, statement: str) -> None:
-    """Repeat what SQLite refuses at once instead of waiting: two that make a store at one time."""
-    until = time.monotonic() + BUSY_MS / 1000
-    while True:
-        try:
-            connection.execute(statement)
-        except sqlite3.OperationalError as error:
-            if _name(error) != "SQLITE_BUSY" or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _check_writable(file: Path) -> None:
-    """Refuse now what SQLite would open for reading and refuse at the first write."""
-    if not os.access(file, os.W_OK):
-        raise _problem("SQLITE_READONLY", file)
-
-
-def _version(connection: sa.Connection) -> str | None:
-    """Give the revision that is noted in the database, or None if there is none."""
-    try:
-        found = connection.execute(sa.select(schema.alembic_version.c.version_num)).scalar()
-    except DBAPIError as error:
-        if _name(error.orig) == "SQLITE_ERROR":  # no such table
-            return None
-        raise
-    return None if found is None else str(found)
-
-
-def _name(error: BaseException | None) -> str:
-    """Give the family of an error: SQLITE_IOERR of SQLITE_IOERR_SHORT_READ."""
-    name = getattr(error, "sqlite_errorname", "")
-    return "_".join(name.split("_")[:2])
-
-
-@contextmanager
-def _plainly(file: Path) -> Iterator[None]:
-    """Say in our own words what the world did to the file; bugs of ours stay as they are."""
-    try:
-        yield
-    except DBAPIError as error:
-        name = _name(error.orig)
-        if name not in PROBLEMS:
-            raise
-        raise _problem(name, file) from error.orig
-
-
-def _problem(name: str, file: Path) -> Unavailable:
-    problem, hint = PROBLEMS[name]
-    return Unavailable(problem, where=str(file), hint=hint)

@@ -58,7 +58,7 @@ class Log:
             return
         rows = [_row(entry) for entry in entries]
         with self._database.transaction():
-            _check_order(self.last(), entries, str(self._database.file))
+            _check_order(self.last(), entries, self._database.where)
             self._database.write(APPEND, rows)
             fold(self._database, entries)
 

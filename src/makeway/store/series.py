@@ -146,7 +146,7 @@ class SeriesWriter:
         waiting, rows = self._waiting, self._rows
         self._waiting, self._rows = {}, 0
         try:
-            with self._database.transaction():
+            with self._database.transaction(durable=False):
                 self._write(waiting)
         except BaseException as error:
             self._known.clear()  # their sums are ahead of what is stored
@@ -170,7 +170,7 @@ class SeriesWriter:
                 _carry_forward(known, instants[-1], values)
             else:
                 late.append(known)
-        self._database.write(WRITE, rows)
+        self._database.load(WRITE, rows)
         for known in late:
             self._count_again(known)
         self._database.write(SUM_UP, [_sums(self._known[key]) for key in waiting])

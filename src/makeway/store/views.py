@@ -74,10 +74,6 @@ def _json(value: object) -> str | None:
     return encode(value).decode() if value else None
 
 
-def _nothing(_event: ev.Event, _at_ms: int) -> Iterable[Write]:
-    return ()
-
-
 # ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
 
 JOB = insert(
@@ -93,6 +89,7 @@ JOB_STARTS = update(
 )  # fmt: skip
 JOB_EVICTS = update(schema.job, THE_JOB, "phase")
 JOB_QUEUES = update(schema.job, THE_JOB, "phase", "not_before_ms")
+JOB_CHANGES = update(schema.job, THE_JOB, "spec")
 JOB_ENDS = update(schema.job, THE_JOB, "phase", "text", "ended_at_ms")
 ATTEMPT = insert(schema.attempt, "job", "number", "fence", "phase", "placements", "started_at_ms")
 ATTEMPT_RELEASED = update(schema.attempt, THE_ATTEMPT, "phase", "released_at_ms")
@@ -179,6 +176,14 @@ def _attempt_resized(event: ev.AttemptResized, _at_ms: int) -> Iterator[Write]:
 
 def _job_eligible(event: ev.JobEligible, _at_ms: int) -> Iterator[Write]:
     yield JOB_WAITS, (None, None, None, None, event.job)
+
+
+def _job_retried(event: ev.JobRetryRequested, _at_ms: int) -> Iterator[Write]:
+    yield JOB_QUEUES, (JobPhase.QUEUED.value, None, event.job)
+
+
+def _job_changed(event: ev.JobChanged, _at_ms: int) -> Iterator[Write]:
+    yield JOB_CHANGES, (encode(event.spec).decode(), event.job)
 
 
 def _worker_ready(event: ev.WorkerReady, at_ms: int) -> Iterator[Write]:
@@ -358,19 +363,21 @@ def _typed(value: object) -> tuple[str, str, float | None]:
             return "json", encode(value).decode()[:PARAM_CHARS_MAX], None
 
 
+UNSEEN = (
+    *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
+    *(ev.RulesConfigured, ev.QueuesConfigured),
+    *(ev.JobCancelRequested, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobResizeRequested),
+    *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned),
+)
+
 FOLDS: dict[type, Fold] = {
-    ev.NodeJoined: _nothing,
-    ev.NodeLost: _nothing,
-    ev.RulesConfigured: _nothing,
+    **dict.fromkeys(UNSEEN, lambda _event, _at_ms: ()),
     ev.AttemptAdopted: _attempt_adopted,
     ev.AttemptResized: _attempt_resized,
-    ev.SlotsReserved: _nothing,
-    ev.ReservationDropped: _nothing,
-    ev.StartPlanned: _nothing,
     ev.JobEligible: _job_eligible,
-    ev.QueuesConfigured: _nothing,
+    ev.JobRetryRequested: _job_retried,
+    ev.JobChanged: _job_changed,
     ev.JobSubmitted: _job_submitted,
-    ev.JobCancelRequested: _nothing,
     ev.RunSubmitted: _run_submitted,
     ev.RunCancelRequested: _run_cancel_requested,
     ev.WorkerReady: _worker_ready,

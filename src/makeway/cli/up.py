@@ -1,0 +1,101 @@
+"""`makeway up`: the service, in the foreground, until it is told to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from makeway.errors import MakewayError
+from makeway.executor.folder import write_whole
+from makeway.live.assemble import embedded
+from makeway.live.config import Config, load
+from makeway.live.desk import Office
+from makeway.live.owner import user_name
+from makeway.live.owner_token import owner_token
+from makeway.live.service import Service, owner_of, settings_of
+from makeway.server.app import create_app
+from makeway.server.serve import serve
+
+ADDRESS = "service.json"  # in the store: where the service that lives there can be asked
+
+
+@click.command()
+@click.option("--host", help="The address to listen on (default 127.0.0.1).")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port (default 7070; 0: any).")
+@click.option("--config", metavar="FILE", help="The configuration (default ./makeway.toml).")
+@click.pass_context
+def up(ctx: click.Context, /, host: str | None, port: int | None, config: str | None) -> None:
+    """Run the service that a team shares, in the foreground, until Ctrl-C or `makeway down`.
+
+    Jobs that run are not touched when it ends: the next `makeway up` finds them again. SIGHUP reads
+    the configuration again.
+    """
+    flags = {"host": host, "port": port, "config": config, "store": _given_store(ctx)}
+    wanted = _load(flags)
+    store = Path(wanted.service.store).resolve()
+    with embedded(store) as house:
+        owner = owner_of(user_name())
+        service = Service(house, settings_of(wanted), owner)
+        service.begin()
+        token = owner_token(service)
+        office = Office(service)
+        running = serve(create_app(office, wanted), wanted.service.host, wanted.service.port)
+        try:
+            service.url = running.url
+            write_whole(store / ADDRESS, {"url": running.url, "pid": os.getpid()})
+            _greet(service, token)
+            with _signals(service, flags):
+                service.run()
+        finally:
+            running.stop()
+            (store / ADDRESS).unlink(missing_ok=True)
+            service.close()
+    click.echo("the service has ended; what runs goes on: makeway up finds it again", err=True)
+
+
+def _load(flags: Mapping[str, object]) -> Config:
+    return load(flags, os.environ, Path.cwd(), Path.home())
+
+
+def _given_store(ctx: click.Context) -> str | None:
+    """Give the store if the person named one; else the configuration says where it is."""
+    root = ctx.find_root()
+    source = root.get_parameter_source("store")
+    return None if source is None or source.name == "DEFAULT" else str(ctx.obj)
+
+
+def _greet(service: Service, token: Path) -> None:
+    status = service.status(service.owner)
+    kinds = ", ".join(f"{amount:g} {kind}" for kind, amount in status.capacity.items())
+    click.echo(f"makeway {status.version} at {service.url}", err=True)
+    click.echo(f"  {status.nodes} node(s): {kinds}", err=True)
+    click.echo(f"  store {status.store}, {status.database}; token of its owner in {token}", err=True)
+    click.echo(f"  {status.running} jobs run, {status.queued} wait. Ctrl-C ends it.", err=True)
+
+
+@contextmanager
+def _signals(service: Service, flags: Mapping[str, object]) -> Iterator[None]:
+    """End at SIGINT and SIGTERM; read the configuration again at SIGHUP."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        service.stop()
+
+    def again(_number: int, _frame: FrameType | None) -> None:
+        try:
+            service.reload(settings_of(_load(flags)))
+        except MakewayError as error:
+            click.echo(f"the configuration was not read again: {error}", err=True)
+
+    wanted = {signal.SIGINT: end, signal.SIGTERM: end, signal.SIGHUP: again}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,250 @@
+"""Run the controller for many: the loop in one thread, whoever asks in others.
+
+The controller alone touches the engine; callers reach it through its inbox, and read what has been
+from connections of their own. Nothing here knows HTTP: the routes of REST, and a command that works
+without a service, both ask the desks of its `Office`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from makeway import __version__
+from makeway.engine.state import State
+from makeway.live.assemble import House
+from makeway.live.clock import fresh_id
+from makeway.live.controller import Controller
+from makeway.live.counts import counted
+from makeway.live.inbox import Inbox
+from makeway.live.keys import Keys, remembered
+from makeway.live.rights import Owners
+from makeway.live.submission import Terms, Wanted, assert_taken, events_of
+from makeway.model.cluster import ROOT, Node, Queue
+from makeway.model.event import (
+    Entry,
+    Event,
+    NodeJoined,
+    NodeRemoved,
+    QueuesConfigured,
+    RulesConfigured,
+)
+from makeway.model.rules import LIVE, Rules
+from makeway.policy.snapshot import Snapshot
+from makeway.store.idempotency import remember
+from makeway.store.log import Log, Write
+from makeway.store.rows import JobRow
+from makeway.wire.cluster import StatusView
+from makeway.wire.tokens import Caller, Scope
+
+TURN_MS = 1_000
+FOLLOW_S = 1.0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service begins with; None: what was in force before, or the default.
+
+    owners   by queue: whose it is, beside those whose name it bears
+    """
+
+    nodes: tuple[Node, ...]
+    rules: Rules | None = None
+    queues: tuple[Queue, ...] | None = None
+    owners: Owners = {}
+    database: str = "SQLite"
+
+
+class Service:
+    """One controller and all who ask it; see the module."""
+
+    def __init__(self, house: House, settings: Settings, owner: Caller) -> None:
+        """Take a house whose lock is held; `owner` is whoever started it."""
+        self.house, self.settings, self.owner = house, settings, owner
+        self.store, self.owners, self.url = house.store, settings.owners, ""
+        self.reader = house.reader()
+        self.since_s = time.time()
+        self._controller: Controller = house.controller()
+        self._controller.heard = self._heard
+        self._log, self._keys = Log(self.reader), Keys(self.reader)
+        self._ending = threading.Event()
+        self._news = threading.Condition()
+        self._last = 0
+        self._reloaded: Settings | None = None
+
+    @property
+    def inbox(self) -> Inbox:
+        """Give the way to the controller."""
+        return self._controller.inbox
+
+    @property
+    def classes(self) -> Mapping[str, int]:
+        """Give the classes in force."""
+        return self._controller.state.rules.classes
+
+    # ── the loop ──────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self) -> None:
+        """Go on where the log ends, with the machines, rules and queues of the settings."""
+        controller, wanted = self._controller, self.settings
+        controller.recover()
+        self._last = self._log.last()
+        before = controller.state
+        rules = wanted.rules or (before.rules if before.rules != Rules() else LIVE)
+        controller.start(rules=rules)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let machines, rules and queues be as the settings say."""
+        controller, wanted = self._controller, self.settings
+        before = controller.state
+        names = {node.name for node in wanted.nodes}
+        gone = [name for name in (*before.nodes, *before.lost) if name not in names]
+        news: list[Event] = [NodeRemoved(name=name) for name in gone]
+        if wanted.rules is not None and before.rules != wanted.rules:
+            news.append(RulesConfigured(rules=wanted.rules))
+        news += [
+            NodeJoined(node=node) for node in wanted.nodes if not _same(before.nodes, node)
+        ]
+        if wanted.queues is not None and not _alike(before.declared, wanted.queues):
+            news.append(QueuesConfigured(queues=wanted.queues))
+        for event in news:
+            controller.submit(event)
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Turn the loop until `stop`, or until `until` says so after a turn."""
+        try:
+            while not self._ending.is_set() and not until():
+                self._controller.turn(TURN_MS)
+                if self._reloaded is not None:
+                    self.settings, self._reloaded = self._reloaded, None
+                    self.owners = self.settings.owners
+                    self._settle()
+        finally:
+            self.inbox.close()
+            self._controller.flush()
+            self._ending.set()
+            with self._news:
+                self._news.notify_all()
+
+    def reload(self, settings: Settings) -> None:
+        """Take other settings from now on; the loop does it after its turn."""
+        self._reloaded = settings
+        self.inbox.wake()
+
+    def stop(self) -> None:
+        """Let the loop end; from any thread, and safe to repeat."""
+        self._ending.set()
+        self.inbox.wake()
+
+    @property
+    def ending(self) -> bool:
+        """Say whether the service is on its way out."""
+        return self._ending.is_set()
+
+    def close(self) -> None:
+        """Close what only the service had open."""
+        self.reader.close()
+
+    # ── what a desk needs ─────────────────────────────────────────────────────────────────────────
+
+    def now_ms(self) -> int:
+        """Tell the time as the log does."""
+        return self.house.clock.now_ms()
+
+    def snapshot(self, state: State) -> Snapshot:
+        """Show the state to the policy, as of now."""
+        return state.snapshot(self.now_ms())
+
+    def declared(self) -> Sequence[str]:
+        """Name the queues that were set, as the tree is read."""
+        return [path for path in self._controller.state.declared if path != ROOT]
+
+    def terms(self) -> Terms:
+        """Say by what submissions are read."""
+        rules = self._controller.state.rules
+        return Terms(rules=rules, declared=self.declared(), owners=self.owners)
+
+    def brought(
+        self, wanted: Wanted, caller: Caller, key: str | None, body: Mapping[str, object]
+    ) -> str:
+        """Let the engine have a job, and give its id once it is durable."""
+        if key is None:
+            return self._brought(wanted, caller, ())
+        known = self._keys.claim(caller.user, key, body)
+        if known is not None:
+            return known
+        job = fresh_id(self.now_ms())
+        try:
+            also = (remember(remembered(caller.user, key, job, body), self.now_ms()),)
+            return self._brought(wanted, caller, also, job)
+        finally:
+            self._keys.release(caller.user, key)
+
+    def again(self, row: JobRow, caller: Caller) -> str:
+        """Bring a job that has ended once more, as it was asked for."""
+        spec = msgspec.structs.replace(row.spec, after=())
+        return self._brought(Wanted(spec=spec, hold=False), caller, ())
+
+    def entries(self, after: int, *, follow: bool) -> Iterator[Entry]:
+        """Give the entries after a seq; with `follow`, go on until the service ends."""
+        while True:
+            for entry in self._log.read(after):
+                after = entry.seq
+                yield entry
+            if not follow or self.ending:
+                return
+            self.wait_for(after, FOLLOW_S)
+
+    def wait_for(self, after: int, timeout_s: float) -> int:
+        """Wait until there is an entry after this seq, at most so long; give the last seq."""
+        with self._news:
+            self._news.wait_for(lambda: self._last > after or self.ending, timeout_s)
+            return self._last
+
+    def status(self, caller: Caller) -> StatusView:
+        """Say how the service is."""
+        counts = self.inbox.ask(counted)
+        return StatusView(
+            version=__version__, pid=os.getpid(), url=self.url, store=str(self.store),
+            database=self.settings.database, since_s=self.since_s, last_event=counts.last,
+            nodes=counts.nodes, running=counts.running, queued=counts.queued,
+            capacity=counts.capacity, usage=counts.usage, user=caller.user,
+            scopes=tuple(sorted(scope.value for scope in caller.scopes)),
+            storing=not self._controller.storing, text=self._controller.storing,
+        )  # fmt: skip
+
+    def _brought(
+        self, wanted: Wanted, caller: Caller, also: Sequence[Write], job: str = ""
+    ) -> str:
+        name = job or fresh_id(self.now_ms())
+        told = self.inbox.tell(events_of(name, wanted, caller), also)
+        assert_taken(name, told)
+        return name
+
+    def _heard(self, entries: Sequence[Entry]) -> None:
+        with self._news:
+            self._last = entries[-1].seq if entries else self._last
+            self._news.notify_all()
+
+
+def _same(before: Mapping[str, Node], node: Node) -> bool:
+    """Say whether a machine is what it was; whether it drains is not the settings' business."""
+    known = before.get(node.name)
+    return known is not None and known.capacity == node.capacity and known.labels == node.labels
+
+
+def _alike(before: Mapping[str, Queue], queues: Sequence[Queue]) -> bool:
+    wanted = {queue.path: queue for queue in queues}
+    return all(before.get(path) == queue for path, queue in wanted.items()) and all(
+        path in wanted or path == ROOT or any(one.startswith(f"{path}/") for one in wanted)
+        for path in before
+    )
+
+
+def owner_of(user: str) -> Caller:
+    """Give whoever started the service: they may do all."""
+    return Caller(user=user, scopes=frozenset(Scope))

@@ -1,0 +1,80 @@
+"""Name what people ask of jobs, runs and machines that are there: the part of `event` from them.
+
+That somebody asked is the fact; who may ask is looked at before, what cannot be done is refused by
+`engine.admit`, and what follows is concluded by the engine.
+"""
+
+from __future__ import annotations
+
+from makeway.model.fact import Fact
+
+# ── from people ───────────────────────────────────────────────────────────────────────────────────
+
+
+class JobCancelRequested(Fact, frozen=True):
+    """Somebody who may do so wants a job gone."""
+
+    job: str
+    text: str = ""
+
+
+class JobHoldRequested(Fact, frozen=True):
+    """Somebody who may do so wants a queued job not to start; `text` says who, and why.
+
+    In one step with the submission of the job it is held from the first.
+    """
+
+    job: str
+    text: str = ""
+
+
+class JobReleaseRequested(Fact, frozen=True):
+    """Somebody who may do so wants a job that is held to take part again, in its old place."""
+
+    job: str
+
+
+class JobResizeRequested(Fact, frozen=True):
+    """Somebody who may do so wants other bounds for the number of workers of a group.
+
+    `group` of None is the only group that the job has.
+    """
+
+    job: str
+    count_min: int
+    count_max: int
+    group: str | None = None
+
+
+class JobRetryRequested(Fact, frozen=True):
+    """Somebody who may do so wants the next attempt of a job at once and not after its pause."""
+
+    job: str
+
+
+class RunCancelRequested(Fact, frozen=True):
+    """Somebody who may do so wants a run stopped."""
+
+    run: str
+    text: str = ""
+
+
+class NodeDrained(Fact, frozen=True):
+    """Nothing more is to start on a machine; what runs there goes on, or with `evict` leaves."""
+
+    name: str
+    text: str = ""
+    evict: bool = False
+
+
+class NodeUndrained(Fact, frozen=True):
+    """A machine that was drained takes work again."""
+
+    name: str
+
+
+class NodeRemoved(Fact, frozen=True):
+    """A machine was taken out for good: what runs there is lost, and nobody waits for it."""
+
+    name: str
+    text: str = ""
