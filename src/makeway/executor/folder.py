@@ -6,16 +6,24 @@
     begun         the program was let go; without it nothing of the user's has run
     out.log       what the program printed
     notice        it was told to leave: cause and deadline
+    resize.json   for a program that takes changes while it runs: its membership from here on
+    team.json     with rank 0: which generation the attempt is in, and where that one meets
+    yield.json    what the program leaves when it has saved its work and ends with 75
     report.json   what the worker's runner leaves behind when the step ended well
     error.json    the exception, if one ended it
     exit.json     how it ended; written last, by the agent, durable before the agent goes
     samples.bin   samples that nobody was there to take
+
+Where the worker is another user's, the folder is still ours: they may add files to it and change
+their own, but neither touch ours nor put one in our way (sticky, and written under a fresh name).
 
 Holds:   a file is complete or absent · exit.json is written once
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -23,13 +31,15 @@ from typing import TypeVar
 
 import msgspec
 
-from makeway.model.record import ErrorRecord, Exit, Report
+from makeway.failpoint import reach
+from makeway.model.record import ErrorRecord, Exit, Report, Yielded
 
 Kind = TypeVar("Kind")
+FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 LAUNCH, LOCK, AGENT, BEGUN = "launch.json", "lock", "agent.json", "begun"
 LOG, NOTICE, REPORT, ERROR, EXIT = "out.log", "notice", "report.json", "error.json", "exit.json"
-SPOOL = "samples.bin"
+SPOOL, RESIZE, TEAM, YIELD = "samples.bin", "resize.json", "team.json", "yield.json"
 
 
 class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +48,7 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started_ticks: int
     boot: str
+    run_as: str = ""
 
 
 def worker_folder(store: Path, job: str, number: int, rank: int) -> Path:
@@ -49,32 +60,55 @@ def worker_folder(store: Path, job: str, number: int, rank: int) -> Path:
 def write_whole(path: Path, value: object, *, durable: bool = False) -> None:
     """Write a value as JSON so that a reader sees all of it or nothing, even after a crash."""
     data = value if isinstance(value, bytes) else msgspec.json.encode(value)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with fresh.open("wb") as file:
-        file.write(data)
+    reach(f"{path.name}.write")
+    name = f"{path.parent}/.{path.name}.{os.getpid()}"
+    try:
+        descriptor = os.open(name, FRESH, 0o644)
+    except FileExistsError:  # one of this pid died here, or a stranger put something in the way
+        os.unlink(name)  # noqa: PTH108 - the hot path of every worker
+        descriptor = os.open(name, FRESH, 0o644)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
         if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    fresh.rename(path)
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    reach(f"{path.name}.rename")
+    os.rename(name, path)  # noqa: PTH104 - as above
     if durable:
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+    reach(f"{path.name}.written")
 
 
 def read_whole(path: Path, kind: type[Kind]) -> Kind | None:
-    """Read a value written by `write_whole`; None if it is not there."""
+    """Read a value written by `write_whole`; None if it is not there, or is nothing of ours.
+
+    The worker's own user may put anything there: a link, a pipe that nobody writes to.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError:
-        return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            return msgspec.json.decode(file.read() or b"", type=kind)
+        except (msgspec.DecodeError, BlockingIOError, IsADirectoryError):
+            return None
 
 
 def read_exit(folder: Path) -> Exit | None:
-    """Read how the worker ended, if its agent has written it."""
-    return read_whole(folder / EXIT, Exit)
+    """Read how the worker ended, if its agent has written it: the agent, and nobody else."""
+    with contextlib.suppress(FileNotFoundError):
+        if (folder / EXIT).lstat().st_uid == os.geteuid():
+            return read_whole(folder / EXIT, Exit)
+    return None
 
 
 def read_report(folder: Path) -> Report | None:
@@ -85,6 +119,17 @@ def read_report(folder: Path) -> Report | None:
 def read_error(folder: Path) -> ErrorRecord | None:
     """Read the exception that ended the step."""
     return read_whole(folder / ERROR, ErrorRecord)
+
+
+def read_yield(folder: Path) -> Yielded | None:
+    """Read what a program left that saved its work and wants to go on later."""
+    return read_whole(folder / YIELD, Yielded)
+
+
+def give_to(folder: Path, gid: int) -> None:
+    """Let a user add files to a worker's folder; what is ours stays ours."""
+    os.chown(folder, -1, gid)
+    folder.chmod(0o1770)
 
 
 def try_lock(folder: Path) -> int | None:

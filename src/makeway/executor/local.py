@@ -1,13 +1,16 @@
 """Make workers real as processes of this machine.
 
 Orders are turned into files and messages: `launch.json` and a request to the zygote for a launch,
-Go and Stop to the agents. What happens comes from three sides: agents call and say Ready and
-Started and what was measured; the kernel says through a pidfd that an agent is gone; then
+Go, Resize and Stop to the agents. What happens comes from three sides: agents call and say Ready
+and Started and what was measured; the kernel says through a pidfd that an agent is gone; then
 `exit.json` says how its worker ended.
 
 A worker is at most one, by its lock: before anything is launched the folder is looked at, and an
 agent that lives there is adopted instead. So the same orders can be repeated after a restart, and
-an agent that outlived the controller simply goes on.
+an agent that outlived the controller simply goes on. GPUs and processors are given out only when
+all that was repeated is known, which is so when `observe` is called: whoever lives has theirs.
+
+All nodes are this machine, whatever their names.
 """
 
 from __future__ import annotations
@@ -25,24 +28,25 @@ import msgspec
 
 from makeway.executor import folder as files
 from makeway.executor.address import listen
+from makeway.executor.adoption import find, swept
 from makeway.executor.base import Observed, Readings
-from makeway.executor.launches import Site, launches
-from makeway.executor.processes import boot_id, holders, kill_all, start_ticks
+from makeway.executor.equipment import Equipment, Site, asked_by
+from makeway.executor.launches import Place, launches
 from makeway.executor.protocol import (
     Fork,
     Forked,
-    Frames,
     FromAgent,
     Go,
     Launch,
     Measured,
-    Message,
     Ready,
     Started,
     Stop,
-    send,
 )
+from makeway.executor.team import Team
+from makeway.executor.watched import Caller, Watched
 from makeway.executor.zygote import Zygote
+from makeway.failpoint import reach
 from makeway.model.effect import (
     Effect,
     LaunchWorkers,
@@ -52,150 +56,160 @@ from makeway.model.effect import (
 )
 from makeway.model.event import Event, WorkerExited, WorkerReady, WorkerStarted
 from makeway.model.record import Exit
+from makeway.model.resources import Resources
 
-ADDRESS = "127.0.0.1"
+DOOR = "controller.sock"
+DEFAULT = Site()
 SILENT_MS = 5_000
-Key = tuple[str, int, int]
-
-
-class Watched(msgspec.Struct, kw_only=True, eq=False):
-    """What is known of one worker's agent."""
-
-    job: str
-    number: int
-    fence: int
-    rank: int
-    folder: Path
-    pidfd: int | None = None
-    peer: socket.socket | None = None
-    started: bool = False
-    orders: list[Message] = []
-    kill_at_ms: int | None = None
+LOOK_MS = 200
 
 
 class LocalExecutor:
     """Workers as local processes; see the module and `base.Executor`."""
 
-    def __init__(self, store: Path, zygote: Zygote, *, sample_ms: int = 1000) -> None:
+    def __init__(
+        self, store: Path, zygote: Zygote, *, sample_ms: int = 1000, site: Site = DEFAULT
+    ) -> None:
         """Listen for agents in the store's folder."""
-        self._store, self._zygote = store, zygote
-        door = store / "controller.sock"
-        self._site = Site(store=store, controller=door, address=ADDRESS, sample_ms=sample_ms)
-        self._boot = boot_id()
-        self._watched: dict[Key, Watched] = {}
+        self._store, self._zygote, self._equipment = store, zygote, Equipment(site)
+        self._place = Place(store=store, controller=store / DOOR, sample_ms=sample_ms)
+        self._teams: dict[tuple[str, int], Team] = {}
         self._by_folder: dict[str, Watched] = {}
+        self._by_peer: dict[socket.socket, Watched] = {}
         self._events: list[Event] = []
         self._readings: list[Readings] = []
+        self._unlaunched: list[tuple[Watched, Resources]] | None = []  # None: all is known by now
         self._selector = selectors.DefaultSelector()
-        self._door = listen(door)
+        self._door = listen(store / DOOR)
         self._door.settimeout(0)
         self._selector.register(self._door, selectors.EVENT_READ, self._welcome)
         self._bell: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._ringing = threading.Lock()
-        self._selector.register(self._bell, selectors.EVENT_READ, lambda _fd: self._woken())
+        self._selector.register(self._bell, selectors.EVENT_READ, self._woken)
         self._listen_to_zygote()
 
     # ── orders ────────────────────────────────────────────────────────────────────────────────────
 
     def carry_out(self, effect: Effect) -> None:
         """Begin to do what is ordered."""
+        key = (effect.job, effect.fence)
+        if isinstance(effect, LaunchWorkers):
+            self._launch(effect)
+            return
+        team = self._teams.get(key)
+        if team is None:
+            return  # an attempt that is over
         match effect:
-            case LaunchWorkers():
-                for launch in launches(effect, self._site):
-                    self._launch(launch)
             case ReleaseWorkers():
+                team.released = True
                 go = Go(fence=effect.fence, address=effect.address, port=effect.port)
-                for worker in self._of(effect.job, effect.fence):
+                for worker in team.members.values():
                     if not worker.started:
-                        self._order(worker, go)
+                        worker.order(go)
             case ResizeWorkers():
-                # The jobs of workflows are rigid, and nothing else is launched here yet.
-                message = f"{effect.job}: the number of local workers cannot change"
-                raise AssertionError(message)
+                self._resize(team, effect)
             case StopWorkers():
-                stop = Stop(fence=effect.fence, cause=effect.cause, grace_ms=effect.grace_ms)
-                for worker in self._of(effect.job, effect.fence):
-                    self._order(worker, stop)
-                    # The agent kills in time by itself; this is for one that does not answer.
-                    worker.kill_at_ms = _now_ms() + effect.grace_ms + SILENT_MS
+                team.stopped = True
+                for worker in team.members.values():
+                    self._stop(worker, effect.cause, effect.grace_ms)
+        team.advance(_now_ms())
 
-    def _launch(self, launch: Launch) -> None:
-        if (launch.job, launch.fence, launch.rank) in self._watched:
-            return
-        folder = files.worker_folder(self._store, launch.job, launch.number, launch.rank)
-        worker = Watched(
-            job=launch.job,
-            number=launch.number,
-            fence=launch.fence,
-            rank=launch.rank,
-            folder=folder,
-        )
-        self._watched[(launch.job, launch.fence, launch.rank)] = worker
-        self._by_folder[str(folder)] = worker
-        if (folder / files.LAUNCH).exists():
-            self._find_again(worker)
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        files.write_whole(folder / files.LAUNCH, launch)
-        self._fork(worker)
+    def _launch(self, order: LaunchWorkers) -> None:
+        each = launches(order, self._place)
+        key = (order.job, order.fence)
+        team = self._teams.get(key)
+        if team is None:
+            team = self._teams[key] = Team(self._folder(each[0]), len(each))
+        for launch, asked in zip(each, asked_by(order), strict=True):
+            if launch.rank in team.members:
+                continue
+            if (self._folder(launch) / files.LAUNCH).exists():
+                self._find_again(team, launch, asked)
+            elif not team.late and launch.rank < team.launched:
+                self._begin(team, launch, asked)
 
-    def _fork(self, worker: Watched) -> None:
+    def _resize(self, team: Team, order: ResizeWorkers) -> None:
+        asked = asked_by(order)
+        each = [
+            self._equipment.equipped(launch, asked[rank]) if rank in team.members else launch
+            for rank, launch in enumerate(launches(order, self._place))
+        ]
+        if not team.begin(each, order.grace_ms):
+            return
+        for worker in team.members.values():
+            if worker.rank >= len(each):
+                self._stop(worker, "resize", order.grace_ms)
+        for launch in each:
+            if launch.rank not in team.members:
+                self._join(team, launch, asked[launch.rank])
+
+    def _join(self, team: Team, launch: Launch, asked: Resources) -> None:
+        folder = self._folder(launch)
+        earlier = files.read_whole(folder / files.LAUNCH, Launch)
+        if earlier is not None and earlier.generation == launch.generation:
+            self._find_again(team, launch, asked)
+        elif earlier is None or team.joins(launch.rank):
+            if (
+                earlier is not None
+            ):  # a worker of this rank has left: its files stay, out of the way
+                folder.rename(folder.with_name(f"{folder.name}.{earlier.generation}"))
+            if team.released and 0 not in team.members:
+                # The work is done already: there is nothing to join.
+                done = Exit(at_ms=_now_ms(), code=0, started=False)
+                self._events.append(_exited(launch, done))
+            else:
+                self._begin(team, launch, asked)
+
+    def _begin(self, team: Team, launch: Launch, asked: Resources) -> None:
+        worker = self._watch_over(team, launch)
+        if self._unlaunched is not None:
+            self._unlaunched.append((worker, asked))
+        else:
+            self._fork(worker, asked)
+
+    def _fork(self, worker: Watched, asked: Resources) -> None:
+        worker.launch = launch = self._equipment.equipped(worker.launch, asked)
+        worker.folder.mkdir(parents=True, exist_ok=True)
+        files.write_whole(worker.folder / files.LAUNCH, launch)
+        self._ask_for_agent(worker)
+
+    def _ask_for_agent(self, worker: Watched) -> None:
+        reach("executor.fork.before")
         if self._zygote.ask(Fork(folder=str(worker.folder))):
             self._listen_to_zygote()
+        reach("executor.fork.after")
 
-    def _order(self, worker: Watched, message: Message) -> None:
-        """Send an order, and keep it for an agent that is not in touch at this moment."""
-        if message not in worker.orders:
-            worker.orders.append(message)
-        if worker.peer is not None:
-            with contextlib.suppress(OSError):  # it has been cut off; it will call again
-                send(worker.peer, message)
+    def _stop(self, worker: Watched, cause: str, grace_ms: int) -> None:
+        worker.order(Stop(fence=worker.launch.fence, cause=cause, grace_ms=grace_ms))
+        # The agent kills in time by itself; this is for one that does not answer.
+        worker.kill_at_ms = _now_ms() + grace_ms + SILENT_MS
 
-    def _of(self, job: str, fence: int) -> list[Watched]:
-        return [worker for key, worker in self._watched.items() if key[:2] == (job, fence)]
+    def _watch_over(self, team: Team, launch: Launch) -> Watched:
+        worker = Watched(launch=launch, folder=self._folder(launch))
+        self._teams[(launch.job, launch.fence)] = team
+        team.members[launch.rank] = worker
+        self._by_folder[str(worker.folder)] = worker
+        return worker
 
-    # ── adoption ──────────────────────────────────────────────────────────────────────────────────
+    def _folder(self, launch: Launch) -> Path:
+        return files.worker_folder(self._store, launch.job, launch.number, launch.rank)
 
-    def _find_again(self, worker: Watched) -> None:
+    def _find_again(self, team: Team, launch: Launch, asked: Resources) -> None:
         """Adopt a worker launched before a restart, or tell how it ended."""
-        ended = files.read_exit(worker.folder)
-        if ended is not None:
-            self._gone(worker, ended)
-            return
-        lock = files.try_lock(worker.folder)
-        if lock is not None:
-            os.close(lock)
-            # Nobody lives there. If the program was never let go, nothing of the user's has run.
-            ended = files.read_exit(worker.folder) or self._vanished(worker)
-            self._gone(worker, ended)
-            return
-        agent = files.read_whole(worker.folder / files.AGENT, files.AgentRecord)
-        if agent is None or not self._is_agent(agent):
-            # The agent is gone, and the worker holds the lock: it has nobody to answer for it.
-            self._sweep(worker)
-            self._gone(worker, self._vanished(worker))
-            return
-        self._watch(worker, agent.pid)
+        worker = self._watch_over(team, launch)
+        known = files.read_whole(worker.folder / files.LAUNCH, Launch)
+        if known is not None:
+            worker.launch = known
+        self._look(worker)
+        if worker.pidfd is not None:
+            self._equipment.hold(worker.launch, asked)
 
-    def _is_agent(self, agent: files.AgentRecord) -> bool:
-        return agent.boot == self._boot and start_ticks(agent.pid) == agent.started_ticks
-
-    def _vanished(self, worker: Watched) -> Exit:
-        begun = (worker.folder / files.BEGUN).exists()
-        return Exit(
-            at_ms=_now_ms(),
-            lost="its agent vanished without a record" if begun else "it vanished before it began",
-            started=begun,
-        )
-
-    def _sweep(self, worker: Watched) -> None:
-        marker = f"MAKEWAY_DIR={worker.folder}\0"
-        until = time.monotonic() + SILENT_MS / 1000
-        while pids := holders((worker.folder / files.LOCK).resolve(), marker):
-            kill_all(pids)
-            if time.monotonic() > until:
-                break
-            time.sleep(0.01)
+    def _look(self, worker: Watched) -> None:
+        found = find(worker.folder)
+        if isinstance(found, Exit):
+            self._gone(worker, found)
+        else:
+            self._watch(worker, found)
 
     def _watch(self, worker: Watched, pid: int) -> None:
         try:
@@ -209,13 +223,17 @@ class LocalExecutor:
 
     def observe(self, timeout_ms: int) -> Observed:
         """Wait until something happens, at most so long, and tell it."""
+        unlaunched, self._unlaunched = self._unlaunched or [], None
+        for worker, asked in unlaunched:
+            self._fork(worker, asked)
+        late = [worker for worker in self._by_folder.values() if worker.kill_at_ms is not None]
         if self._events or self._readings:
             timeout_ms = 0
-        elif any(worker.kill_at_ms is not None for worker in self._watched.values()):
-            timeout_ms = min(timeout_ms, 200)
+        elif late:
+            timeout_ms = min(timeout_ms, LOOK_MS)
         for key, _ in self._selector.select(timeout_ms / 1000):
             key.data(key.fileobj)
-        self._kill_silent()
+        _kill_silent(late)
         observed = Observed(events=self._events, readings=self._readings)
         self._events, self._readings = [], []
         return observed
@@ -226,9 +244,10 @@ class LocalExecutor:
             if self._bell is not None:
                 os.eventfd_write(self._bell, 1)
 
-    def _woken(self) -> None:
+    def _woken(self, _bell: object) -> None:
         if self._bell is not None:
-            os.eventfd_read(self._bell)
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._bell)
 
     def close(self) -> None:
         """Let go of everything but the workers."""
@@ -236,12 +255,13 @@ class LocalExecutor:
             bell, self._bell = self._bell, None
             if bell is not None:
                 os.close(bell)
-        for worker in self._watched.values():
-            if worker.peer is not None:
-                worker.peer.close()
+        for worker in self._by_folder.values():
             if worker.pidfd is not None:
                 os.close(worker.pidfd)
-        self._watched.clear()
+        for peer in self._by_peer:
+            peer.close()
+        self._teams.clear()
+        self._by_folder.clear()
         self._door.close()
         self._selector.close()
         self._zygote.close()
@@ -251,7 +271,7 @@ class LocalExecutor:
             while True:
                 peer, _ = self._door.accept()
                 peer.settimeout(None)
-                caller = _Caller(peer, self)
+                caller = Caller(peer, self._heard, self._hung_up)
                 self._selector.register(peer, selectors.EVENT_READ, caller.hear)
 
     def _forked(self, message: Forked) -> None:
@@ -264,11 +284,10 @@ class LocalExecutor:
             self._gone(worker, Exit(at_ms=_now_ms(), lost=message.problem, started=False))
 
     def _listen_to_zygote(self) -> None:
-        sock = self._zygote.socket
         for key in list(self._selector.get_map().values()):
             if key.data == self._hear_zygote:
                 self._selector.unregister(key.fileobj)
-        self._selector.register(sock, selectors.EVENT_READ, self._hear_zygote)
+        self._selector.register(self._zygote.socket, selectors.EVENT_READ, self._hear_zygote)
 
     def _hear_zygote(self, _sock: object) -> None:
         replies = self._zygote.replies()
@@ -281,49 +300,49 @@ class LocalExecutor:
         # an agent that was forked all the same holds its lock, and is found by it.
         self._zygote.restart()
         self._listen_to_zygote()
-        for worker in list(self._watched.values()):
+        for worker in list(self._by_folder.values()):
             if worker.pidfd is None and worker.peer is None:
-                self._find_again(worker) if (worker.folder / files.AGENT).exists() else self._fork(
-                    worker
-                )
+                if (worker.folder / files.AGENT).exists():
+                    self._look(worker)
+                elif (worker.folder / files.LAUNCH).exists():
+                    self._ask_for_agent(worker)
 
-    def heard(self, peer: socket.socket, message: FromAgent) -> None:
+    def _heard(self, peer: socket.socket, message: FromAgent) -> None:
         """Take a message of an agent; the first one says who calls."""
         if isinstance(message, Measured):
             self._measured(message)
             return
-        worker = self._watched.get((message.job, message.fence, message.rank))
-        if worker is None:
+        team = self._teams.get((message.job, message.fence))
+        worker = None if team is None else team.members.get(message.rank)
+        if team is None or worker is None:
             return  # nobody waits for it: an attempt that is over
         if worker.peer is not peer:
             worker.peer = peer
-            for order in worker.orders:
-                with contextlib.suppress(OSError):
-                    send(peer, order)
+            self._by_peer[peer] = worker
+            worker.repeat()
+        job, fence, rank, pid = message.job, message.fence, message.rank, message.pid
         match message:
-            case Ready():
-                event: Event = WorkerReady(
-                    job=message.job,
-                    fence=message.fence,
-                    rank=message.rank,
-                    pid=message.pid,
-                    address=message.address,
-                    port=message.port,
+            case Ready(address=address, port=port):
+                worker.ready_at, worker.address, worker.port = message.generation, address, port
+                if message.generation == worker.launch.generation and not team.stopped:
+                    worker.kill_at_ms = None
+                self._events.append(
+                    WorkerReady(
+                        job=job, fence=fence, rank=rank, pid=pid, address=address, port=port
+                    )
                 )
+                team.advance(_now_ms())
             case Started():
                 worker.started = True
-                event = WorkerStarted(
-                    job=message.job, fence=message.fence, rank=message.rank, pid=message.pid
-                )
-        self._events.append(event)
+                self._events.append(WorkerStarted(job=job, fence=fence, rank=rank, pid=pid))
 
-    def hung_up(self, peer: socket.socket) -> None:
+    def _hung_up(self, peer: socket.socket) -> None:
         """Forget a connection that is over; the agent calls again if it lives."""
         self._selector.unregister(peer)
         peer.close()
-        for worker in self._watched.values():
-            if worker.peer is peer:
-                worker.peer = None
+        worker = self._by_peer.pop(peer, None)
+        if worker is not None and worker.peer is peer:
+            worker.peer = None
 
     def _left(self, worker: Watched) -> None:
         """Read what an agent that is gone still had to say, then how its worker ended."""
@@ -333,19 +352,19 @@ class LocalExecutor:
             worker.pidfd = None
         while worker.peer is not None:
             self._selector.get_key(worker.peer).data(worker.peer)
-        ended = files.read_exit(worker.folder)
-        if ended is None:
-            self._sweep(worker)
-            ended = self._vanished(worker)
-        self._gone(worker, ended)
+        self._gone(worker, files.read_exit(worker.folder) or swept(worker.folder))
 
     def _gone(self, worker: Watched, ended: Exit) -> None:
-        self._watched.pop((worker.job, worker.fence, worker.rank), None)
+        launch = worker.launch
+        team = self._teams[(launch.job, launch.fence)]
+        team.members.pop(worker.rank, None)
         self._by_folder.pop(str(worker.folder), None)
+        self._equipment.give_back(worker.folder)
         self._take_spool(worker)
-        self._events.append(
-            WorkerExited(job=worker.job, fence=worker.fence, rank=worker.rank, exit=ended)
-        )
+        self._events.append(_exited(launch, ended))
+        team.advance(_now_ms())
+        if not team.members:
+            del self._teams[(launch.job, launch.fence)]
 
     def _take_spool(self, worker: Watched) -> None:
         spool = worker.folder / files.SPOOL
@@ -356,44 +375,23 @@ class LocalExecutor:
                 self._measured(message)
 
     def _measured(self, message: Measured) -> None:
-        self._readings.append(
-            Readings(
-                job=message.job,
-                number=message.number,
-                rank=message.rank,
-                samples=message.samples,
-            )
-        )
-
-    def _kill_silent(self) -> None:
-        now_ms = _now_ms()
-        for worker in list(self._watched.values()):
-            if worker.kill_at_ms is not None and now_ms >= worker.kill_at_ms:
-                worker.kill_at_ms = now_ms + SILENT_MS
-                if worker.pidfd is not None:
-                    with contextlib.suppress(ProcessLookupError):
-                        signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
+        job, number, rank, samples = message.job, message.number, message.rank, message.samples
+        self._readings.append(Readings(job=job, number=number, rank=rank, samples=samples))
 
 
-class _Caller:
-    """One connection of an agent."""
+def _exited(launch: Launch, ended: Exit) -> WorkerExited:
+    return WorkerExited(job=launch.job, fence=launch.fence, rank=launch.rank, exit=ended)
 
-    def __init__(self, peer: socket.socket, executor: LocalExecutor) -> None:
-        self._peer, self._executor = peer, executor
-        self._frames: Frames[FromAgent] = Frames(FromAgent)
 
-    def hear(self, _peer: object) -> None:
-        if self._peer.fileno() < 0:
-            return  # it hung up in the same round in which it could still be heard
-        try:
-            data = self._peer.recv(1 << 18)
-            messages = self._frames.feed(data)
-        except (OSError, ValueError, msgspec.DecodeError):
-            data, messages = b"", []
-        for message in messages:
-            self._executor.heard(self._peer, message)
-        if not data:
-            self._executor.hung_up(self._peer)
+def _kill_silent(late: list[Watched]) -> None:
+    """Kill the agents that did not do in time what they were told."""
+    now_ms = _now_ms()
+    for worker in late:
+        if worker.kill_at_ms is not None and now_ms >= worker.kill_at_ms:
+            worker.kill_at_ms = now_ms + SILENT_MS
+            if worker.pidfd is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
 
 
 def _now_ms() -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import time
@@ -22,15 +23,16 @@ PROC = Path("/proc")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 PR_SET_CHILD_SUBREAPER = 36
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def become_subreaper() -> None:
     """Let orphaned descendants come to this process instead of to pid 1."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
+@functools.cache
 def boot_id() -> str:
     """Name this boot of the machine."""
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -114,6 +116,16 @@ def memory_of(pids: Iterable[int]) -> int:
     for pid in pids:
         with contextlib.suppress(OSError, IndexError, ValueError):
             total += int((PROC / str(pid) / "statm").read_bytes().split()[1]) * PAGE
+    return total
+
+
+def own_memory_of(pids: Iterable[int]) -> int:
+    """Add up the memory in bytes, a page that several map divided among them (Pss); 1.5 ms each."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError, StopIteration):
+            lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+            total += int(next(line for line in lines if line.startswith("Pss:")).split()[1]) << 10
     return total
 
 

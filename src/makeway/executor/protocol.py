@@ -1,7 +1,7 @@
 """The messages between the controller, the zygote, and the agents.
 
     controller --- Load, Define, Fork ---> zygote     (a socket pair; one reply each)
-    controller --- Go, Stop -------------> agent      (the agent calls, and calls again if cut off)
+    controller --- Go, Resize, Stop -----> agent      (the agent calls, and calls again if cut off)
     controller <-- Ready, Started, Measured -- agent
 
 Frames are a length (4 bytes, big-endian) and MessagePack. What must survive the controller is not
@@ -29,7 +29,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Launch(Message, frozen=True):
-    """All that an agent must know of its worker; written to `launch.json` before it is forked."""
+    """All that an agent must know of its worker; written to `launch.json` before it is forked.
+
+    user          whose processes these are, if such a Unix user is known here and we may; with
+                  `users_required` nothing runs as anybody else
+    generation    0 for the first membership of the attempt, +1 at each resize
+    memory_bytes  what the worker's whole tree may use; 0: no limit
+    cgroup        the folder of the cgroup to make for it; empty: the agent watches by itself
+    devices       the GPUs that it may see; None: nothing is said of GPUs
+    processors    those that it is pinned to; empty: any
+    environment   the site's own variables; the program's come before them
+    """
 
     job: str
     number: int
@@ -51,6 +61,19 @@ class Launch(Message, frozen=True):
     step: str | None
     store: str
     controller: str
+    user: str = ""
+    users_required: bool = False
+    generation: int = 0
+    memory_bytes: int = 0
+    cgroup: str = ""
+    devices: tuple[int, ...] | None = None
+    processors: tuple[int, ...] = ()
+    environment: dict[str, str] = {}
+
+    @property
+    def live(self) -> bool:
+        """Say whether the program takes a change of its number of workers while it runs."""
+        return self.program.environment.get("MAKEWAY_ELASTIC") == "live"
 
 
 class Load(Message, frozen=True):
@@ -110,6 +133,7 @@ class Ready(Message, frozen=True):
     pid: int
     address: str
     port: int
+    generation: int = 0
 
 
 class Started(Message, frozen=True):
@@ -119,6 +143,7 @@ class Started(Message, frozen=True):
     fence: int
     rank: int
     pid: int
+    generation: int = 0
 
 
 class Measured(Message, frozen=True):
@@ -136,6 +161,15 @@ class Go(Message, frozen=True):
     fence: int
     address: str
     port: int
+    generation: int = 0
+
+
+class Resize(Message, frozen=True):
+    """Go on as this worker of the next generation: leave, and come to the barrier again."""
+
+    fence: int
+    launch: Launch
+    grace_ms: int
 
 
 class Stop(Message, frozen=True):
@@ -148,7 +182,7 @@ class Stop(Message, frozen=True):
 
 ToZygote = Load | Define | Fork
 FromZygote = Loaded | Defined | Forked | Failed
-ToAgent = Go | Stop
+ToAgent = Go | Resize | Stop
 FromAgent = Ready | Started | Measured
 
 Incoming = TypeVar("Incoming")

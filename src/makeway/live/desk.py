@@ -18,11 +18,11 @@ from makeway.executor.folder import worker_folder
 from makeway.intake.located import item_of
 from makeway.intake.nodes import nodes_of
 from makeway.live import control, submission
+from makeway.live.behind import Behind
 from makeway.live.cluster_views import node_view, node_views
 from makeway.live.job_views import Now, job_view
 from makeway.live.logs import WorkerLogs
 from makeway.live.rights import assert_may, assert_owns
-from makeway.live.service import Service
 from makeway.model import event as ev
 from makeway.model.phase import JobPhase
 from makeway.model.wait import Wait
@@ -49,7 +49,7 @@ OPEN = (JobPhase.QUEUED, JobPhase.RUNNING, JobPhase.EVICTING)
 class ServiceDesk:
     """What one caller can ask of a service; see the module and `wire.desk.Desk`."""
 
-    def __init__(self, service: Service, caller: Caller) -> None:
+    def __init__(self, service: Behind, caller: Caller) -> None:
         """Take the service, and who asks."""
         self._service, self.caller = service, caller
         self._inbox, self._reader = service.inbox, service.reader
@@ -312,21 +312,3 @@ def _wish(job: str, act: str, resize: Resize | None, text: str) -> ev.Event:
             return ev.JobResizeRequested(
                 job=job, group=resize.group, count_min=resize.min, count_max=resize.max
             )
-
-
-
-
-class Office:
-    """Where callers are let in: whose token it is, and their desk."""
-
-    def __init__(self, service: Service) -> None:
-        """Take a service that runs."""
-        self.service = service
-
-    def desk(self, caller: Caller) -> ServiceDesk:
-        """Answer one caller."""
-        return ServiceDesk(self.service, caller)
-
-    def verify(self, token: str) -> Caller | None:
-        """Say whose token this is, if it is one that is still good."""
-        return control.caller_of(self.service, token)

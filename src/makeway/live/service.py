@@ -19,6 +19,7 @@ from makeway.engine.state import State
 from makeway.live.assemble import House
 from makeway.live.clock import fresh_id
 from makeway.live.controller import Controller
+from makeway.live.counts import counted
 from makeway.live.inbox import Inbox
 from makeway.live.keys import Keys, remembered
 from makeway.live.rights import Owners
@@ -33,12 +34,10 @@ from makeway.model.event import (
     RulesConfigured,
 )
 from makeway.model.rules import LIVE, Rules
-from makeway.policy.ledger import total_of
 from makeway.policy.snapshot import Snapshot
 from makeway.store.idempotency import remember
 from makeway.store.log import Log, Write
 from makeway.store.rows import JobRow
-from makeway.wire.amounts import amounts
 from makeway.wire.cluster import StatusView
 from makeway.wire.tokens import Caller, Scope
 
@@ -208,7 +207,7 @@ class Service:
 
     def status(self, caller: Caller) -> StatusView:
         """Say how the service is."""
-        counts = self.inbox.ask(_counted)
+        counts = self.inbox.ask(counted)
         return StatusView(
             version=__version__, pid=os.getpid(), url=self.url, store=str(self.store),
             database=self.settings.database, since_s=self.since_s, last_event=counts.last,
@@ -230,25 +229,6 @@ class Service:
         with self._news:
             self._last = entries[-1].seq if entries else self._last
             self._news.notify_all()
-
-
-class _Counts(msgspec.Struct, frozen=True, kw_only=True):
-    last: int
-    nodes: int
-    running: int
-    queued: int
-    capacity: dict[str, float]
-    usage: dict[str, float]
-
-
-def _counted(state: State) -> _Counts:
-    capacity = total_of(node.capacity for node in state.nodes.values())
-    usage = total_of(row.usage for row in state.running.values())
-    return _Counts(
-        last=state.seq, nodes=len(state.nodes), running=len(state.running),
-        queued=len(state.waiting) + len(state.pending), capacity=amounts(capacity),
-        usage=amounts(usage, [*capacity]),
-    )  # fmt: skip
 
 
 def _same(before: Mapping[str, Node], node: Node) -> bool:

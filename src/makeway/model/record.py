@@ -92,8 +92,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
 
 
+class Yielded(msgspec.Struct, frozen=True, kw_only=True):
+    """What a program says that saved its work and ended with 75, to go on later."""
+
+    fence: int
+    step: int | None = None
+    checkpoint: str = ""
+
+
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
-    """How one worker ended, written by its agent. Exactly one of code and signal, or `lost`."""
+    """How one worker ended, written by its agent. Exactly one of code and signal, or `lost`.
+
+    `oom_kills` are the kernel's, in the worker's own cgroup; `over_memory`: our guard ended it.
+    """
 
     at_ms: int
     code: int | None = None
@@ -104,6 +115,9 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | None = None
     memory_peak_bytes: int = 0
     cpu_ms: int = 0
+    yielded: Yielded | None = None
+    oom_kills: int = 0
+    over_memory: bool = False
 
     @property
     def good(self) -> bool:

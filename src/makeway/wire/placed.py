@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from makeway.model.cluster import Placement
 from makeway.model.job import WorkerGroup
 
-# {"n1": 2}, or {"ps": {"n1": 1}}
-Placed = dict[str, int] | dict[str, dict[str, int]]
+# {"n1": 2}, or {"ps": {"n1": 1}}. One mapping and no union of two, which could not be read back.
+Placed = Mapping[str, int | Mapping[str, int]]
 
 
 def placed(rows: Iterable[Placement], groups: tuple[WorkerGroup, ...]) -> Placed:

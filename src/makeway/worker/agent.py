@@ -1,9 +1,11 @@
 """Stand around one worker: reserve, wait at the barrier, start it, measure it, own its end.
 
 One agent a worker, in a session of its own, so that neither a closed terminal nor the death of the
-controller reaches the worker. Its life is a line:
+controller reaches the worker. Its life is a line, with one way back:
 
     reserve -> tell Ready -> wait for Go -> start the program -> tell Started -> measure
+            ^                            -> Resize: it leaves within the grace time, or is killed ─┐
+            └───────────────────────────────── as a worker of the next generation ─────────────────┘
             -> the program has ended, or Stop and the grace time is over
             -> kill what is left of its tree -> write exit.json -> go
 
@@ -20,28 +22,29 @@ import signal
 import time
 from pathlib import Path
 
-import msgspec
-
 from makeway.executor import folder as files
 from makeway.executor.processes import (
     become_subreaper,
     boot_id,
-    cpu_ms_of,
     descendants,
     kill_descendants,
-    memory_of,
     start_ticks,
 )
-from makeway.executor.protocol import Go, Launch, Ready, Started, Stop
-from makeway.model.record import ErrorRecord, Exit, Sample
+from makeway.executor.protocol import Go, Launch, Ready, Resize, Started, Stop
+from makeway.failpoint import reach
+from makeway.model.record import ErrorRecord, Exit
+from makeway.worker.account import Account, account_of, let_in, own_name
+from makeway.worker.limits import MemoryLimit
 from makeway.worker.link import Link
-from makeway.worker.program import Starting, start_program
+from makeway.worker.meter import Meter
+from makeway.worker.program import Starting, checkpoints, start_program
 from makeway.worker.reserve import Reservation, reserve
 
 # Without Go for this long after its barrier, nobody will ever come: the agent gives up by itself.
 ORPHAN_MS = 60_000
-FIRST_SAMPLE_MS = 200
 KILL_AGAIN_MS = 50
+DONE, NEVER_AGAIN, YIELDED = 0, 93, 75
+LEFT = (files.NOTICE, files.REPORT, files.ERROR, files.YIELD)  # by the generation before
 
 
 def run_agent(folder: Path, lock: int, loaded: str) -> None:
@@ -53,11 +56,6 @@ def run_agent(folder: Path, lock: int, loaded: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     become_subreaper()
-    pid = os.getpid()
-    ticks = start_ticks(pid)
-    assert ticks is not None, "a process sees itself in /proc"
-    record = files.AgentRecord(pid=pid, started_ticks=ticks, boot=boot_id())
-    files.write_whole(folder / files.AGENT, record)
     launch = files.read_whole(folder / files.LAUNCH, Launch)
     assert launch is not None, "launch.json is written before the fork"
     call = launch.program.call
@@ -72,32 +70,76 @@ class Agent:
         """Take the worker's folder, what to run, and the lock that says that it lives."""
         self._folder, self._launch, self._lock, self._cold = folder, launch, lock, cold
         self._link = Link(Path(launch.controller), folder)
+        self._limit = MemoryLimit(launch)
+        self._meter = Meter(launch.sample_ms)
+        self._account: Account | None = None
         self._child: int | None = None
         self._status: int | None = None
-        self._child_usage_ms = 0
-        self._memory_peak = 0
-        self._cpu_last = (0, 0)
-        self._sample_at_ms = 0
+        self._cpu_ms = 0
+        self._look_at_ms = 0
         self._kill_at_ms: int | None = None
         self._stop: Stop | None = None
+        self._resize: Resize | None = None
 
     def run(self) -> None:
         """Live the line that the module describes."""
         try:
+            self._introduce()
             with reserve(self._launch) as reservation:
-                go = self._barrier(reservation)
-                if go is None:
-                    self._write_exit(Exit(at_ms=_now_ms(), signal=signal.SIGTERM, started=False))
-                    return
-                self._start(go, reservation)
-                self._watch()
+                while (go := self._barrier(reservation)) is not None:
+                    self._start(go, reservation)
+                    self._watch(reservation)
+                    if self._resize is None or self._code() in (DONE, NEVER_AGAIN):
+                        break
+                    self._come_back(self._resize, reservation)
         except OSError as error:
             self._write_exit(_refused(error))
             return
         self._end()
 
+    def _introduce(self) -> None:
+        """Say who this is, so that it is found again; become able to start another user's program."""
+        pid = os.getpid()
+        ticks = start_ticks(pid)
+        assert ticks is not None, "a process sees itself in /proc"
+        refused = None
+        try:
+            self._account = account_of(self._launch)
+        except PermissionError as error:
+            refused = error
+        name = own_name() if self._account is None else self._account.name
+        record = files.AgentRecord(pid=pid, started_ticks=ticks, boot=boot_id(), run_as=name)
+        files.write_whole(self._folder / files.AGENT, record)
+        if refused is not None:
+            raise refused
+        if self._account is not None:
+            let_in(self._account, self._folder, checkpoints(self._folder))
+            self._link.let_in(self._account.uid, self._account.gid)
+
+    # ── the barrier ───────────────────────────────────────────────────────────────────────────────
+
     def _barrier(self, reservation: Reservation) -> Go | None:
-        launch = self._launch
+        self._say_ready(self._launch, reservation)
+        give_up_ms = _now_ms() + self._launch.barrier_ms + ORPHAN_MS
+        while _now_ms() < give_up_ms:
+            for message in self._link.exchange(timeout_ms=500):
+                if message.fence != self._launch.fence:
+                    continue
+                match message:
+                    case Stop():
+                        return None
+                    case Go(generation=generation) if generation == self._launch.generation:
+                        reach("agent.go")
+                        return message
+                    case Resize(launch=launch) if launch.generation > self._launch.generation:
+                        self._be(launch)
+                        self._say_ready(launch, reservation)
+                        give_up_ms = _now_ms() + launch.barrier_ms + ORPHAN_MS
+                    case _:
+                        pass  # said again, of a generation that is over
+        return None
+
+    def _say_ready(self, launch: Launch, reservation: Reservation) -> None:
         self._link.greet(
             Ready(
                 job=launch.job,
@@ -106,58 +148,88 @@ class Agent:
                 pid=os.getpid(),
                 address=launch.address,
                 port=reservation.port,
+                generation=launch.generation,
             )
         )
-        give_up_ms = _now_ms() + launch.barrier_ms + ORPHAN_MS
-        while _now_ms() < give_up_ms:
-            for message in self._link.exchange(timeout_ms=500):
-                if message.fence != launch.fence:
-                    continue
-                if isinstance(message, Stop):
-                    return None
-                return message
-        return None
+
+    def _be(self, launch: Launch) -> None:
+        """Be this worker from here on, for whoever reads it in the folder as well."""
+        files.write_whole(self._folder / files.LAUNCH, launch)
+        self._launch = launch
+
+    def _come_back(self, resize: Resize, reservation: Reservation) -> None:
+        """Be a worker of the next generation; what the last program said stands until its barrier."""
+        kill_descendants(os.getpid())
+        self._be(resize.launch)
+        self._resize = self._kill_at_ms = self._child = None
+        reservation.renew()
+
+    # ── while it runs ─────────────────────────────────────────────────────────────────────────────
 
     def _start(self, go: Go, reservation: Reservation) -> None:
-        (self._folder / files.BEGUN).touch()
+        if self._status is not None:
+            for name in LEFT:
+                (self._folder / name).unlink(missing_ok=True)
+        reach("agent.begun.before")
+        os.close(os.open(self._folder / files.BEGUN, os.O_WRONLY | os.O_CREAT, 0o644))
+        reach("agent.begun.after")
         starting = Starting(
             folder=self._folder,
             launch=self._launch,
             go=go,
+            executable=reservation.executable,
             cold=self._cold,
             lock=self._lock,
+            limit=self._limit,
+            account=self._account,
             close=(*self._link.descriptors(), *reservation.descriptors()),
         )
         self._child = start_program(starting)
+        reach("agent.start.after")
+        self._say_started(self._child)
+        now_ms = _now_ms()
+        self._meter.begin(now_ms)
+        self._look_at_ms = now_ms + self._limit.pause_ms
+
+    def _say_started(self, pid: int) -> None:
+        launch = self._launch
         self._link.greet(
             Started(
-                job=self._launch.job,
-                fence=self._launch.fence,
-                rank=self._launch.rank,
-                pid=self._child,
+                job=launch.job,
+                fence=launch.fence,
+                rank=launch.rank,
+                pid=pid,
+                generation=launch.generation,
             )
         )
-        self._sample_at_ms = _now_ms() + min(FIRST_SAMPLE_MS, self._launch.sample_ms)
 
-    def _watch(self) -> None:
+    def _watch(self, reservation: Reservation) -> None:
         assert self._child is not None, "watched after the start"
         ended = os.pidfd_open(self._child)
         self._link.watch(ended)
         try:
             while not self._reaped():
                 for message in self._link.exchange(timeout_ms=self._patience_ms()):
-                    if isinstance(message, Stop) and message.fence == self._launch.fence:
-                        self._told_to_stop(message)
+                    if message.fence == self._launch.fence:
+                        self._told(message, reservation)
                 self._link.pass_on(self._launch, self._link.read_records())
-                now_ms = _now_ms()
-                if now_ms >= self._sample_at_ms:
-                    self._measure(now_ms)
-                if self._kill_at_ms is not None and now_ms >= self._kill_at_ms:
-                    _kill_tree(self._child)
-                    self._kill_at_ms = now_ms + KILL_AGAIN_MS
+                self._look(_now_ms())
         finally:
             self._link.unwatch(ended)
             os.close(ended)
+
+    def _look(self, now_ms: int) -> None:
+        """Measure, and see to the limits of memory and of time."""
+        if now_ms >= self._meter.due_ms:
+            samples = self._meter.read(descendants(os.getpid()), now_ms)
+            self._link.pass_on(self._launch, samples)
+        if self._limit.there and now_ms >= self._look_at_ms:
+            if self._limit.passed(descendants(os.getpid())):
+                self._kill_tree()
+            self._look_at_ms = now_ms + self._limit.pause_ms
+        if self._kill_at_ms is not None and now_ms >= self._kill_at_ms:
+            self._kill_tree()
+            self._kill_at_ms = now_ms + KILL_AGAIN_MS
 
     def _reaped(self) -> bool:
         assert self._child is not None, "asked after the start"
@@ -165,75 +237,123 @@ class Agent:
         if pid == 0:
             return False
         self._status = status
-        self._child_usage_ms = int((usage.ru_utime + usage.ru_stime) * 1000)
+        self._cpu_ms += int((usage.ru_utime + usage.ru_stime) * 1000)
         # The child was forked from the zygote: its peak counts the pages that it shares with it.
-        self._memory_peak = max(self._memory_peak, usage.ru_maxrss * 1024)
+        self._meter.peak_bytes = max(self._meter.peak_bytes, usage.ru_maxrss * 1024)
         return True
 
     def _patience_ms(self) -> int:
-        until = self._sample_at_ms
+        until = self._meter.due_ms
+        if self._limit.there:
+            until = min(until, self._look_at_ms)
         if self._kill_at_ms is not None:
             until = min(until, self._kill_at_ms)
         return max(0, until - _now_ms())
 
-    def _told_to_stop(self, stop: Stop) -> None:
+    # ── what it is told ───────────────────────────────────────────────────────────────────────────
+
+    def _told(self, message: Go | Resize | Stop, reservation: Reservation) -> None:
+        match message:
+            case Stop():
+                self._leave(message.cause, message.grace_ms, again=self._stop is not None)
+                self._stop, self._resize = message, None
+            case Resize(launch=launch) if launch.generation > self._launch.generation:
+                if self._stop is not None:
+                    return  # it leaves for good
+                if launch.live:
+                    self._be(launch)
+                    reservation.renew()
+                    self._say_ready(launch, reservation)
+                    return
+                if self._resize is None:
+                    self._leave("resize", message.grace_ms, again=False)
+                if self._resize is None or launch.generation > self._resize.launch.generation:
+                    self._resize = message
+            case Go(generation=generation) if generation == self._launch.generation > 0:
+                if self._launch.live:
+                    self._tell_members(message)
+            case _:
+                pass  # said again, of a generation that is over
+
+    def _leave(self, cause: str, grace_ms: int, *, again: bool) -> None:
         """Give notice to the main process alone: killing a group would hit its data loaders."""
         now_ms = _now_ms()
-        until = now_ms + stop.grace_ms
-        if self._stop is None:
-            self._stop = stop
-            self._kill_at_ms = until
-            notice = {"cause": stop.cause, "at_ms": now_ms, "deadline_ms": until}
-            files.write_whole(self._folder / files.NOTICE, notice)
+        until = now_ms + grace_ms
+        if not again:
+            self._notice(cause, now_ms, until)
             assert self._child is not None, "told after the start"
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child, signal.SIGTERM)
         self._kill_at_ms = min(until, self._kill_at_ms or until)
 
-    def _measure(self, now_ms: int) -> None:
-        self._sample_at_ms = now_ms + self._launch.sample_ms
-        tree = descendants(os.getpid())
-        if not memory_of(tree):
-            return  # it has just ended: nothing is no reading
-        memory, cpu_ms = memory_of(tree), cpu_ms_of(tree)
-        self._memory_peak = max(self._memory_peak, memory)
-        samples = [Sample(name="system/memory_usage_bytes", at_ms=now_ms, value=memory)]
-        before_ms, before_cpu = self._cpu_last
-        if before_ms and now_ms > before_ms:
-            percent = 100 * max(0, cpu_ms - before_cpu) / (now_ms - before_ms)
-            samples.append(Sample(name="system/cpu_percent", at_ms=now_ms, value=round(percent, 1)))
-        self._cpu_last = (now_ms, cpu_ms)
-        self._link.pass_on(self._launch, samples)
+    def _notice(self, cause: str, now_ms: int, until_ms: int) -> None:
+        notice = {"cause": cause, "at_ms": now_ms, "deadline_ms": until_ms}
+        files.write_whole(self._folder / files.NOTICE, notice)
+
+    def _tell_members(self, go: Go) -> None:
+        """Say to a program that takes it as it runs with whom it goes on, and where they meet."""
+        launch = self._launch
+        if self._stop is not None or self._child is None:
+            return
+        membership = {
+            "generation": launch.generation + 1,
+            "fence": launch.fence,
+            "rank": launch.rank,
+            "workers": launch.workers,
+            "local_rank": launch.local_rank,
+            "local_workers": launch.local_workers,
+            "node_rank": launch.node_rank,
+            "nodes": launch.nodes,
+            "address": go.address,
+            "port": go.port,
+        }
+        files.write_whole(self._folder / files.RESIZE, membership)
+        now_ms = _now_ms()
+        self._notice("resize", now_ms, now_ms)
+        self._say_started(self._child)
+
+    def _kill_tree(self) -> None:
+        """Kill all below this process; the child's own status is left for whoever waits for it."""
+        self._limit.kill()
+        for pid in [*descendants(os.getpid()), *([self._child] if self._child else [])]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    # ── its end ───────────────────────────────────────────────────────────────────────────────────
+
+    def _code(self) -> int | None:
+        """Give the exit code of the program, negative for a signal; None if it never ran."""
+        return None if self._status is None else os.waitstatus_to_exitcode(self._status)
 
     def _end(self) -> None:
         at_ms = _now_ms()
+        code = self._code()
+        if code is None:  # called off
+            self._write_exit(Exit(at_ms=at_ms, signal=signal.SIGTERM, started=False))
+            return
         gone = kill_descendants(os.getpid())
         self._link.pass_on(self._launch, self._link.read_records())
-        assert self._status is not None, "ended after it was reaped"
-        code = os.waitstatus_to_exitcode(self._status)
+        kills = self._limit.oom_kills
+        peak = max(self._meter.peak_bytes, self._limit.peak_bytes if kills else 0)
         ended = Exit(
             at_ms=at_ms,
             code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
             error=files.read_error(self._folder),
             report=files.read_report(self._folder) if code == 0 else None,
-            memory_peak_bytes=self._memory_peak,
-            cpu_ms=self._child_usage_ms,
+            memory_peak_bytes=peak,
+            cpu_ms=self._cpu_ms,
+            yielded=files.read_yield(self._folder) if code == YIELDED else None,
+            oom_kills=kills,
+            over_memory=self._limit.over,
+            lost=None if gone else "a process of its tree cannot be killed",
         )
-        if not gone:
-            ended = msgspec.structs.replace(ended, lost="a process of its tree cannot be killed")
         self._write_exit(ended)
 
     def _write_exit(self, ended: Exit) -> None:
+        self._limit.close()
         files.write_whole(self._folder / files.EXIT, ended, durable=True)
         self._link.close()
-
-
-def _kill_tree(child: int) -> None:
-    """Kill all below this process; the child's own status is left for whoever waits for it."""
-    for pid in [*descendants(os.getpid()), child]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 def _refused(error: OSError) -> Exit:

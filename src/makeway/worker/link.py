@@ -8,6 +8,7 @@ go first when there are too many, and how many is counted.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import time
@@ -27,6 +28,7 @@ from makeway.executor.protocol import (
     Measured,
     Message,
     Ready,
+    Resize,
     Started,
     Stop,
     ToAgent,
@@ -61,6 +63,10 @@ class Link:
         self._call_at = 0.0
         self.dropped = 0
 
+    def let_in(self, uid: int, gid: int) -> None:
+        """Let a worker of another user record."""
+        os.chown(self._folder / RECORDS, uid, gid)
+
     def descriptors(self) -> tuple[int, ...]:
         """Give what the worker must not inherit."""
         own = (self._records.fileno(),)
@@ -75,7 +81,13 @@ class Link:
         self._poll.unregister(descriptor)
 
     def greet(self, message: Ready | Started) -> None:
-        """Say where the worker stands, now and again whenever contact is made anew."""
+        """Say where the worker stands, now and again whenever contact is made anew.
+
+        What was said of an earlier generation is not said again.
+        """
+        self._greetings = [
+            said for said in self._greetings if said.generation == message.generation
+        ]
         self._greetings.append(message)
         if self._peer is None:
             self._call()
@@ -98,7 +110,7 @@ class Link:
             self.dropped += lost
         self._push()
 
-    def exchange(self, timeout_ms: int) -> Iterator[Go | Stop]:
+    def exchange(self, timeout_ms: int) -> Iterator[Go | Resize | Stop]:
         """Wait at most so long; send what can be sent; give what the controller orders."""
         if self._peer is None:
             timeout_ms = min(timeout_ms, int(CALL_AGAIN_S * 1000))
@@ -166,7 +178,7 @@ class Link:
                 return
             del self._out[:sent]
 
-    def _listen(self) -> Iterator[Go | Stop]:
+    def _listen(self) -> Iterator[Go | Resize | Stop]:
         assert self._peer is not None, "listened to only while there is contact"
         try:
             data = self._peer.recv(1 << 16)

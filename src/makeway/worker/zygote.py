@@ -25,7 +25,7 @@ from pathlib import Path
 
 from makeway.errors import MakewayError
 from makeway.executor.folder import try_lock
-from makeway.executor.processes import reap
+from makeway.executor.processes import boot_id, reap
 from makeway.executor.protocol import (
     Define,
     Defined,
@@ -38,6 +38,7 @@ from makeway.executor.protocol import (
     ToZygote,
     send,
 )
+from makeway.failpoint import reach
 from makeway.worker.agent import run_agent
 from makeway.worker.flowfile import build_workflow, load_file
 
@@ -46,6 +47,8 @@ def main() -> None:
     """Serve the controller until it is gone."""
     control = socket.socket(fileno=int(sys.argv[1]))
     wake = _wake_on_child()
+    boot_id()  # known to all that are forked
+    _settle()
     frames: Frames[ToZygote] = Frames(ToZygote)
     loaded = ""
     while True:
@@ -85,9 +88,13 @@ def _load(message: Load) -> Loaded | Failed:
         load_file(Path(message.file))
     except Exception as error:  # noqa: BLE001 - the controller waits for a reply, whatever it is
         return _failed(error, message.file)
+    _settle()
+    return Loaded(cold=threading.active_count() > 1)
+
+
+def _settle() -> None:
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, every shared page
-    return Loaded(cold=threading.active_count() > 1)
 
 
 def _define(message: Define, control: socket.socket, wake: int) -> None:
@@ -119,6 +126,7 @@ def _fork(message: Fork, control: socket.socket, wake: int, loaded: str) -> Fork
         return Forked(folder=message.folder, pid=None, problem=str(error))
     if lock is None:
         return Forked(folder=message.folder, pid=None, problem="its lock is held: it runs already")
+    reach("zygote.fork.before")
     pid = os.fork()
     if pid == 0:
         _forget(wake)
@@ -127,6 +135,7 @@ def _fork(message: Fork, control: socket.socket, wake: int, loaded: str) -> Fork
             run_agent(folder, lock, loaded)
         finally:
             os._exit(1)
+    reach("zygote.fork.after")
     os.close(lock)  # the agent has inherited it: held while it, or its worker, lives
     return Forked(folder=message.folder, pid=pid)
 

@@ -1,0 +1,75 @@
+"""Put the app together: routes, the guard before them, one shape for what goes wrong.
+
+Routes are plain functions that block while the controller thinks, so they run in threads, of which
+there are `Settings.threads`; streams take none of them. The web pages, and what else speaks HTTP,
+are added to what `create_app` gives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from anyio import to_thread
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from makeway import __version__
+from makeway.server import cluster, identity, jobs, probes, service, streams
+from makeway.server.describe import document
+from makeway.server.front import Front
+from makeway.server.guard import Guard
+from makeway.server.identity import AtDesk
+from makeway.server.office import Office, Settings
+from makeway.server.problems import install
+from makeway.server.replies import answer, assert_known
+
+API = "/api/v1"
+
+
+def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
+    """Make the app in front of an office."""
+    front = Front(office, settings or Settings())
+    app = FastAPI(
+        title="makeway",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        generate_unique_id_function=_name,
+    )
+    app.state.front = front
+    for part in (jobs, streams, cluster, service, identity):
+        app.include_router(part.routes, prefix=API, dependencies=[Depends(assert_known)])
+    app.include_router(probes.routes)
+    app.add_api_route(f"{API}/openapi.json", _describe, include_in_schema=False)
+    app.add_middleware(Guard, front=front)
+    install(app)
+    return app
+
+
+def _name(route: APIRoute) -> str:
+    """Name a route in the description as its function is named."""
+    return route.name
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    front: Front = app.state.front
+    to_thread.current_default_thread_limiter().total_tokens = front.settings.threads
+    front.feed.start()
+    try:
+        yield
+    finally:
+        front.feed.close()
+
+
+def _describe(request: Request, _desk: AtDesk) -> Response:
+    """Give the description of this interface."""
+    described: dict[str, Any] = document(request.app)
+    return answer(request, described)

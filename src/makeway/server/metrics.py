@@ -1,0 +1,160 @@
+"""Write the numbers of the service in the text format of Prometheus.
+
+What is true now is counted when it is asked for, from what the desk says; that costs a look at every
+open job, so it is kept for a while: the longer the more it cost. What has happened is counted as it
+happens. Amounts have the units of people, sizes are bytes, times are seconds.
+
+Source:  Prometheus' text exposition format, version 0.0.4
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from makeway.model.phase import JobPhase
+from makeway.model.wait import Reason
+from makeway.server.counts import Counts
+from makeway.wire.cluster import NodeView, StatusView
+from makeway.wire.desk import Desk
+from makeway.wire.jobs import JobsWanted, JobView
+from makeway.wire.page import PAGE_MAX
+
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+KEPT_S, KEPT_TIMES = 2.0, 20
+OPEN = tuple(phase.value for phase in JobPhase if not phase.final)
+NODE_STATES = ("ready", "draining", "drained", "lost")
+
+Labels = Mapping[str, str]
+Value = tuple[Labels, float]
+
+
+class Census(msgspec.Struct, frozen=True):
+    """Who is there at an instant."""
+
+    phases: Mapping[str, int]
+    reasons: Mapping[str, int]
+
+
+class Censuses:
+    """The latest census, and until when it is good enough."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self._latest: Census | None = None
+        self._until_s = 0.0
+
+    def latest(self, desk: Desk) -> Census:
+        """Count, or give what was counted a moment ago."""
+        with self._lock:
+            began = time.monotonic()
+            if self._latest is None or began > self._until_s:
+                self._latest = _counted(desk)
+                ended = time.monotonic()
+                self._until_s = ended + max(KEPT_S, KEPT_TIMES * (ended - began))
+            return self._latest
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a scrape shows."""
+
+    status: StatusView
+    census: Census
+    nodes: tuple[NodeView, ...]
+    ended: Mapping[str, int]
+    counts: Counts
+
+
+def written(shown: Shown) -> str:
+    """Write a scrape."""
+    return "".join(f"{line}\n" for family in _families(shown) for line in family)
+
+
+def _families(shown: Shown) -> Iterator[Iterator[str]]:
+    status, counts = shown.status, shown.counts
+    phases = {phase: shown.census.phases.get(phase, 0) for phase in OPEN}
+    reasons = {reason.value: shown.census.reasons.get(reason.value, 0) for reason in Reason}
+    states = Counter(dict.fromkeys(NODE_STATES, 0))
+    states.update(node.state for node in shown.nodes)
+    ended = {phase.value: shown.ended.get(phase.value, 0) for phase in JobPhase if phase.final}
+    gauge, counter = "gauge", "counter"
+    yield _family("up", gauge, "The service answers.", [({"version": status.version}, 1)])
+    yield _family("storing", gauge, "The store can be written.", [({}, status.storing)])
+    yield _family("start_time_seconds", gauge, "When it began.", [({}, status.since_s)])
+    yield _family("jobs", gauge, "Open jobs by phase.", _by("phase", phases))
+    yield _family("jobs_waiting", gauge, "Why jobs wait.", _by("reason", reasons))
+    text = "Jobs that ended since the service began."
+    yield _family("jobs_ended_total", counter, text, _by("phase", ended))
+    yield _family("nodes", gauge, "Machines by state.", _by("state", states))
+    yield _family("capacity", gauge, "What there is.", _by("kind", status.capacity))
+    yield _family("usage", gauge, "What jobs hold.", _by("kind", status.usage))
+    yield _family("events_total", counter, "Entries of the log.", [({}, status.last_event)])
+    yield _family("http_streams", gauge, "Streams that are open.", [({}, counts.followers)])
+    text = "Requests that were answered."
+    requests = [
+        ({"method": method, "route": route, "status": str(code)}, float(count))
+        for (method, route, code), count in sorted(counts.requests.copy().items())
+    ]
+    yield _family("http_requests_total", counter, text, requests)
+    yield _latencies(counts)
+
+
+def _latencies(counts: Counts) -> Iterator[str]:
+    name = "makeway_http_request_seconds"
+    yield f"# HELP {name} How long answers took to begin."
+    yield f"# TYPE {name} histogram"
+    for route, timing in sorted(counts.timings.copy().items()):
+        count = 0
+        for bound, count in timing.cumulated():
+            yield f"{name}_bucket{_labels({'route': route, 'le': bound})} {count}"
+        yield f"{name}_sum{_labels({'route': route})} {timing.sum_s:.6f}"
+        yield f"{name}_count{_labels({'route': route})} {count}"
+
+
+def _family(name: str, kind: str, text: str, values: Iterable[Value]) -> Iterator[str]:
+    yield f"# HELP makeway_{name} {text}"
+    yield f"# TYPE makeway_{name} {kind}"
+    for labels, value in values:
+        yield f"makeway_{name}{_labels(labels)} {_number(value)}"
+
+
+def _by(label: str, amounts: Mapping[str, float]) -> list[Value]:
+    return [({label: key}, value) for key, value in amounts.items()]
+
+
+def _labels(labels: Labels) -> str:
+    inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    return f"{{{inner}}}" if inner else ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _number(value: float) -> str:
+    """Write a number whole: no digit of a size is lost."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def _counted(desk: Desk) -> Census:
+    phases, reasons = Counter[str](), Counter[str]()
+    for job in _open_jobs(desk):
+        phases[job.phase] += 1
+        if job.wait is not None and job.phase == JobPhase.QUEUED.value:
+            reasons[job.wait.reason] += 1
+    return Census(phases, reasons)
+
+
+def _open_jobs(desk: Desk) -> Iterator[JobView]:
+    cursor = None
+    while True:
+        page = desk.jobs(JobsWanted(phases=OPEN, limit=PAGE_MAX, cursor=cursor))
+        yield from page.items
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor
