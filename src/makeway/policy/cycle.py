@@ -19,9 +19,10 @@ from makeway.model.job import Job
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.wait import Reason, Wait
 from makeway.policy.kept import leavers
-from makeway.policy.ledger import Ledger, own_part, total_of
+from makeway.policy.ledger import Ledger, total_of
 from makeway.policy.level import Levels
 from makeway.policy.limits import Barrier, barrier
+from makeway.policy.memo import own_part
 from makeway.policy.order import Lane, lanes_of
 from makeway.policy.plan import (
     Decided,

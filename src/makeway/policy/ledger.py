@@ -11,12 +11,13 @@ queues below it) goes by the queue's path with a slash behind it, see `own_part`
 
 Takes:   snapshot  never changed; its vectors are shared
 Holds:   rollback to a mark gives back every sum
-Cost:    O(queues x classes x depth) to begin; a booking O(placements x sizes asked for + depth)
+Cost:    O(queues x classes) to begin; a booking O(placements x sizes asked for + depth)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -24,6 +25,7 @@ from makeway.model.cluster import Allocation, Node, Placement, lineage_of
 from makeway.model.job import Job
 from makeway.model.phase import JobPhase
 from makeway.model.resources import NOTHING, Resources
+from makeway.policy.memo import counted_in, own_part
 from makeway.policy.rooms import COPIES_MAX
 from makeway.policy.snapshot import Running, Snapshot
 
@@ -62,11 +64,9 @@ class Ledger:
         self._sites: dict[str, tuple[Resources, Resources, Resources]] = {}
         self._taking: dict[tuple[Size, bool], tuple[Resources, dict[str, int]]] = {}
         self._capacity: Resources | None = None
-        self._usage: dict[str, Resources] = {}
-        self._jobs: dict[str, int] = {}
-        self._by_class: dict[tuple[str, int], tuple[int, Resources]] = {}
-        for (queue, priority), held in snapshot.held.items():
-            self._charge(queue, priority, held.usage, held.jobs)
+        sums = snapshot.memo.sums.read(snapshot.held)
+        self._usage, self._jobs = dict(sums.usage), dict(sums.jobs)
+        self._by_class = dict(sums.by_class)
         for job, rows in snapshot.leaving.items():
             row = snapshot.running[job]
             gone = row.job.phase is JobPhase.EVICTING
@@ -87,7 +87,11 @@ class Ledger:
     def capacity(self) -> Resources:
         """Give what all nodes together have when nothing runs."""
         if self._capacity is None:
-            self._capacity = total_of(node.capacity for node in self.nodes.values())
+            self._capacity = self.snapshot.memo.last(
+                "capacity",
+                dict(self.nodes),
+                lambda: total_of(node.capacity for node in self.nodes.values()),
+            )
         return self._capacity
 
     def room(self, node: str, *, soon: bool = False) -> Resources:
@@ -230,7 +234,7 @@ class Ledger:
     def _charge(self, queue: str, priority: int, amount: Resources, jobs: int) -> None:
         if not amount and not jobs:
             return
-        for path in (own_part(queue), *lineage_of(queue)):
+        for path in counted_in(queue):
             if amount:
                 self._usage[path] = self._usage.get(path, NOTHING) + amount
             if jobs:
@@ -239,16 +243,13 @@ class Ledger:
             self._by_class[path, priority] = (count + jobs, used + amount)
 
 
-def own_part(path: str) -> str:
-    """Name the part of a queue that its own jobs are: where it has children, it is one of them."""
-    return f"{path}/"
-
-
-def way(path: str) -> list[str]:
+@lru_cache(maxsize=1 << 16)
+def way(path: str) -> tuple[str, ...]:
     """Give the branches that lead from the root to the jobs of a queue, its own part included."""
-    return [*reversed([*lineage_of(path)]), own_part(path)]
+    return (*reversed(lineage_of(path)), own_part(path))
 
 
+@lru_cache(maxsize=1 << 16)
 def parting(one: str, other: str) -> tuple[str, str]:
     """Find where two queues part: the branch of each below the last queue that they share."""
     return next(pair for pair in zip(way(one), way(other), strict=False) if pair[0] != pair[1])
