@@ -54,7 +54,7 @@ class Ledger:
     """What the cluster would look like; see the module."""
 
     __slots__ = (
-        "_by_class", "_capacity", "_jobs", "_log", "_sites", "_taking", "_usage", "snapshot",
+        "_by_class", "_capacity", "_jobs", "_log", "_sites", "_soon", "_taking", "_usage", "snapshot",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -64,6 +64,7 @@ class Ledger:
         self._sites: dict[str, tuple[Resources, Resources, Resources]] = {}
         self._taking: dict[tuple[Size, bool], tuple[Resources, dict[str, int]]] = {}
         self._capacity: Resources | None = None
+        self._soon = NOTHING  # what was booked into the room that is soon there
         sums = snapshot.memo.sums.read(snapshot.held)
         self._usage, self._jobs = dict(sums.usage), dict(sums.jobs)
         self._by_class = dict(sums.by_class)
@@ -116,6 +117,10 @@ class Ledger:
             for node in self._sites:
                 self._recount(node, worker, copies, soon=soon)
         return known[1]
+
+    def soon_total(self) -> Resources:
+        """Give what all nodes together have once all have left who leave; at the least that."""
+        return self.snapshot.rooms.total() + self._soon
 
     def free_total(self, rooms: Mapping[str, Resources] | None = None) -> Resources:
         """Give what all nodes, or these rooms, together have now."""
@@ -204,6 +209,7 @@ class Ledger:
     def _book(self, booking: Booking) -> None:
         job, shape = booking.job, booking.job.spec.shape()
         amount = usage_of_rows(job, booking.rows)
+        soon = booking.there + booking.leaving - booking.kept
         for row in booking.rows:
             if row.node not in self.nodes:
                 continue  # a lost node took its room with it
@@ -219,8 +225,10 @@ class Ledger:
                 _moved(leaving, moved, booking.leaving),
                 _moved(kept, moved, booking.kept),
             )
-            for (_, soon), (worker, copies) in self._taking.items():
-                self._recount(row.node, worker, copies, soon=soon)
+            if soon:
+                self._soon = self._soon + moved.times(soon)
+            for (_, later), (worker, copies) in self._taking.items():
+                self._recount(row.node, worker, copies, soon=later)
         usage = amount.times(booking.usage) if booking.usage else NOTHING
         self._charge(job.spec.queue, job.spec.priority, usage, booking.jobs)
 
