@@ -80,7 +80,7 @@ def inside(usage: Resources, guarantee: Mapping[str, int]) -> bool:
     return all(usage[kind] <= amount for kind, amount in guarantee.items())
 
 
-def weights_of(ledger: Ledger, terms: Terms) -> dict[str, float]:
+def weights_of(ledger: Ledger, terms: Terms) -> Mapping[str, float]:
     """Give every queue's weight; with a memory, w' + k (w' - u') of its siblings' total, at least 0.
 
     w' is the queue's part of its siblings' weights, u' its part of what they used of late; use that
@@ -88,9 +88,9 @@ def weights_of(ledger: Ledger, terms: Terms) -> dict[str, float]:
     nobody's debit (KAI's time-based fair share).
     """
     snapshot, usage = ledger.snapshot, ledger.snapshot.rules.usage
-    weights = {path: queue.weight for path, queue in terms.queues.items()}
     if not usage.weight or not snapshot.past:
-        return weights
+        return terms.weights
+    weights = dict(terms.weights)
     siblings: dict[str, list[Queue]] = {}
     for path, queue in terms.queues.items():
         if path:

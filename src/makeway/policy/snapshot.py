@@ -16,6 +16,7 @@ from makeway.model.cluster import Allocation, Node, Placement, Queue
 from makeway.model.job import Domain, Job, WorkerGroup
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Rules
+from makeway.policy.memo import Memo
 from makeway.policy.rooms import Rooms
 
 
@@ -45,13 +46,16 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What a decision looks at in a waiting job; jobs of one kind differ in their age alone.
 
-    Equality is identity: whoever makes kinds keeps one object for each (see `kind_key`).
+    Equality is identity: whoever makes kinds keeps one object for each (see `kind_key`). `need` is
+    what all workers take without which it does not start, `most` what it takes at its largest.
     """
 
     queue: str
     priority: int
     own_priority: int
     groups: tuple[WorkerGroup, ...]
+    need: Resources
+    most: Resources
     preemptible: bool = True
     lasts_ms: int | None = None
     nodes: tuple[str, ...] = ()
@@ -81,6 +85,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     planned   by job id: seq of the entry by which a waiting job became first in line for room
     past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
     rooms     answers where there is room without looking at every node
+    memo      what earlier cycles have worked out; it changes no answer
     """
 
     basis: int
@@ -102,6 +107,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     planned: Mapping[str, int] = {}
     past: Mapping[str, Mapping[str, float]] = {}
     rooms: Rooms
+    memo: Memo = msgspec.field(default_factory=Memo)
 
     def counted(self) -> list[Node]:
         """Give the nodes that are capacity: all that take work, and drained ones at work."""
@@ -133,12 +139,16 @@ def kind_key(job: Job) -> tuple[object, ...]:
 
 def kind_of(job: Job) -> Kind:
     """Make the kind of a job."""
-    spec = job.spec
+    spec, need = job.spec, NOTHING
+    for group in spec.groups:
+        need = need + group.per_worker.times(group.count_min)
     return Kind(
         queue=spec.queue,
         priority=job.priority,
         own_priority=spec.priority,
         groups=spec.groups,
+        need=need,
+        most=spec.asked,
         preemptible=spec.preemptible,
         lasts_ms=spec.lasts_ms,
         nodes=spec.nodes,
