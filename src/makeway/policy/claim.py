@@ -19,7 +19,7 @@ Source:  Kueue, preemption with fill-back; the second look is ours: without it a
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import msgspec
 
@@ -50,6 +50,7 @@ class _Taken(msgspec.Struct, eq=False):
 class _Bundle(msgspec.Struct, order=True):
     """The jobs of one node that together make place for at least one more worker."""
 
+    straddles: bool
     weighty: bool
     priority: int
     cost: float
@@ -113,7 +114,7 @@ def _take_surplus(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -
 
 def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> bool:
     """Take whole jobs, the cheapest place of all nodes next."""
-    by_node: dict[str, list[tuple[object, Running]]] = {}
+    by_node: dict[str, list[tuple[tuple[object, ...], Running]]] = {}
     for row in legal.jobs():
         key = _job_key(cycle, row, legal)
         for node in dict.fromkeys(one.node for one in cycle.rows_of(row)):
@@ -124,7 +125,8 @@ def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> b
     heap, rest = list[_Bundle](), dict[str, Iterator[_Bundle]]()
     for node, rows in by_node.items():
         rows.sort(key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]  # keys are tuples
-        rest[node] = _bundles(cycle, lane, node, [row for _, row in rows])
+        last = {row.job.id for key, row in rows if key[1]}
+        rest[node] = _bundles(cycle, lane, node, [row for _, row in rows], last)
         _push(heap, rest[node])
     gone = set[str]()
     while heap:
@@ -179,7 +181,9 @@ def _push(heap: list[_Bundle], bundles: Iterator[_Bundle]) -> None:
         heapq.heappush(heap, bundle)
 
 
-def _bundles(cycle: Cycle, lane: Lane, node: str, rows: list[Running]) -> Iterator[_Bundle]:
+def _bundles(
+    cycle: Cycle, lane: Lane, node: str, rows: list[Running], last: Container[str]
+) -> Iterator[_Bundle]:
     """Give the jobs on a node in portions, each of which makes place for at least one worker more."""
     worker = lane.kind.groups[0].per_worker
     room = cycle.ledger.room(node, soon=True)
@@ -193,7 +197,8 @@ def _bundles(cycle: Cycle, lane: Lane, node: str, rows: list[Running]) -> Iterat
             weighty = any(cycle.levels.weights.get(one.job.spec.queue, 1) > 0 for one in portion)
             priority = max(one.job.priority for one in portion)
             cost = sum(lost_worker_ms(one, now_ms) for one in portion) / max(1, more - copies)
-            yield _Bundle(weighty, priority, cost, node, portion)
+            straddles = any(one.job.id in last for one in portion)
+            yield _Bundle(straddles, weighty, priority, cost, node, portion)
             portion, copies = [], more
 
 
@@ -272,13 +277,19 @@ def _surplus_key(cycle: Cycle, row: Running) -> tuple[int, float, int]:
 
 
 def _job_key(cycle: Cycle, row: Running, legal: Legal) -> tuple[object, ...]:
-    """Order victims: others' before own, no weight, lowest class, least lost, youngest, id."""
-    queue = row.job.spec.queue
+    """Order victims: others' before own, no weight, lowest class, least lost, youngest, id.
+
+    Whoever would leave its queue with less than the claimant's comes after all others, and of the
+    equally dear the one of the fullest queue first.
+    """
+    queue, own = row.job.spec.queue, row.job.spec.queue == legal.claimant.kind.queue
     return (
-        queue == legal.claimant.kind.queue,
+        own,
+        not own and legal.straddles(row),
         cycle.levels.weights.get(queue, 1) > 0,
         row.job.priority,
         lost_worker_ms(row, cycle.snapshot.now_ms),
+        0.0 if own else -legal.fullness(queue)[1],
         -row.started_at_ms,
         -row.job.order,
     )

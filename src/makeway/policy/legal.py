@@ -65,6 +65,7 @@ class Legal:
         # Whoever was evicted at this very instant takes nothing from its equals: that could go on.
         self._just_evicted = claimant.job.evicted_at_ms == cycle.snapshot.now_ms
         self._partings: dict[str, tuple[str, str]] = {}
+        self._full: dict[str, Level] = {}
         self.inside_guarantee = any(
             self._inside(path) for path in lineage_of(kind.queue) if path in terms.guarantee
         )
@@ -137,6 +138,19 @@ class Legal:
         if late and (queue == self.claimant.kind.queue or not self._guaranteed(queue, amount)):
             return "backfill"
         return None
+
+    def straddles(self, row: Running) -> bool:
+        """Say whether by rule B alone: without the job its queue would have less than the claimant's."""
+        if self.rule(row, row.usage) != "reclaim" or self.inside_guarantee:
+            return False
+        here, there = self._parting(row.job.spec.queue)
+        return self._level(here, self.claimant.need) > self._level(there, NOTHING, row.usage)
+
+    def fullness(self, queue: str) -> Level:
+        """Say how full the victim's branch is, over the kinds that the claimant needs."""
+        if queue not in self._full:
+            self._full[queue] = self._level(self._parting(queue)[1], NOTHING)
+        return self._full[queue]
 
     def still(self, victims: Victims) -> bool:
         """Look at the final set again: give all back, and take one after the other."""
@@ -295,7 +309,8 @@ class Legal:
     def _let_past(self, row: Running, *, surplus: bool = False) -> bool:
         if self._since is None:
             return False
-        came = row.resized_seq if surplus else row.started_seq
+        began = row.started_seq if row.line_seq is None else row.line_seq
+        came = row.resized_seq if surplus else began
         if came <= self._since:
             return False
         # Only the younger leaves: with an order that is the same for all, no three go in circles.

@@ -11,7 +11,7 @@ starve. Kinds of which nothing is left say nothing about who is next, and are le
 leaves.
 
 Takes:   ledger, terms   of this cycle
-Gives:   (weightless, level): a queue of weight 0 comes after all others
+Gives:   (weightless, level): a queue of weight 0 comes after all others, but for its guarantee
 Source:  Bhattacharya et al., Hierarchical Scheduling for Diverse Datacenter Workloads, SoCC 2013;
          use above the guarantee: Kueue's dominant resource share
 """
@@ -64,7 +64,7 @@ class Levels:
         sure = self._terms.guarantee.get(path)
         weight = self.weights.get(path, 1.0)
         if sure and inside(usage, sure):
-            return weight <= 0, 0.0
+            return False, 0.0
         highest, whole = 0.0, self._terms.capacity.amounts
         for kind in kinds or usage.amounts:
             there = whole.get(kind, 0)

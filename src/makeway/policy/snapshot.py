@@ -25,7 +25,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     `allocation` is what is physically held, also by workers that were told to leave; those are in
     `Snapshot.leaving`. The seqs are those of the entries by which it started and was last resized:
-    they tell who came before whom within one instant.
+    they tell who came before whom within one instant. `line_seq` is that of the entry by which it
+    became first in line or slots were kept for it; None: it was not before it started.
     """
 
     job: Job
@@ -33,6 +34,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     usage: Resources
     started_at_ms: int
     started_seq: int = 0
+    line_seq: int | None = None
     resized_seq: int = 0
 
 
@@ -82,7 +84,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     lanes     by kind: the jobs that wait and may start, each lane in order of age, never empty
     paused    jobs that wait and may not start yet: held, or a backoff is not over
     reserved  by job id: slots kept for a waiting job, in the order in which they were reserved
-    planned   by job id: seq of the entry by which a waiting job became first in line for room
+    planned   by job id: seq of the entry by which a waiting job became first in line for room, or
+              by which slots were kept for it
     past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
     rooms     answers where there is room without looking at every node
     memo      what earlier cycles have worked out; it changes no answer
