@@ -22,7 +22,7 @@ from makeway.errors import InvalidInput, NotFound, Unreachable
 if TYPE_CHECKING:
     from makeway.wire.desk import Desk
 
-URL, TOKEN_FILE = "makeway.url", "makeway.token_file"
+URL, URL_FROM, TOKEN_FILE = "makeway.url", "makeway.url_from", "makeway.token_file"
 HERE = "this store"
 
 
@@ -41,9 +41,7 @@ def asked(ctx: click.Context) -> Asked:
 
     store, token = Path(ctx.obj), _token(ctx)
     if url := ctx.meta.get(URL):
-        return Asked(store=store, url=url, token=token, because="--url")
-    if url := os.environ.get("MAKEWAY_URL"):
-        return Asked(store=store, url=url, token=token, because="MAKEWAY_URL")
+        return Asked(store=store, url=url, token=token, because=ctx.meta[URL_FROM])
     local = local_service(store)
     if local is not None:
         mine = token or owner_token(store)

@@ -75,6 +75,13 @@ def _since(job: JobView) -> str:
     return lasting(job.started_s if running else job.submitted_s)
 
 
+def _per_worker(job: JobView) -> str:
+    groups = job.groups
+    if len(groups) == 1:
+        return amounts_text(groups[0].per_worker)
+    return "; ".join(f"{one.name}: {amounts_text(one.per_worker)}" for one in groups)
+
+
 LINE = (
     Column("#", lambda job: NOTHING if job.position is None else str(job.position)),
     Column("job", lambda job: job.id),
@@ -85,7 +92,7 @@ LINE = (
     Column("workers", workers_text),
     Column("state", state_of),
     Column("for", _since),
-    Column("per worker", lambda job: _per_worker(job), wide=True),
+    Column("per worker", _per_worker, wide=True),
     Column("nodes", lambda job: placement_text(job) or NOTHING, wide=True),
     Column("command", lambda job: shlex.join(job.command), wide=True),
     Column("why", lambda job: wait_text(job.wait) or job.text),
@@ -102,17 +109,10 @@ JOBS = (
     Column("took", lambda job: lasting(job.started_s, job.ended_s)),
     Column("attempts", lambda job: str(job.attempt or NOTHING)),
     Column("evicted", lambda job: str(job.preemptions or NOTHING), wide=True),
-    Column("per worker", lambda job: _per_worker(job), wide=True),
+    Column("per worker", _per_worker, wide=True),
     Column("command", lambda job: shlex.join(job.command), wide=True),
     Column("text", lambda job: wait_text(job.wait) or job.text),
 )
-
-
-def _per_worker(job: JobView) -> str:
-    groups = job.groups
-    if len(groups) == 1:
-        return amounts_text(groups[0].per_worker)
-    return "; ".join(f"{one.name}: {amounts_text(one.per_worker)}" for one in groups)
 
 
 def print_job(job: JobView) -> None:

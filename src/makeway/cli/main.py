@@ -10,12 +10,15 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from makeway import __version__
 from makeway.errors import MakewayError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "run": ("makeway.cli.flows:run", "Run a workflow here, with its own processes."),
@@ -24,15 +27,38 @@ COMMANDS = {
     "run-show": ("makeway.cli.history:run_show", "Show one run: its steps, selection, result."),
     "run-graph": ("makeway.cli.history:run_graph", "Draw the graph of a run, with its states."),
     "step": ("makeway.cli.samples:step", "Show one step: its attempts, logs, samples."),
-    "logs": ("makeway.cli.logs:logs", "Print what a step's workers printed."),
+    "submit": ("makeway.cli.submit:submit", "Bring a job to the service."),
+    "queue": ("makeway.cli.queue:queue", "Show what runs and waits, in order of service."),
+    "jobs": ("makeway.cli.queue:jobs", "List jobs, the newest first."),
+    "job": ("makeway.cli.jobs:job", "Show one job, or act on it."),
+    "cancel": ("makeway.cli.jobs:cancel", "Let jobs end."),
+    "hold": ("makeway.cli.jobs:hold", "Keep jobs that wait from starting."),
+    "release": ("makeway.cli.jobs:release", "Let held jobs start."),
+    "resize": ("makeway.cli.jobs:resize", "Change how many workers a job may have."),
+    "retry": ("makeway.cli.jobs:retry", "Try jobs again."),
+    "wait": ("makeway.cli.wait:wait", "Wait until jobs have ended."),
+    "why": ("makeway.cli.why:why", "Say why a job does not run, and what would start it."),
+    "logs": ("makeway.cli.logs:logs", "Print what the workers of a job or step printed."),
     "events": ("makeway.cli.events:events", "Print the log of all that happened."),
+    "decisions": ("makeway.cli.decisions:decisions", "List who was evicted for whom, and why."),
+    "shares": ("makeway.cli.shares:shares", "Show share, due, usage and demand of every queue."),
+    "nodes": ("makeway.cli.nodes:nodes", "List the machines; drain, undrain, add, remove them."),
+    "top": ("makeway.cli.top:top", "Watch queues, machines and jobs as they change."),
+    "policy": ("makeway.cli.policy:policy", "Show, check or apply the policy."),
     "simulate": ("makeway.cli.simulate:simulate", "Play a scenario: what would the policy do?"),
     "compare": ("makeway.cli.compare:compare", "Replay a trace under several policies."),
-    "why": ("makeway.cli.why:why", "Say why a job does not run, and what would start it."),
-    "shares": ("makeway.cli.why:shares", "Show share, due, usage and demand of every queue."),
+    "config": ("makeway.cli.config:config", "Show the configuration, and where it came from."),
+    "token": ("makeway.cli.tokens:token", "Make, list and revoke tokens."),
+    "up": ("makeway.cli.up:up", "Run the service that a team shares."),
+    "down": ("makeway.cli.status:down", "Let the service end; what runs goes on."),
+    "status": ("makeway.cli.status:status", "Say how the service is, and as whom you ask."),
+    "doctor": ("makeway.cli.doctor:doctor", "Look for what may be wrong here, and what to do."),
+    "completion": ("makeway.cli.completion:completion", "Print what makes a shell complete words."),
     "version": ("makeway.cli.version:version", "Print the version."),
 }
 CTRL_C = 130
+# They look at no store: a configuration that is wrong does not keep them from their work.
+UNCONFIGURED = ("simulate", "compare", "why", "shares", "config", "version")
 
 
 class LazyGroup(click.Group):
@@ -58,6 +84,18 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command from the table; of an option as click does."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=line)
+            for name, (_, line) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -75,16 +113,27 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="makeway", message="%(prog)s %(version)s")
 @click.option(
     "--store",
-    envvar="MAKEWAY_STORE",
-    default=".makeway",
-    show_default=True,
+    metavar="DIRECTORY",
     type=click.Path(file_okay=False),
-    help="The folder where runs, logs and artifacts are kept.",
+    help="The folder where runs, logs and artifacts are kept.  [env: MAKEWAY_STORE; else what "
+    "the configuration says; default: .makeway]",
 )
+@click.option("--url", help="The service to ask (default: MAKEWAY_URL, or the store's own).")
+@click.option("--token-file", metavar="FILE", help="Holds the token (default: MAKEWAY_TOKEN).")
 @click.pass_context
-def cli(ctx: click.Context, store: str) -> None:
+def cli(ctx: click.Context, store: str | None, url: str | None, token_file: str | None) -> None:
     """Operate machine learning on shared machines: who runs now; it failed, what now."""
-    ctx.obj = os.path.realpath(store)
+    if ctx.invoked_subcommand in UNCONFIGURED:
+        return
+    from makeway.cli.configured import configured
+
+    given = {"service.store": store, "service.url": url, "service.token_file": token_file}
+    config = configured(given, cluster=False)
+    ctx.obj = os.path.realpath(config.service.store)
+    # Only commands that ask somebody look at these; see cli/connect.py.
+    ctx.meta["makeway.url"] = config.service.url or None
+    ctx.meta["makeway.url_from"] = config.origin("service.url")
+    ctx.meta["makeway.token_file"] = config.service.token_file or None
 
 
 def main(argv: Sequence[str] | None = None) -> None:

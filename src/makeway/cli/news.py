@@ -27,13 +27,13 @@ class News:
     def __init__(self, whom: Asked, after: int) -> None:
         """Begin to listen."""
         self._heard: queue.SimpleQueue[Entry | Exception | None] = queue.SimpleQueue()
-        self._over = False
+        self.over = False
         thread = threading.Thread(target=self._listen, args=(whom, after), daemon=True)
         thread.start()
 
     def next(self, timeout_s: float | None = None) -> Entry | None:
         """Give the next event; None if none came in time, or none will come any more."""
-        if self._over:
+        if self.over:
             if timeout_s is not None:
                 time.sleep(min(timeout_s, 1.0))
             return None
@@ -43,7 +43,7 @@ class News:
             return None
         if isinstance(heard, Exception):
             raise heard
-        self._over = heard is None
+        self.over = heard is None
         return heard
 
     def _listen(self, whom: Asked, after: int) -> None:

@@ -53,9 +53,7 @@ def apply(ctx: click.Context, /, file: str, output: str) -> None:
         _preview(file, desk.apply_policy, output)
 
 
-def _preview(
-    file: str, ask: Callable[[Mapping[str, object]], PreviewView], output: str
-) -> None:
+def _preview(file: str, ask: Callable[[Mapping[str, object]], PreviewView], output: str) -> None:
     written = plain_file(file)
     try:
         found = ask(written.values)

@@ -123,6 +123,15 @@ class State:
         """Find the step that a job stands for; a job submitted by itself has none."""
         return self.executions.get(run_of(job), {}).get(job)
 
+    def limit_at_ms(self, attempt: Attempt) -> int | None:
+        """Give when a running attempt has used up its time, if anybody looks at that."""
+        limit_ms = self.jobs[attempt.job].spec.time_limit_ms
+        if not self.rules.enforce_time_limits or limit_ms is None:
+            return None
+        if attempt.phase is not AttemptPhase.RUNNING or attempt.released_at_ms is None:
+            return None
+        return attempt.released_at_ms + limit_ms
+
     def wake_at(self, at_ms: int, job: str) -> None:
         """Remember that something about this job is due at that instant."""
         heapq.heappush(self.timers, (at_ms, job))
@@ -142,6 +151,8 @@ class State:
 
     def _pending(self, at_ms: int, job: str) -> bool:
         known, attempt = self.jobs.get(job), self.attempts.get(job)
+        if attempt is not None and attempt.phase is AttemptPhase.RUNNING:
+            return self.limit_at_ms(attempt) == at_ms
         if attempt is not None:
             return attempt.phase is AttemptPhase.PREPARING and attempt.barrier_at_ms == at_ms
         return known is not None and known.not_before_ms == at_ms
