@@ -20,6 +20,7 @@ import msgspec
 from makeway.errors import InvalidInput, NotFound, Unreachable
 
 if TYPE_CHECKING:
+    from makeway.live.config import Config
     from makeway.wire.desk import Desk
 
 URL, TOKEN_FILE = "makeway.url", "makeway.token_file"
@@ -44,11 +45,37 @@ def asked(ctx: click.Context) -> Asked:
         return Asked(store=store, url=url, token=token, because="--url")
     if url := os.environ.get("MAKEWAY_URL"):
         return Asked(store=store, url=url, token=token, because="MAKEWAY_URL")
+    if (found := configured(ctx)) is not None:
+        token = token or (found.token.text or None)
+        if found.service.url:
+            origin = found.origin("service.url")
+            return Asked(store=store, url=found.service.url, token=token, because=origin)
+        if not _store_is_given(ctx):
+            store = Path(found.service.store)
     local = local_service(store)
     if local is not None:
         mine = token or owner_token(store)
         return Asked(store=store, url=local.url, token=mine, because=f"the service of {store}")
     return Asked(store=store)
+
+
+def configured(ctx: click.Context) -> Config | None:
+    """Read the configuration, if there is any file of it: most folders have none."""
+    home = Path.home()
+    own = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    named = os.environ.get("MAKEWAY_CONFIG")
+    if not (named or Path("makeway.toml").exists() or (own / "makeway/config.toml").exists()):
+        return None
+    from makeway.live.config import load
+
+    store = {"service.store": str(ctx.obj)} if _store_is_given(ctx) else {}
+    return load(store, os.environ, Path.cwd(), home, cluster=False)
+
+
+def _store_is_given(ctx: click.Context) -> bool:
+    """Say whether somebody named the store, and it is not the default."""
+    source = ctx.find_root().get_parameter_source("store")
+    return source is not None and source.name != "DEFAULT"
 
 
 @contextmanager
