@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from makeway.executor.base import Observed, Readings
+from makeway.executor.equipment import Site
 from makeway.executor.folder import AGENT, AgentRecord, read_whole, worker_folder
-from makeway.executor.local import LocalExecutor
+from makeway.executor.local import DEFAULT, LocalExecutor
 from makeway.executor.zygote import Zygote
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement
-from makeway.model.effect import LaunchWorkers, ReleaseWorkers, StopWorkers
+from makeway.model.effect import LaunchWorkers, ReleaseWorkers, ResizeWorkers, StopWorkers
 from makeway.model.job import JobSpec, Program, WorkerGroup
 from makeway.model.record import Exit
+from makeway.model.resources import Resources
 
 NODE = "here"
 PATIENCE_S = 30.0
@@ -29,29 +32,69 @@ def script(text: str) -> Program:
     return Program(argv=("/bin/sh", "-c", text))
 
 
+def spec_of(program: Program, user: str, asked: Mapping[str, int]) -> JobSpec:
+    """A job that may have one worker, or as many as it is given."""
+    shape = Resources.of(asked)
+    group = WorkerGroup(count_min=1, count_max=8, per_worker=shape)
+    return JobSpec(name="j", user=user, queue="q", groups=(group,), program=program)
+
+
+def on_nodes(workers: int | dict[str, int]) -> Allocation:
+    """An allocation on these nodes, all of which are this machine."""
+    counts = {NODE: workers} if isinstance(workers, int) else workers
+    return Allocation(tuple(Placement(node, "worker", count) for node, count in counts.items()))
+
+
 class Stage:
     """An executor on a store, and all that it has told so far."""
 
-    def __init__(self, store: Path) -> None:
-        self.store = store
+    def __init__(self, store: Path, site: Site = DEFAULT) -> None:
+        self.store, self.site = store, site
         self.zygote = Zygote(store)
-        self.executor = LocalExecutor(store, self.zygote, sample_ms=100)
+        self.executor = LocalExecutor(store, self.zygote, sample_ms=100, site=site)
         self.events: list[ev.Event] = []
         self.readings: list[Readings] = []
 
-    def launch(self, program: Program, *, job: str = "j", workers: int = 1, fence: int = 1) -> None:
-        """PREPARE."""
-        spec = JobSpec(
-            name=job,
-            user="u",
-            queue="q",
-            groups=(WorkerGroup(count_min=workers, count_max=workers),),
-            program=program,
+    def launch(
+        self,
+        program: Program,
+        *,
+        job: str = "j",
+        workers: int | dict[str, int] = 1,
+        fence: int = 1,
+        user: str = "u",
+        **asked: int,
+    ) -> None:
+        """PREPARE: so many workers here, or by node; each is to have what is `asked`."""
+        order = LaunchWorkers(
+            job=job,
+            number=fence,
+            fence=fence,
+            spec=spec_of(program, user, asked),
+            allocation=on_nodes(workers),
         )
-        allocation = Allocation((Placement(NODE, "worker", workers),))
-        self.executor.carry_out(
-            LaunchWorkers(job=job, number=fence, fence=fence, spec=spec, allocation=allocation)
+        self.executor.carry_out(order)
+
+    def resize(
+        self,
+        program: Program,
+        *,
+        workers: int | dict[str, int],
+        generation: int = 1,
+        grace_ms: int = 5_000,
+        **asked: int,
+    ) -> None:
+        """Let the attempt go on with so many workers."""
+        order = ResizeWorkers(
+            job="j",
+            number=1,
+            fence=1,
+            generation=generation,
+            spec=spec_of(program, "u", asked),
+            allocation=on_nodes(workers),
+            grace_ms=grace_ms,
         )
+        self.executor.carry_out(order)
 
     def release(self, *, job: str = "j", fence: int = 1) -> None:
         """GO, with the address that rank 0 reserved."""
@@ -62,15 +105,21 @@ class Stage:
             )
         )
 
+    def release_at(self, address: str, port: int) -> None:
+        """GO once more, as after a restart."""
+        self.executor.carry_out(
+            ReleaseWorkers(job="j", number=1, fence=1, address=address, port=port)
+        )
+
     def stop(self, *, grace_ms: int, cause: str = "cancel", job: str = "j", fence: int = 1) -> None:
         """Tell the workers to leave."""
         self.executor.carry_out(
             StopWorkers(job=job, number=fence, fence=fence, cause=cause, grace_ms=grace_ms)
         )
 
-    def run(self, program: Program, *, workers: int = 1) -> list[Exit]:
+    def run(self, program: Program, *, workers: int = 1, **asked: int) -> list[Exit]:
         """Go from PREPARE to the end and give each rank's exit."""
-        self.launch(program, workers=workers)
+        self.launch(program, workers=workers, **asked)
         for rank in range(workers):
             self.ready(rank)
         self.release()
@@ -132,11 +181,19 @@ class Stage:
         assert record is not None
         return record.pid
 
+    def kill_agent(self, rank: int = 0) -> None:
+        """Kill a worker's agent, as somebody might."""
+        os.kill(self.agent(rank), signal.SIGKILL)
+
+    def until_true(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true, and listen meanwhile."""
+        assert eventually(lambda: bool(self.look(20)) and true())
+
     def restart(self) -> None:
         """Do what a killed controller and its successor do: let go of all, and begin again."""
         self.executor.close()
         self.zygote = Zygote(self.store)
-        self.executor = LocalExecutor(self.store, self.zygote, sample_ms=100)
+        self.executor = LocalExecutor(self.store, self.zygote, sample_ms=100, site=self.site)
         self.events, self.readings = [], []
 
     def close(self) -> None:

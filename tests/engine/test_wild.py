@@ -12,6 +12,7 @@ from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement, Queue
 from makeway.model.job import After, On, WorkerGroup
 from makeway.model.phase import JobPhase
+from makeway.model.record import Yielded
 from makeway.model.rules import PastUsage, Preemption, Rules
 from makeway.policy.plan import Decided, Plan, Preempt, Promise, Release, Reserve, Resize, Start
 from makeway.policy.snapshot import Running, Snapshot
@@ -98,7 +99,9 @@ def happening(rng: Random, house: House, number: int) -> ev.Event:
     if lot < 0.35 and workers:
         attempt, worker = rng.choice(workers)
         if worker.ready:
-            return house.exited(attempt.job, worker.rank, code=rng.choice((0, 0, 1)))
+            code, step = rng.choice((0, 0, 1, 75)), rng.choice((None, 1, 2))
+            yielded = Yielded(fence=attempt.fence, step=step) if step and code == 75 else None
+            return house.exited(attempt.job, worker.rank, code=code, step=step, yielded=yielded)
         return house.said(ev.WorkerReady, attempt.job, worker.rank)
     if lot < 0.45:
         return of_machine(rng, rng.choice(("n1", "n2", "n3")))
@@ -109,7 +112,9 @@ def happening(rng: Random, house: House, number: int) -> ev.Event:
     if lot < 0.6:
         usage = PastUsage(half_life_ms=rng.choice((1_000, 9_000)), weight=rng.choice((0.0, 1.0)))
         grace = Preemption(grace_ms=rng.choice((0, 9_000)))
-        return ev.RulesConfigured(rules=Rules(usage=usage, preemption=grace))
+        limits = rng.random() < 0.5
+        rules = Rules(usage=usage, preemption=grace, enforce_time_limits=limits)
+        return ev.RulesConfigured(rules=rules)
     if lot < 0.65 and state.waiting:
         place = Placement(rng.choice(("n1", "n2")), "worker", 1)
         return ev.AttemptAdopted(
@@ -126,6 +131,7 @@ def happening(rng: Random, house: House, number: int) -> ev.Event:
             queue=rng.choice(QUEUES),
             priority=rng.choice((0, 0, 100)),
             retries=1,
+            time_limit_ms=rng.choice((None, 15_000)),
             after=tuple(after[: rng.choice((0, 0, 1, 2))]),
         ),
     )

@@ -152,6 +152,15 @@ def test_a_job_in_its_pause_is_tried_at_once_when_somebody_asks() -> None:
     assert replayed(house)
 
 
+def test_a_retry_at_the_instant_at_which_the_pause_is_over_changes_nothing() -> None:
+    house = House("n1")
+    house.submit("a", retries=1)
+    house.go("a")
+    house.exits("a", code=1)
+    house.now_ms = house.job("a").not_before_ms
+    assert house.tell(ev.JobRetryRequested(job="a")) == ["AttemptStarted a/2 on n1"]
+
+
 # ── resize ────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from makeway.health.causes import CLASS_OF
-from makeway.health.decide import ATTEMPTS_MAX, BACKOFF_MAX_MS, decide
+from makeway.health.decide import ATTEMPTS_MAX, BACKOFF_MAX_MS, RESTARTS_MAX, decide
 from makeway.model.job import Job
 from makeway.model.record import Cause, Decision, Diagnosis
 from tests import builders
@@ -38,9 +38,14 @@ KILLED_UNKNOWN        0        -                                   retry infra 1
 KILLED_UNKNOWN        9        KILLED_UNKNOWN                      stop: ledger empty
 KILLED_UNKNOWN        0        NODE_LOST NODE_LOST CRASH_NATIVE    retry infra 1 of 1
 CRASH_NATIVE          9        CRASH_NATIVE                        stop: ledger empty
+TIMED_OUT             9        -                                   stop: permanent: stop
+HUNG                  0        -                                   retry hang 1 of 2
+HUNG                  0        HUNG NODE_LOST                      retry hang 2 of 2
+HUNG                  9        HUNG HUNG                           stop: ledger empty
 """
 ROWS = [re.split(r"\s{2,}", row.strip()) for row in TABLE.strip().splitlines()[1:]]
-LEDGERS = {"UNKNOWN": "app", "BAD_DATA": "app", "OOM_HOST": "app", "PREEMPTED": None}
+LEDGERS = {"UNKNOWN": "app", "BAD_DATA": "app", "OOM_HOST": "app", "PREEMPTED": None,
+           "HUNG": "hang"}  # fmt: skip
 
 
 def diagnosis(cause: str) -> Diagnosis:
@@ -108,6 +113,23 @@ def test_a_job_is_tried_twenty_times_at_most() -> None:
     assert decide(diagnosis("UNKNOWN"), last, started=True).action == "retry"
     found = decide(diagnosis("UNKNOWN"), over, started=True)
     assert (found.action, found.rule) == ("stop", "hard cap of attempts")
+
+
+@pytest.mark.parametrize("cause", ["CONNECTION", "UNKNOWN", "HUNG", "PREEMPTED"])
+def test_who_comes_no_further_is_stopped_whatever_its_ledgers_hold(cause: str) -> None:
+    stuck = job(retries=99, step=40, stalled=RESTARTS_MAX)
+    found = decide(diagnosis(cause), stuck, started=True)
+    assert (found.action, found.cause, found.rule) == (
+        "stop", Cause.NO_PROGRESS, "no progress: stop",
+    )  # fmt: skip
+    assert found.text.endswith("3 restarts in a row came no further than step 40")
+    once_less = job(retries=99, step=40, stalled=RESTARTS_MAX - 1)
+    assert decide(diagnosis(cause), once_less, started=True).action != "stop"
+
+
+def test_a_certain_cause_goes_before_a_lack_of_progress() -> None:
+    stuck = job(step=40, stalled=RESTARTS_MAX)
+    assert decide(diagnosis("CODE_ERROR"), stuck, started=True).cause is Cause.CODE_ERROR
 
 
 def test_being_evicted_counts_for_nothing() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from makeway.health.causes import CLASS_OF, HINT, MEANING, cause_of_error
-from makeway.health.diagnose import diagnose
+from makeway.health.diagnose import diagnose, reached
 from makeway.model.cluster import Allocation
 from makeway.model.job import Attempt, Worker
 from makeway.model.phase import AttemptPhase
-from makeway.model.record import Cause, CauseClass, Diagnosis, ErrorRecord, Exit, Frame
+from makeway.model.record import Cause, CauseClass, Diagnosis, ErrorRecord, Exit, Frame, Yielded
 
 # A row has the order to stop (if there was one), each worker's end at its second, and what is found.
 # An end is: ok, a code, a signal, an exception, `node` (its machine was lost), or `silent` (its
@@ -46,6 +46,21 @@ cancel   signal 15 @1        code 1 @2           node @3             CANCELLED  
 cancel   ok @1               ok @2               ok @3               NONE             -
 peer     signal 15 @2        code 1 @2           signal 9 @2         UNKNOWN          1
 evict    signal 15 @1        code 1 @2           node @3             PREEMPTED        -
+evict    saved @1            code 1 @2           signal 15 @3        PREEMPTED        -
+evict    signal 15 @1        code 75 @2          signal 15 @3        UNKNOWN          1
+evict    signal 15 @1        stale @2            signal 15 @3        UNKNOWN          1
+evict    signal 15 @1        code 93 @2          signal 15 @3        USER_PERMANENT   1
+drained  signal 15 @1        saved @2            code 143 @3         PREEMPTED        -
+drained  signal 15 @1        code 75 @2          signal 9 @3         UNKNOWN          1
+-        saved @1            -                   -                   PREEMPTED        0
+-        code 75 @1          -                   -                   UNKNOWN          0
+-        stale @1            -                   -                   UNKNOWN          0
+peer     saved @1            signal 15 @2        signal 15 @2        PREEMPTED        0
+peer     saved @3            code 1 @2           signal 15 @3        UNKNOWN          1
+timeout  signal 15 @1        signal 9 @2         signal 15 @1        TIMED_OUT        -
+timeout  ok @1               ok @1               ok @1               NONE             -
+hang     signal 9 @1         signal 15 @1        signal 9 @1         HUNG             -
+cancel   saved @1            saved @1            saved @1            CANCELLED        -
 evict    ok @1               ok @2               ok @3               NONE             -
 cancel   early ok @1         early ok @1         early ok @1         CANCELLED        -
 barrier  early ok @1         early ok @1 unready early ok @1         START_TIMEOUT    -
@@ -64,6 +79,9 @@ def exit_of(words: list[str], at_ms: int) -> Exit:
             return Exit(**known, code=0)
         case ["code", code]:
             return Exit(**known, code=int(code))
+        case ["saved" | "stale" as record]:
+            saved = Yielded(fence=1 if record == "saved" else 0, step=1200, checkpoint="c1200")
+            return Exit(**known, code=75, yielded=saved)
         case ["signal", number]:
             return Exit(**known, signal=int(number))
         case ["node"]:
@@ -122,6 +140,34 @@ def test_the_cause_is_found(row: tuple[str, ...]) -> None:
     assert (found.cause.value, "-" if found.rank is None else str(found.rank)) == (cause, rank)
     assert found.cause_class is CLASS_OF[found.cause]
     assert MEANING[found.cause] in found.text
+
+
+@pytest.mark.parametrize(
+    "before,kind",
+    [(None, CauseClass.TEMPORARY), (1199, CauseClass.TEMPORARY), (1200, CauseClass.PERMANENT)],
+)
+def test_more_time_is_of_use_only_to_who_saved_more_than_before(
+    before: int | None, kind: CauseClass
+) -> None:
+    found = diagnose(of_row("timeout", "saved @1"), step_before=before)
+    assert (found.cause, found.cause_class) == (Cause.TIMED_OUT, kind)
+
+
+def test_whoever_leaves_says_how_far_its_work_is_saved() -> None:
+    assert "saved up to step 1200" in diagnose(of_row("evict", "saved @1", "signal 15 @1")).text
+    by_itself = diagnose(of_row("-", "saved @1"))
+    assert by_itself.text == (
+        "it gave up its place (it left by itself, its work is saved up to step 1200)"
+    )
+
+
+def test_how_far_an_attempt_came_is_what_is_saved_or_else_what_was_reported() -> None:
+    reported = [Exit(at_ms=1, code=1, step=step) for step in (7, None, 9)]
+    saved = Exit(at_ms=1, code=75, yielded=Yielded(fence=1, step=5))
+    stale = Exit(at_ms=1, code=75, yielded=Yielded(fence=0, step=5))
+    for ends, step in ((reported, 9), ([*reported, saved], 5), ([*reported, stale], 9)):
+        assert reached(ended(*ends, stop=None, released=True, ready=[True] * len(ends))) == step
+    assert reached(of_row("-", "code 1 @1")) is None
 
 
 def test_the_table_was_read_as_it_is_written() -> None:

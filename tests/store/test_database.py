@@ -107,7 +107,7 @@ def rename_version(folder: Path, version: str) -> None:
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_store_of_a_newer_makeway(folder: Path, read_only: bool) -> None:
     rename_version(folder, "9999")
-    with pytest.raises(Unavailable, match=r"a newer makeway made this store .*9999.*0001"):
+    with pytest.raises(Unavailable, match=r"a newer makeway made this store .*9999.*0002"):
         Database.open(folder, read_only=read_only)
 
 

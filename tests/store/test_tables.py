@@ -8,23 +8,36 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from makeway.errors import Unavailable
+from makeway.model import event as ev
 from makeway.model.phase import JobPhase
 from makeway.store import read
-from makeway.store.database import FILE, HEAD, Database
+from makeway.store.database import FILE, HEAD, Database, Location
+from makeway.store.decisions import list_decisions
+from makeway.store.log import Log
 from makeway.store.migrate import configuration
 from makeway.store.rows import JobFilter
-from makeway.store.schema import metadata
+from makeway.store.schema import alembic_version, metadata
+from tests.store.conftest import NewStore
 from tests.store.look import look, seqs
+from tests.store.world import World, bad_exit
+
+
+NOTE = (
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
+    " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 
 
 @pytest.fixture
@@ -33,12 +46,19 @@ def older(tmp_path: Path) -> Path:
     folder = tmp_path / "older"
     folder.mkdir()
     with sqlite3.connect(folder / FILE) as connection:
-        connection.execute(
-            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
-            " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-        )
+        connection.execute(NOTE)
     connection.close()
     return folder
+
+
+@pytest.fixture
+def earlier(new_store: NewStore) -> Iterator[Location]:
+    """Give such a store of either kind."""
+    with new_store() as location:
+        with Database.open(location) as database, database.transaction():
+            metadata.drop_all(database._connection)
+            database.write(sa.delete(alembic_version), [()])
+        yield location
 
 
 def plain(sql: str) -> str:
@@ -46,53 +66,115 @@ def plain(sql: str) -> str:
     return re.sub(r"\s+", " ", sql).replace("( ", "(").replace(" )", ")")
 
 
-def definitions(file: Path) -> dict[str, str]:
+def parts(sql: str) -> list[str]:
+    """Give what a table or an index is made of: a column that came later stands behind the keys."""
+    head, _, body = plain(sql).partition("(")
+    return [head, *sorted(re.split(r", (?![^(]*\))", body.removesuffix(")")))]
+
+
+OF_POSTGRES = (
+    "SELECT table_name, ordinal_position, column_name, data_type, is_nullable, column_default,"
+    " collation_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2",
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    "SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2",
+)
+
+
+def definitions(location: Location) -> list[object]:
     """Give how each table and index was made, to the word: comparing models forgets some of it."""
-    connection = sqlite3.connect(file)
-    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
-    found = {name: plain(sql) for name, sql in connection.execute(query)}
-    [found["head"]] = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    connection.close()
-    return found
+    with Database.open(location) as database:
+        found: list[object] = [look(database, "SELECT version_num FROM alembic_version")]
+        if isinstance(location, str):
+            return found + [look(database, query) for query in OF_POSTGRES]
+        made = look(
+            database, "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY 1"
+        )
+        columns = [look(database, f'PRAGMA table_info("{name}")') for name, _ in made]
+        return [*found, *columns, *((name, parts(sql)) for name, sql in made)]
 
 
 def test_the_known_head_is_the_newest_script() -> None:
     assert ScriptDirectory.from_config(configuration()).get_current_head() == HEAD
 
 
-@pytest.mark.parametrize("way", ["folder", "older"])
-def test_the_store_has_what_the_schema_says(request: pytest.FixtureRequest, way: str) -> None:
-    folder: Path = request.getfixturevalue(way)
-    Database.open(folder).close()
-    engine = sa.create_engine(f"sqlite:///{folder / FILE}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
+def test_the_store_has_what_the_schema_says(location: Location, earlier: Location) -> None:
+    for made in (location, earlier):
+        with Database.open(made) as database:
+            context = MigrationContext.configure(database._connection)
+            assert compare_metadata(context, metadata) == []
 
 
-def test_both_ways_build_the_same_to_the_word(folder: Path, older: Path) -> None:
-    Database.open(older).close()
-    made = definitions(folder / FILE)
-    assert definitions(older / FILE) == made
-    assert made["head"] == HEAD
+def test_both_ways_build_the_same_to_the_word(location: Location, earlier: Location) -> None:
+    made = definitions(location)
+    assert definitions(earlier) == made
+    assert made[0] == [(HEAD,)]
+
+
+def test_no_text_of_postgresql_sorts_by_a_language() -> None:
+    for table in metadata.tables.values():
+        for column in table.c:
+            if isinstance(column.type, sa.Text):
+                kind: Any = column.type.dialect_impl(postgresql.dialect())
+                assert kind.collation == "C", column
+
+
+def test_what_older_tables_hold_is_in_the_new_ones_as_if_it_had_always_been(
+    earlier: Location,
+) -> None:
+    world = World()
+    world.submit_run()
+    world.submit_job(workers=3)
+    world.submit_job(workers=9)  # too large
+    world.end("r0001.fetch", bad_exit(0))
+    world.end("j0002", bad_exit(0, "ValueError"))
+    world.submit_job(workers=3)
+    world.say(ev.JobCancelRequested(job="j0004"))
+    with Database.open(earlier) as database:
+        Log(database).append(world.entries)
+        decisions = list_decisions(database)
+        assert {one.kind for one in decisions} == {"start", "reject", "retry", "stop"}
+        with database.transaction():
+            for statement in UNDO_0002:
+                database._connection.exec_driver_sql(statement)
+    with Database.open(earlier) as database:
+        assert list_decisions(database) == decisions
+        assert list(Log(database).read()) == world.entries
+        assert Log(database).damaged == {}
+        jobs = look(database, "SELECT id, held, workers FROM job ORDER BY id")
+        assert jobs == [
+            *(("j0002", 0, None), ("j0003", 0, None), ("j0004", 0, 3)),
+            ("r0001.fetch", 0, None),
+        ]
+
+
+UNDO_0002 = (
+    *(f"DROP TABLE {table}" for table in ("token", "idempotency", "decision", "lease")),
+    *(f"DROP INDEX {index}" for index in ("job_by_user", "job_by_name")),
+    "ALTER TABLE event DROP COLUMN checksum",
+    "ALTER TABLE job DROP COLUMN held",
+    "ALTER TABLE job DROP COLUMN workers",
+    "UPDATE alembic_version SET version_num = '0001'",
+)
 
 
 def test_alembic_makes_its_own_table_as_we_do(folder: Path) -> None:
-    file = folder / FILE
-    ours = definitions(file)["alembic_version"]
+    with Database.open(folder) as database:
+        query = "SELECT sql FROM sqlite_master WHERE name = 'alembic_version'"
+        [(ours,)] = look(database, query)
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection:
         MigrationContext.configure(connection)._ensure_version_table()
-        query = "SELECT sql FROM sqlite_master WHERE name = 'alembic_version'"
         theirs = connection.exec_driver_sql(query).scalar_one()
     engine.dispose()
-    assert plain(theirs) == ours
+    assert plain(theirs) == plain(ours)
 
 
-def test_the_open_jobs_are_found_by_their_own_index(database: Database) -> None:
+def test_the_open_jobs_are_found_by_their_own_index(folder: Path) -> None:
     query = read._wanted(JobFilter(phases=(JobPhase.QUEUED,)))
     text = query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
-    plan = look(database, f"EXPLAIN QUERY PLAN {text}")
+    with Database.open(folder) as database:
+        plan = look(database, f"EXPLAIN QUERY PLAN {text}")
     assert "job_open" in plan[0][3]
 
 
@@ -121,20 +203,23 @@ def test_alembic_is_only_there_for_older_stores(folder: Path, new: bool) -> None
 
 OPEN_TOGETHER = """
 import sys, time
-from pathlib import Path
 from makeway.store.database import Database
 time.sleep(max(0, float(sys.argv[2]) - time.time()))
-Database.open(Path(sys.argv[1])).close()
+Database.open(sys.argv[1]).close()
 """
 
 
 @pytest.mark.parametrize("new", [True, False])
-def test_several_open_it_at_once(tmp_path: Path, older: Path, new: bool) -> None:
-    folder = tmp_path / "new" if new else older
-    command = [sys.executable, "-c", OPEN_TOGETHER, str(folder), str(time.time() + 1)]
+def test_several_open_it_at_once(tmp_path: Path, earlier: Location, new: bool) -> None:
+    if new and isinstance(earlier, str):
+        with Database.open(earlier) as database, database.transaction():
+            metadata.drop_all(database._connection)
+            alembic_version.drop(database._connection)
+    location = tmp_path / "new" if new and isinstance(earlier, Path) else earlier
+    command = [sys.executable, "-c", OPEN_TOGETHER, str(location), str(time.time() + 1)]
     several = [subprocess.Popen(command) for _ in range(4)]
     assert [one.wait(60) for one in several] == [0] * 4
-    with Database.open(folder) as database:
+    with Database.open(location) as database:
         assert seqs(database) == []
 
 
@@ -173,7 +258,7 @@ def test_making_that_fails_leaves_what_was_there(
         raise ValueError("no such luck")
 
     monkeypatch.setattr("makeway.store.schema.alembic_version.create", fail)
-    with pytest.raises(Unavailable, match="from nothing to 0001: no such luck"):
+    with pytest.raises(Unavailable, match="from nothing to 0002: no such luck"):
         Database.open(tmp_path)
     monkeypatch.undo()
     with Database.open(tmp_path) as database:
@@ -188,7 +273,7 @@ def test_a_migration_that_fails_leaves_what_was_there(
 
     monkeypatch.setattr("alembic.operations.Operations.create_index", fail)
     monkeypatch.setattr("alembic.op.create_index", fail)
-    with pytest.raises(Unavailable, match="from nothing to 0001: no such luck"):
+    with pytest.raises(Unavailable, match="from nothing to 0002: no such luck"):
         Database.open(older)
     monkeypatch.undo()
     with Database.open(older) as database:
@@ -199,7 +284,7 @@ def test_tables_of_somebody_else_are_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE) as connection:
         connection.execute("CREATE TABLE event (name TEXT)")
     connection.close()
-    with pytest.raises(Unavailable, match=r"from nothing to 0001: .*already exists"):
+    with pytest.raises(Unavailable, match=r"from nothing to 0002: .*already exists"):
         Database.open(tmp_path)
     with sqlite3.connect(tmp_path / FILE) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("event",)]

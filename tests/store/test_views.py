@@ -31,7 +31,7 @@ from tests.store.world import DAWN_MS, World, bad_exit, good_exit, output, start
 
 VIEWS = (
     *("run", "execution", "execution_edge", "job", "attempt", "worker"),
-    *("artifact", "artifact_use", "param"),
+    *("artifact", "artifact_use", "param", "decision"),
 )
 BELIEVED = (
     *("seq", "order", "nodes", "queues", "free", "held", "jobs", "attempts", "running"),

@@ -47,7 +47,9 @@ COMMANDS = {
     "policy": ("makeway.cli.policy:policy", "Show, check or apply the policy."),
     "simulate": ("makeway.cli.simulate:simulate", "Play a scenario: what would the policy do?"),
     "compare": ("makeway.cli.compare:compare", "Replay a trace under several policies."),
+    "config": ("makeway.cli.config:config", "Show the configuration, and where it came from."),
     "token": ("makeway.cli.tokens:token", "Make, list and revoke tokens."),
+    "up": ("makeway.cli.up:up", "Run the service that a team shares."),
     "down": ("makeway.cli.status:down", "Let the service end; what runs goes on."),
     "status": ("makeway.cli.status:status", "Say how the service is, and as whom you ask."),
     "doctor": ("makeway.cli.doctor:doctor", "Look for what may be wrong here, and what to do."),
@@ -55,6 +57,8 @@ COMMANDS = {
     "version": ("makeway.cli.version:version", "Print the version."),
 }
 CTRL_C = 130
+# They look at no store, or not always: a configuration that is wrong does not keep them from that.
+UNCONFIGURED = ("simulate", "compare", "why", "shares", "config", "version", "completion")
 
 
 class LazyGroup(click.Group):
@@ -109,20 +113,22 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="makeway", message="%(prog)s %(version)s")
 @click.option(
     "--store",
-    envvar="MAKEWAY_STORE",
-    default=".makeway",
-    show_default=True,
+    metavar="DIRECTORY",
     type=click.Path(file_okay=False),
-    help="The folder where runs, logs and artifacts are kept.",
+    help="The folder where runs, logs and artifacts are kept.  [env: MAKEWAY_STORE; else what "
+    "the configuration says; default: .makeway]",
 )
 @click.option("--url", help="The service to ask (default: MAKEWAY_URL, or the store's own).")
 @click.option("--token-file", metavar="FILE", help="Holds the token (default: MAKEWAY_TOKEN).")
 @click.pass_context
-def cli(ctx: click.Context, store: str, url: str | None, token_file: str | None) -> None:
+def cli(ctx: click.Context, store: str | None, url: str | None, token_file: str | None) -> None:
     """Operate machine learning on shared machines: who runs now; it failed, what now."""
-    ctx.obj = os.path.realpath(store)
-    # Only commands that ask somebody look at these; see cli/connect.py.
-    ctx.meta["makeway.url"], ctx.meta["makeway.token_file"] = url, token_file
+    given = {"service.store": store, "service.url": url, "service.token_file": token_file}
+    ctx.meta["makeway.given"] = given
+    if ctx.invoked_subcommand not in UNCONFIGURED:
+        from makeway.cli.connect import configure
+
+        configure(ctx, given)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -75,7 +75,9 @@ def _greet(service: Service, token: Path) -> None:
     kinds = ", ".join(f"{amount:g} {kind}" for kind, amount in status.capacity.items())
     click.echo(f"makeway {status.version} at {service.url}", err=True)
     click.echo(f"  {status.nodes} node(s): {kinds}", err=True)
-    click.echo(f"  store {status.store}, {status.database}; token of its owner in {token}", err=True)
+    click.echo(
+        f"  store {status.store}, {status.database}; token of its owner in {token}", err=True
+    )
     click.echo(f"  {status.running} jobs run, {status.queued} wait. Ctrl-C ends it.", err=True)
 
 

@@ -66,6 +66,8 @@ def _queues_configured(state: State, event: ev.QueuesConfigured, at_ms: int) -> 
 
 def _rules_configured(state: State, event: ev.RulesConfigured, at_ms: int) -> None:
     state.rules = event.rules
+    for job in state.attempts:
+        attempts.limit_time(state, job)
     usage = event.rules.usage
     if not wanted(usage):
         state.past = None

@@ -18,6 +18,7 @@ from makeway.engine import dependencies, holding, limits
 from makeway.engine.jobs import step_forward
 from makeway.engine.runs import move
 from makeway.engine.state import State
+from makeway.health.diagnose import NOTICES
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement, usage_of
 from makeway.model.job import Attempt, Job, JobSpec, Worker
@@ -78,15 +79,24 @@ def _adopted(state: State, event: ev.AttemptAdopted, at_ms: int) -> None:
         released_at_ms=event.started_at_ms,
     )
     _begin(state, job, attempt, at_ms)
+    limit_time(state, job.id)
     state.changed = True
+
+
+def limit_time(state: State, job: str) -> None:
+    """See to it that a running attempt is looked at when its time is used up."""
+    at_ms = state.limit_at_ms(state.attempts[job])
+    if at_ms is not None:
+        state.wake_at(at_ms, job)
 
 
 def _begun(before: Job, number: int, fence: int) -> Job:
     phase = changed(JOB_CHANGES, before.phase, JobPhase.RUNNING)
-    return replace(before, phase=phase, attempts=number, fence=fence)
+    return replace(before, phase=phase, attempts=number, fence=fence, held=None)
 
 
 def _begin(state: State, job: Job, attempt: Attempt, at_ms: int) -> None:
+    line_seq = state.planned.get(job.id)
     step_forward(state, job.id)
     row = Running(
         job=job,
@@ -94,6 +104,7 @@ def _begin(state: State, job: Job, attempt: Attempt, at_ms: int) -> None:
         usage=usage_of(attempt.allocation, job.spec.shape()),
         started_at_ms=attempt.started_at_ms,
         started_seq=state.seq + 1,
+        line_seq=line_seq,
     )
     state.jobs[job.id] = job
     state.attempts[job.id] = attempt
@@ -105,6 +116,7 @@ def _released(state: State, event: ev.AttemptReleased, at_ms: int) -> None:
     phase = changed(ATTEMPT_CHANGES, attempt.phase, AttemptPhase.RUNNING)
     move(state, event.job, ExecutionPhase.RUNNING)
     state.attempts[event.job] = replace(attempt, phase=phase, released_at_ms=at_ms)
+    limit_time(state, event.job)
 
 
 def _stopped(state: State, event: ev.AttemptStopped, at_ms: int) -> None:
@@ -128,8 +140,19 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> None:
     holding.end(state, job.id, at_ms)
     if attempt.released_at_ms is not None:
         served_ms = job.served_ms + at_ms - attempt.released_at_ms
-        state.jobs[job.id] = replace(job, served_ms=served_ms)
+        job = replace(job, served_ms=served_ms)
+    state.jobs[job.id] = _further(job, attempt, event.step)
     state.changed = True
+
+
+def _further(job: Job, attempt: Attempt, step: int | None) -> Job:
+    """Note how far an attempt came; whether one that was evicted gained anything says nothing."""
+    if step is None:
+        return job
+    if job.step is None or step > job.step:
+        return replace(job, step=step, stalled=0)
+    noticed = attempt.stop_cause in NOTICES
+    return job if noticed else replace(job, stalled=job.stalled + 1)
 
 
 # ── its workers ───────────────────────────────────────────────────────────────────────────────────

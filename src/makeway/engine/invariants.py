@@ -133,6 +133,9 @@ def _check_timers(state: State, now_ms: int | None) -> None:
     for attempt in state.attempts.values():
         if attempt.phase is AttemptPhase.PREPARING:
             assert (attempt.barrier_at_ms, attempt.job) in timers, f"{attempt.id} waits for ever"
+        limit_at_ms = state.limit_at_ms(attempt)
+        if limit_at_ms is not None:
+            assert (limit_at_ms, attempt.job) in timers, f"nobody ends the time of {attempt.id}"
     if now_ms is None:
         return
     for job in state.waiting.values():

@@ -17,7 +17,7 @@ from makeway.engine.state import State
 from makeway.engine.waiting import wake
 from makeway.engine.wishes import resized
 from makeway.health.decide import decide
-from makeway.health.diagnose import diagnose
+from makeway.health.diagnose import diagnose, reached
 from makeway.model import event as ev
 from makeway.model.effect import (
     Effect,
@@ -50,10 +50,14 @@ def due(state: State, now_ms: int) -> Iterator[ev.Event]:
     wake(state, now_ms)  # a backoff is over: the policy may start the job
     for job in state.pop_due(now_ms):
         attempt = state.attempts.get(job)
-        if (
-            attempt is not None and attempt.phase is AttemptPhase.PREPARING
-        ):  # two of one instant may have been due
+        if attempt is None:  # two of one instant may have been due
+            continue
+        limit_at_ms = state.limit_at_ms(attempt)
+        if attempt.phase is AttemptPhase.PREPARING:
             yield _stop(state, attempt, "barrier")
+        elif limit_at_ms is not None and limit_at_ms <= now_ms:
+            limit_ms = state.jobs[job].spec.time_limit_ms or 0
+            yield _stop(state, attempt, "timeout", f"its limit is {limit_ms / 1000:g} s")
 
 
 # ── machines ──────────────────────────────────────────────────────────────────────────────────────
@@ -256,9 +260,10 @@ def _exited(state: State, event: ev.WorkerExited, _at_ms: int) -> Iterator[Conse
         job=job.id,
         number=attempt.number,
         fence=attempt.fence,
-        diagnosis=diagnose(attempt),
+        diagnosis=diagnose(attempt, step_before=job.step),
         started=any(w.exit is not None and w.exit.started for w in attempt.workers),
         report=first.report if first is not None else None,
+        step=reached(attempt),
     )
 
 

@@ -151,6 +151,8 @@ def _let_go(state: State, event: ev.JobReleaseRequested, at_ms: int) -> None:
 
 
 def _retried(state: State, event: ev.JobRetryRequested, at_ms: int) -> None:
+    if event.job not in state.paused:
+        return  # its pause is over at this very instant
     job = state.jobs[event.job] = replace(state.jobs[event.job], not_before_ms=at_ms)
     waiting.resume(state, job, at_ms)
     state.changed = True

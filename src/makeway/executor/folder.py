@@ -96,11 +96,13 @@ def read_whole(path: Path, kind: type[Kind]) -> Kind | None:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
             return None
         raise
-    with os.fdopen(descriptor, "rb") as file:
-        try:
+    try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             return msgspec.json.decode(file.read() or b"", type=kind)
-        except (msgspec.DecodeError, BlockingIOError, IsADirectoryError):
-            return None
+    except (msgspec.DecodeError, BlockingIOError, IsADirectoryError):
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def read_exit(folder: Path) -> Exit | None:

@@ -8,7 +8,8 @@ in one sentence.
 Takes:   diagnosis of the attempt that just ended; the job with the decisions before it
 Gives:   Decision: `stop`, `retry` (a ledger pays) or `requeue` (nobody pays)
 Holds:   a job is tried at most 20 times, but for evictions · `idempotent=False` is never repeated
-         once it has begun
+         once it has begun · who was restarted three times and came no further is stopped, whatever
+         its ledgers hold
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from makeway.model.job import Job
 from makeway.model.record import Cause, CauseClass, Decision, Diagnosis
 
 ATTEMPTS_MAX = 20
+RESTARTS_MAX = 3  # in a row and without a step gained
 BACKOFF_MS = 10_000
 BACKOFF_MAX_MS = 300_000
 
@@ -42,10 +44,12 @@ APP = Ledger("app", None, backoff=True)
 INFRA = Ledger("infra", 5, backoff=True)
 UNCLEAR = Ledger("infra", 1, backoff=True, each_cause=True)
 START = Ledger("infra", 5, backoff=False)
+HANG = Ledger("hang", 2, backoff=False)
 
 PAYS = {
     Cause.START_TIMEOUT: INFRA,
     Cause.NODE_LOST: START,
+    Cause.HUNG: HANG,
     Cause.CONNECTION: INFRA,
     Cause.STORAGE: INFRA,
     Cause.KILLED_UNKNOWN: UNCLEAR,
@@ -53,8 +57,13 @@ PAYS = {
 }
 
 
+FINAL = (CauseClass.PERMANENT, CauseClass.CANCELLED)
+
+
 def decide(diagnosis: Diagnosis, job: Job, *, started: bool) -> Decision:
     """Choose between stopping and trying again; `started` says that the program had begun."""
+    if job.stalled >= RESTARTS_MAX and diagnosis.cause_class not in FINAL:
+        return _no_progress(diagnosis, job)
     if diagnosis.cause_class is CauseClass.PREEMPTED:
         text = f"{diagnosis.text}; it goes on when there is room, nothing is charged"
         return _decision("requeue", diagnosis, text, "preempted: never charged")
@@ -71,6 +80,13 @@ def decide(diagnosis: Diagnosis, job: Job, *, started: bool) -> Decision:
         text = f"{diagnosis.text}: it has been tried {ATTEMPTS_MAX} times, which is the limit"
         return _decision("stop", diagnosis, text, "hard cap of attempts")
     return _charge(diagnosis, job, PAYS.get(diagnosis.cause, APP))
+
+
+def _no_progress(diagnosis: Diagnosis, job: Job) -> Decision:
+    far = f"{job.stalled} restarts in a row came no further than step {job.step}"
+    text = f"{diagnosis.text}: no progress, {far}"
+    decision = _decision("stop", diagnosis, text, "no progress: stop")
+    return msgspec.structs.replace(decision, cause=Cause.NO_PROGRESS)
 
 
 def _charge(diagnosis: Diagnosis, job: Job, ledger: Ledger) -> Decision:

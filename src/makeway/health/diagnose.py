@@ -13,6 +13,9 @@ Source:  first failure wins: PyTorch elastic, "multiprocessing/errors"
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from makeway.health.causes import CLASS_OF, HINT, MEANING, cause_of_error
 from makeway.model.job import Attempt, Worker
@@ -23,43 +26,104 @@ SIGNALS = {1: "SIGHUP", 2: "SIGINT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: 
 NATIVE = {4, 6, 7, 8, 11}
 ORDERED = {9, 15}  # by which a worker ends that was told to leave
 NEVER_RETRY = 93
+YIELDS = 75  # EX_TEMPFAIL: its work is saved, and it wants to go on later
+
+# Causes of an order to leave by which nothing is lost but time: whoever leaves is not at fault.
+NOTICES = ("preempted", "drained")
 
 # Classes of causes that a worker proves by itself, whatever became of a machine afterwards.
 CERTAIN = {CauseClass.PERMANENT, CauseClass.RESOURCE, CauseClass.DATA}
 
 
-def diagnose(attempt: Attempt) -> Diagnosis:
-    """Name the cause of the end of an attempt."""
+def diagnose(attempt: Attempt, step_before: int | None = None) -> Diagnosis:
+    """Name the cause of the end of an attempt; `step_before` is how far earlier ones had come."""
     released = attempt.released_at_ms is not None
     failed = sorted((w for w in attempt.workers if not _well(w, released)), key=_instant)
     if not failed:
         return _diagnosis(Cause.NONE, "established", "")
-    if attempt.stop_cause == "cancel":
-        return _diagnosis(Cause.CANCELLED, "established", "the order to stop is in the log")
-    if attempt.stop_cause == "preempted":
-        return _diagnosis(Cause.PREEMPTED, "established", "the order to leave is in the log")
-    if attempt.stop_cause == "drained":
-        return _diagnosis(Cause.PREEMPTED, "established", attempt.stop_text)
-    if attempt.stop_cause == "barrier":
-        missing = ", ".join(str(w.rank) for w in attempt.workers if not w.ready) or "none"
-        waited = (attempt.barrier_at_ms - attempt.started_at_ms) / 1000
-        return _diagnosis(
-            Cause.START_TIMEOUT, "established", f"after {waited:g} s missing: rank {missing}"
-        )
-    first = _of_worker(failed[0], len(attempt.workers))
+    ordered = _ordered(attempt, failed, step_before)
+    if ordered is not None:
+        return ordered
+    first = _of_worker(failed[0], attempt)
     lost = next((w for w in failed if _node_gone(_exit(w))), None)
     if lost is None or first.cause_class in CERTAIN:
         return first
     # A lost node shows late, when its lease is over: its peers have long failed for want of it.
-    return _of_worker(lost, len(attempt.workers))
+    return _of_worker(lost, attempt)
 
 
-def _of_worker(worker: Worker, of: int) -> Diagnosis:
+def reached(attempt: Attempt) -> int | None:
+    """Give the furthest training step that is known of an attempt: what is saved, or was reported."""
+    ends = [_exit(worker) for worker in attempt.workers]
+    saved = [end.yielded.step for end in ends if end.yielded is not None and _saved(end, attempt)]
+    return max(saved or [end.step for end in ends if end.step is not None], default=None)
+
+
+def _ordered(
+    attempt: Attempt, failed: Sequence[Worker], step_before: int | None
+) -> Diagnosis | None:
+    """Name the cause of an end that was ordered; None if nobody ordered it."""
+    match attempt.stop_cause:
+        case "cancel":
+            return _diagnosis(Cause.CANCELLED, "established", "the order to stop is in the log")
+        case "preempted" | "drained":
+            return _noticed(attempt, failed)
+        case "timeout":
+            found = _diagnosis(Cause.TIMED_OUT, "established", attempt.stop_text)
+            # What is saved beyond the last attempt is worth going on with; the same again is not.
+            ends = [_exit(worker) for worker in failed]
+            far = [end.yielded.step for end in ends if end.yielded and _saved(end, attempt)]
+            advanced = max(far, default=0) > (step_before or 0)
+            return replace(found, cause_class=CauseClass.TEMPORARY) if advanced else found
+        case "hang":
+            return _diagnosis(Cause.HUNG, "established", attempt.stop_text)
+        case "barrier":
+            missing = ", ".join(str(w.rank) for w in attempt.workers if not w.ready) or "none"
+            waited = (attempt.barrier_at_ms - attempt.started_at_ms) / 1000
+            return _diagnosis(
+                Cause.START_TIMEOUT, "established", f"after {waited:g} s missing: rank {missing}"
+            )
+        case _:
+            return None
+
+
+def _noticed(attempt: Attempt, failed: Sequence[Worker]) -> Diagnosis:
+    """Believe whoever left after a notice, unless it says of itself that it failed."""
+    for worker in failed:
+        end = _exit(worker)
+        if end.code == NEVER_RETRY or (end.code == YIELDS and not _saved(end, attempt)):
+            return _of_worker(worker, attempt)
+    step = max((end.yielded.step for w in failed if (end := _exit(w)).yielded), default=None)
+    why = attempt.stop_text or "the order to leave is in the log"
+    fact = why if step is None else f"{why}; its work is saved up to step {step}"
+    return _diagnosis(Cause.PREEMPTED, "established", fact)
+
+
+def _saved(end: Exit, attempt: Attempt) -> bool:
+    """Say whether a worker left with its work saved, by a record of this very attempt."""
+    return end.code == YIELDS and end.yielded is not None and end.yielded.fence == attempt.fence
+
+
+def _of_yield(worker: Worker, attempt: Attempt, who: str) -> Diagnosis:
+    end, rank = _exit(worker), worker.rank
+    if end.yielded is None:
+        text, root = f"{who}exit code 75 without a record of what is saved", "exit 75"
+    elif not _saved(end, attempt):
+        text, root = f"{who}exit code 75 with the record of an older attempt", "exit 75, old record"
+    else:
+        text = f"{who}it left by itself, its work is saved up to step {end.yielded.step}"
+        return _diagnosis(Cause.PREEMPTED, "established", text, rank=rank)
+    return _diagnosis(Cause.UNKNOWN, "supported", text, rank=rank, root=root)
+
+
+def _of_worker(worker: Worker, attempt: Attempt) -> Diagnosis:
     end = _exit(worker)
-    who = f"rank {worker.rank}: " if of > 1 else ""
+    who = f"rank {worker.rank}: " if len(attempt.workers) > 1 else ""
     if end.lost is not None:
         cause = Cause.NODE_LOST if _node_gone(end) else Cause.KILLED_UNKNOWN
         return _diagnosis(cause, "established", who + end.lost, rank=worker.rank)
+    if end.code == YIELDS:
+        return _of_yield(worker, attempt, who)
     if end.error is not None and end.code != NEVER_RETRY:
         return _of_error(end.error, who, worker.rank)
     if end.signal is not None:

@@ -7,19 +7,17 @@ however it went: two would each believe that the machine is theirs.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from makeway.engine.engine import Engine
-from makeway.errors import Conflict, Unavailable
 from makeway.executor.local import LocalExecutor
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
 from makeway.policy.choose import decide
 from makeway.store.database import Database
+from makeway.store.lease import Lease, alone
 from makeway.store.log import Log
 from makeway.store.series import SeriesWriter
 
@@ -27,12 +25,12 @@ from makeway.store.series import SeriesWriter
 class House:
     """An embedded controller and what it stands on."""
 
-    def __init__(self, store: Path, database: Database, zygote: Zygote) -> None:
+    def __init__(self, store: Path, database: Database, zygote: Zygote, lease: Lease) -> None:
         """Put the parts together."""
         self.store, self.database, self.zygote = store, database, zygote
         self.clock = WallClock()
         self._executor: LocalExecutor | None = None
-        self.log = Log(database)
+        self.log = Log(database, lease)
         self.series = SeriesWriter(database)
 
     def controller(self) -> Controller:
@@ -64,35 +62,13 @@ class House:
 def embedded(store: Path) -> Iterator[House]:
     """Open a store with a controller of one's own, for as long as the block runs."""
     with contextlib.ExitStack() as stack:
-        try:
-            store.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable(f"{error.strerror}", where=str(store)) from None
-        stack.enter_context(_alone(store))
+        lease = stack.enter_context(alone(store))
         zygote = Zygote(store)  # first: it imports while the database opens
         try:
             database = Database.open(store)
         except BaseException:
             zygote.close()
             raise
-        house = House(store, database, zygote)
+        house = House(store, database, zygote, lease)
         stack.callback(house.close)
         yield house
-
-
-@contextlib.contextmanager
-def _alone(store: Path) -> Iterator[None]:
-    descriptor = os.open(store / "controller.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            problem = f"another makeway (pid {pid}) is at work in this store"
-            hint = "wait until it has ended, or use another store: --store DIR or MAKEWAY_STORE"
-            raise Conflict(problem, where=str(store), hint=hint) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)

@@ -82,7 +82,9 @@ class ServiceDesk:
         strange = [phase for phase in wanted.phases if phase not in known]
         if strange:
             there = ", ".join(known)
-            raise InvalidInput(f"there is no state {strange[0]!r}; there are {there}", where="state")
+            raise InvalidInput(
+                f"there is no state {strange[0]!r}; there are {there}", where="state"
+            )
         if wanted.cursor is not None:
             get_job(self._reader, wanted.cursor)
         rows = list_jobs(

@@ -106,9 +106,7 @@ class Service:
         news: list[Event] = [NodeRemoved(name=name) for name in gone]
         if wanted.rules is not None and before.rules != wanted.rules:
             news.append(RulesConfigured(rules=wanted.rules))
-        news += [
-            NodeJoined(node=node) for node in wanted.nodes if not _same(before.nodes, node)
-        ]
+        news += [NodeJoined(node=node) for node in wanted.nodes if not _same(before.nodes, node)]
         if wanted.queues is not None and not _alike(before.declared, wanted.queues):
             news.append(QueuesConfigured(queues=wanted.queues))
         for event in news:
@@ -217,9 +215,7 @@ class Service:
             storing=not self._controller.storing, text=self._controller.storing,
         )  # fmt: skip
 
-    def _brought(
-        self, wanted: Wanted, caller: Caller, also: Sequence[Write], job: str = ""
-    ) -> str:
+    def _brought(self, wanted: Wanted, caller: Caller, also: Sequence[Write], job: str = "") -> str:
         name = job or fresh_id(self.now_ms())
         told = self.inbox.tell(events_of(name, wanted, caller), also)
         assert_taken(name, told)

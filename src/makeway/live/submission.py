@@ -47,9 +47,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     hold: bool
 
 
-def read(
-    body: Mapping[str, object], caller: Caller, terms: Terms, database: Database
-) -> Wanted:
+def read(body: Mapping[str, object], caller: Caller, terms: Terms, database: Database) -> Wanted:
     """Read what a person wants, and refuse what they may not have."""
     assert_may(caller, Scope.SUBMIT)
     item = item_of(dict(body), WHOLE)

@@ -222,7 +222,7 @@ class JobEligible(Fact, frozen=True):
 
 
 class AttemptEnded(Fact, frozen=True):
-    """The last worker of an attempt is gone, and what happened is known."""
+    """The last worker of an attempt is gone, and what happened is known; `step` is how far it came."""
 
     job: str
     number: int
@@ -230,6 +230,7 @@ class AttemptEnded(Fact, frozen=True):
     diagnosis: Diagnosis
     started: bool = True
     report: Report | None = None
+    step: int | None = None
 
 
 class JobRequeued(Fact, frozen=True):

@@ -75,7 +75,8 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for. Times in ms; `retries` is the app ledger (N retries, N + 1 attempts).
 
-    time_limit_ms        what the user promised as the longest run; None: unknown
+    time_limit_ms        what the user promised as the longest run of one attempt, from the instant
+                         at which all its workers are let go; None: unknown
     expected_ms          what earlier runs of the same step took; None: unknown
     known_ms             the true run time where it is known (a trace that is replayed): only the
                          policies that say so look at it
@@ -180,7 +181,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `inherited` is the highest priority among the jobs that wait for this one, `evicted_at_ms` the
     last time that it was evicted, `served_ms` how long it has run in all attempts that ended,
-    `held` why somebody wants it not to start, if anybody does.
+    `held` why somebody wants it not to start, if anybody does. `step` is the furthest training step
+    that it is known to have reached, and `stalled` counts the restarts in a row that gained none.
     """
 
     id: str
@@ -197,6 +199,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     evicted_at_ms: int | None = None
     served_ms: int = 0
     held: str | None = None
+    step: int | None = None
+    stalled: int = 0
 
     @property
     def priority(self) -> int:

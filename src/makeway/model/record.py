@@ -32,6 +32,9 @@ class Cause(StrEnum):
     CODE_ERROR = "CODE_ERROR"
     PERMISSION = "PERMISSION"
     CRASH_NATIVE = "CRASH_NATIVE"
+    TIMED_OUT = "TIMED_OUT"
+    HUNG = "HUNG"
+    NO_PROGRESS = "NO_PROGRESS"
     KILLED_UNKNOWN = "KILLED_UNKNOWN"
     USER_PERMANENT = "USER_PERMANENT"
     NO_QUALIFIED_MODEL = "NO_QUALIFIED_MODEL"
@@ -93,7 +96,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Yielded(msgspec.Struct, frozen=True, kw_only=True):
-    """What a program says that saved its work and ended with 75, to go on later."""
+    """What a worker says that leaves with its work saved (exit code 75): `yield.json` in its folder.
+
+    `fence` is that of the attempt that saved: the record of an older one says nothing.
+    """
 
     fence: int
     step: int | None = None
@@ -103,7 +109,8 @@ class Yielded(msgspec.Struct, frozen=True, kw_only=True):
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """How one worker ended, written by its agent. Exactly one of code and signal, or `lost`.
 
-    `oom_kills` are the kernel's, in the worker's own cgroup; `over_memory`: our guard ended it.
+    `step` is the last training step that it reported, if it reported any. `oom_kills` are the
+    kernel's, in the worker's own cgroup; `over_memory`: our guard ended it.
     """
 
     at_ms: int
@@ -115,6 +122,7 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | None = None
     memory_peak_bytes: int = 0
     cpu_ms: int = 0
+    step: int | None = None
     yielded: Yielded | None = None
     oom_kills: int = 0
     over_memory: bool = False

@@ -58,6 +58,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     class_scopes   the scope of single classes, by priority; others have `priority_scope`
     backfill_depth so many blocked jobs get a reservation
     consolidate    running jobs may be moved to make a hole
+    enforce_time_limits  an attempt that runs longer than its job's time limit is stopped
     """
 
     name: str = "fair"
@@ -67,6 +68,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     preemption: Preemption = Preemption()
     backfill_depth: int = 64
     consolidate: bool = False
+    enforce_time_limits: bool = False
     usage: PastUsage = PastUsage()
 
     def scope_of(self, priority: int) -> Scope:
@@ -74,4 +76,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return self.class_scopes.get(priority, self.priority_scope)
 
 
-LIVE = Rules(preemption=Preemption(delay_ms=5_000, grace_ms=30_000, cooldown_ms=60_000))
+LIVE = Rules(
+    preemption=Preemption(delay_ms=5_000, grace_ms=30_000, cooldown_ms=60_000),
+    enforce_time_limits=True,
+)

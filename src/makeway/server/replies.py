@@ -13,7 +13,6 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -54,7 +53,6 @@ async def assert_known(request: Request) -> None:
         raise InvalidInput(problem, where=f"query {strange[0]}")
 
 
-@cache
 def _known(route: APIRoute) -> frozenset[str]:
     names, left = set[str](), [route.dependant]
     while left:

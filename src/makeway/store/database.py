@@ -38,7 +38,7 @@ from makeway.store.statement import Statement, Upsert, driver_text
 
 __all__ = ["FILE", "HEAD", "NOTHING", "Database", "Location", "Row"]
 
-HEAD = "0001"  # the newest of migrations/versions; their numbers sort as text
+HEAD = "0002"  # the newest of migrations/versions; their numbers sort as text
 
 Location = Path | str
 Row = Sequence[Any]

@@ -1,8 +1,10 @@
-"""Define the tables, once, for every engine that SQL has: SQLite now, PostgreSQL beside it.
+"""Define the tables, once, for SQLite and PostgreSQL alike.
 
-`event` is the truth and only ever grows. `run` to `param` are views: folded from the events in the
-transaction that appends them, and to be had again from the log alone. Series are no events: a
-series has a short number, and a sample is a row of three numbers and a value under it.
+`event` is the truth and only ever grows; each row has a checksum of all that is in it. `run` to
+`decision` are views: folded from the events in the transaction that appends them, and to be had
+again from the log alone. `token`, `idempotency` and `lease` are what a service keeps beside them.
+Series are no events: a series has a short number, and a sample is a row of three numbers and a
+value under it.
 
 Times are whole ms since 1970 in UTC. JSON is text, and only what is never filtered by is JSON. The
 migrations build the same tables step by step; a test holds the two equal.
@@ -25,9 +27,9 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    Text,
     text,
 )
+from sqlalchemy import Text as AnyText
 
 metadata = MetaData()
 
@@ -41,6 +43,8 @@ alembic_version = Table(
 
 # On SQLite only INTEGER is another name of the row's own number, which costs nothing to keep.
 Number = BigInteger().with_variant(Integer(), "sqlite")
+# On PostgreSQL text sorts by its bytes, as it does on SQLite: ids and keys mean no language.
+Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 Json = Text
 
 JOB_OPEN = text("phase IN ('queued', 'running', 'evicting')")
@@ -57,6 +61,7 @@ event = Table(
     Column("job", Text),
     Column("run", Text),
     Column("payload", Json, nullable=False),
+    Column("checksum", BigInteger, nullable=False, server_default="0"),
     Index("event_by_run", "run", "seq"),
     Index("event_by_job", "job", "seq"),
     Index("event_by_type", "type", "at_ms"),
@@ -131,8 +136,12 @@ job = Table(
     Column("ended_at_ms", BigInteger),
     Column("run", Text),
     Column("spec", Json, nullable=False),
+    Column("held", Integer, nullable=False, server_default="0"),
+    Column("workers", Integer),
     Index("job_by_time", "submitted_at_ms", "id"),
     Index("job_by_run", "run"),
+    Index("job_by_user", "user", "submitted_at_ms"),
+    Index("job_by_name", "name", "submitted_at_ms"),
     Index("job_open", "submitted_at_ms", "id", sqlite_where=JOB_OPEN, postgresql_where=JOB_OPEN),
 )
 
@@ -216,6 +225,59 @@ param = Table(
     Column("value_num", Double),
     Index("param_by_text", "key", "value_text"),
     Index("param_by_num", "key", "value_num"),
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("workers", Integer),
+    Column("beneficiary", Text),
+    Column("rule", Text),
+    Column("cause", Text),
+    Column("text", Text, nullable=False),
+    Column("lost_worker_ms", BigInteger, nullable=False),
+    Index("decision_by_job", "job", "seq"),
+    Index("decision_by_time", "at_ms", "seq"),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("revoked_at_ms", BigInteger),
+    Column("last_used_at_ms", BigInteger),
+    Column("queues", Json),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("user", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("body_hash", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("idempotency_by_time", "created_at_ms"),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("term", BigInteger, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
 )
 
 series = Table(

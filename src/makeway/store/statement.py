@@ -4,7 +4,8 @@ A statement is written once, at the top of a module. Where one is carried out th
 second, SQLAlchemy would take longer than the database: `driver_text` gives the text that the driver
 itself takes, and the values follow as plain tuples, in the order in which the statement names them.
 
-PostgreSQL and SQLite differ in one construct, the upsert; what it becomes is said in `_upsert`.
+PostgreSQL and SQLite differ in two constructs, each of which stands here: the upsert, and the bytes
+of a text.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from importlib import import_module
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 Condition = sa.ColumnElement[bool]
 
@@ -87,3 +90,19 @@ def _given(table: sa.Table, columns: Sequence[str]) -> dict[str, sa.BindParamete
 def _name(column: sa.ColumnElement[Any]) -> str:
     assert isinstance(column, sa.Column)
     return column.name
+
+
+class Bytes(FunctionElement[bytes]):
+    """The bytes of a text, whatever they are: what is damaged need not be text any more."""
+
+    inherit_cache = True
+
+
+@compiles(Bytes, "sqlite")
+def _bytes_of_sqlite(element: Bytes, compiler: SQLCompiler, **given: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+    return f"CAST({compiler.process(element.clauses, **given)} AS BLOB)"
+
+
+@compiles(Bytes, "postgresql")
+def _bytes_of_postgres(element: Bytes, compiler: SQLCompiler, **given: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+    return f"convert_to({compiler.process(element.clauses, **given)}, 'UTF8')"

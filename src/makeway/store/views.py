@@ -15,21 +15,23 @@ Cost:    10 to 60 µs an event with its statements, in a batch of ten
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import astuple
 
 from makeway.codec import encode
 from makeway.model import event as ev
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase, RunPhase
-from makeway.model.record import Decision, Output
-from makeway.model.workflow import Binding, Constant, Many, Stored, execution_id
+from makeway.model.record import Decision
+from makeway.model.workflow import Constant, execution_id
 from makeway.store import schema
 from makeway.store.database import Database
+from makeway.store.decisions import DECISION, decided
+from makeway.store.produced import ARTIFACT, PARAM, USE, artifact, inputs, json_of, typed
 from makeway.store.statement import Upsert, insert, same, update
 from makeway.workflows.graph import upstream
 
@@ -37,7 +39,6 @@ Values = tuple[object, ...]
 Write = tuple[sa.Insert | sa.Update | Upsert, Values]
 Fold = Callable[[Any, int], Iterable[Write]]  # Any: each takes the event that it is filed under
 
-PARAM_CHARS_MAX = 8_000
 TURNS: dict[sa.FromClause, int] = {
     table: turn for turn, table in enumerate(schema.metadata.sorted_tables)
 }
@@ -50,15 +51,19 @@ THE_ATTEMPT = same(ATTEMPTS.job, ATTEMPTS.number)
 
 def fold(database: Database, entries: Iterable[ev.Entry]) -> None:
     """Bring the views from before these entries to after them, within the caller's transaction."""
-    writes = (
-        write for entry in entries for write in FOLDS[type(entry.event)](entry.event, entry.at_ms)
-    )
+    writes = (write for entry in entries for write in _writes(entry))
     # Table by table, what others refer to first: a statement looks at no table but its own, and at
     # what never changes of an attempt. So neighbours of one kind go out as one: the thousand workers
     # of a gang, the steps of a run.
     in_turn = sorted(writes, key=lambda write: TURNS[write[0].table])
     for statement, group in groupby(in_turn, itemgetter(0)):
         database.write(statement, [values for _, values in group])
+
+
+def _writes(entry: ev.Entry) -> Iterator[Write]:
+    yield from FOLDS[type(entry.event)](entry.event, entry.at_ms)
+    if row := decided(entry):
+        yield DECISION, astuple(row)
 
 
 def _worker_of(*columns: str) -> sa.Update:
@@ -69,9 +74,6 @@ def _worker_of(*columns: str) -> sa.Update:
     return update(schema.worker, which, *columns)
 
 
-def _json(value: object) -> str | None:
-    """Write a value as JSON; nothing at all is no text at all."""
-    return encode(value).decode() if value else None
 
 
 # ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
@@ -83,7 +85,7 @@ JOB = insert(
 WAIT = ("wait_reason", "wait_text", "wait_detail", "wait_blocked_by")
 JOB_WAITS = update(schema.job, THE_JOB, *WAIT)
 JOB_STARTS = update(
-    schema.job, THE_JOB, "phase", "attempts",
+    schema.job, THE_JOB, "phase", "attempts", "workers",
     started_at_ms=sa.func.coalesce(JOBS.started_at_ms, sa.bindparam("at_ms")),
     not_before_ms=sa.null(), **dict.fromkeys(WAIT, sa.null()),
 )  # fmt: skip
@@ -91,6 +93,7 @@ JOB_EVICTS = update(schema.job, THE_JOB, "phase")
 JOB_QUEUES = update(schema.job, THE_JOB, "phase", "not_before_ms")
 JOB_CHANGES = update(schema.job, THE_JOB, "spec")
 JOB_ENDS = update(schema.job, THE_JOB, "phase", "text", "ended_at_ms")
+JOB_RESIZES = update(schema.job, THE_JOB, "workers")
 ATTEMPT = insert(schema.attempt, "job", "number", "fence", "phase", "placements", "started_at_ms")
 ATTEMPT_RELEASED = update(schema.attempt, THE_ATTEMPT, "phase", "released_at_ms")
 ATTEMPT_STOPS = update(schema.attempt, THE_ATTEMPT, "phase", "stop_cause")
@@ -134,22 +137,23 @@ def _job_submitted(event: ev.JobSubmitted, at_ms: int) -> Iterator[Write]:
         return
     for name, binding in call.arguments.items():
         if isinstance(binding, Constant):
-            yield PARAM, (job, name, *_typed(binding.value))
+            yield PARAM, (job, name, *typed(binding.value))
         else:
-            for key, output in _inputs(name, binding):
-                yield ARTIFACT, _artifact(output, at_ms, None)
+            for key, output in inputs(name, binding):
+                yield ARTIFACT, artifact(output, at_ms, None)
                 yield USE, (job, "input", key, output.digest)
 
 
 def _job_waiting(event: ev.JobWaiting | ev.JobRejected, _at_ms: int) -> Iterator[Write]:
     wait = event.wait
-    detail, blocked_by = _json(wait.detail), _json(wait.blocked_by)
+    detail, blocked_by = json_of(wait.detail), json_of(wait.blocked_by)
     yield JOB_WAITS, (wait.reason.value, wait.text, detail, blocked_by, event.job)
 
 
 def _attempt_started(event: ev.AttemptStarted, at_ms: int) -> Iterator[Write]:
     job, number = event.job, event.number
-    yield JOB_STARTS, (JobPhase.RUNNING.value, number, at_ms, job)
+    workers = event.allocation.workers
+    yield JOB_STARTS, (JobPhase.RUNNING.value, number, workers, at_ms, job)
     placements = encode(event.allocation.placements).decode()
     phase = AttemptPhase.PREPARING.value
     yield ATTEMPT, (job, number, event.fence, phase, placements, at_ms)
@@ -169,6 +173,7 @@ def _attempt_adopted(event: ev.AttemptAdopted, at_ms: int) -> Iterator[Write]:
 
 def _attempt_resized(event: ev.AttemptResized, _at_ms: int) -> Iterator[Write]:
     placements = encode(event.allocation.placements).decode()
+    yield JOB_RESIZES, (event.allocation.workers, event.job)
     yield ATTEMPT_RESIZED, (placements, event.job, event.number)
     for rank, placement, _ in event.allocation.ranks():
         yield WORKER_STAYS, (event.job, event.number, rank, placement.node)
@@ -199,15 +204,15 @@ def _worker_exited(event: ev.WorkerExited, at_ms: int) -> Iterator[Write]:
     yield (
         WORKER_EXITED,
         (end.at_ms, end.code, end.signal, end.lost, end.memory_peak_bytes, end.cpu_ms,
-         _json(end.error), job, event.rank, event.fence),
+         json_of(end.error), job, event.rank, event.fence),
     )  # fmt: skip
     if event.rank != 0 or not end.good or end.report is None:
         return
     for output in filter(None, (end.report.output, *end.report.artifacts)):
-        yield ARTIFACT, _artifact(output, at_ms, job)
+        yield ARTIFACT, artifact(output, at_ms, job)
         yield USE, (job, "output", output.name, output.digest)
     for name, value in end.report.params.items():
-        yield PARAM, (job, name, *_typed(value))
+        yield PARAM, (job, name, *typed(value))
 
 
 def _attempt_released(event: ev.AttemptReleased, at_ms: int) -> Iterator[Write]:
@@ -222,11 +227,12 @@ def _attempt_stopped(event: ev.AttemptStopped, _at_ms: int) -> Iterator[Write]:
 
 def _attempt_ended(event: ev.AttemptEnded, at_ms: int) -> Iterator[Write]:
     said = event.diagnosis
+    yield JOB_RESIZES, (None, event.job)
     yield (
         ATTEMPT_ENDS,
         (AttemptPhase.ENDED.value, at_ms, said.cause.value, said.cause_class.value,
          said.confidence, said.text, said.hint, said.fingerprint, said.rank,
-         _json(said.evidence), event.job, event.number),
+         json_of(said.evidence), event.job, event.number),
     )  # fmt: skip
 
 
@@ -247,7 +253,7 @@ def _job_finished(event: ev.JobFinished, at_ms: int) -> Iterator[Write]:
 
 
 def _decided(job: str, decision: Decision) -> Values:
-    return (_json(decision), decision.ledger, job, job)
+    return (json_of(decision), decision.ledger, job, job)
 
 
 # ── runs and their executions ─────────────────────────────────────────────────────────────────────
@@ -299,68 +305,17 @@ def _execution_ended(event: ev.ExecutionEnded, at_ms: int) -> Iterator[Write]:
     output, execution = event.output, event.execution
     yield (
         EXECUTION_ENDS,
-        (event.phase.value, event.text, _json(output), output.digest if output else None,
-         _json(event.metrics), _json(event.selection), at_ms, event.cache_key or None, execution),
+        (event.phase.value, event.text, json_of(output), output.digest if output else None,
+         json_of(event.metrics), json_of(event.selection), at_ms, event.cache_key or None, execution),
     )  # fmt: skip
     if output is not None:
         made = event.phase is not ExecutionPhase.CACHED
-        yield ARTIFACT, _artifact(output, at_ms, execution if made else None)
+        yield ARTIFACT, artifact(output, at_ms, execution if made else None)
         yield USE, (execution, "output", output.name, output.digest)
 
 
 def _run_finished(event: ev.RunFinished, at_ms: int) -> Iterator[Write]:
     yield RUN_ENDS, (event.phase.value, event.text, at_ms, event.run)
-
-
-# ── artifacts and parameters ──────────────────────────────────────────────────────────────────────
-
-ARTIFACT = Upsert(
-    schema.artifact,
-    ("digest", "kind", "name", "codec", "size_bytes", "metrics", "created_at_ms", "producer"),
-    key=("digest", "kind", "name"),
-    fill=("producer",),
-)
-USE_KEY = ("execution", "role", "key", "digest")
-USE = Upsert(schema.artifact_use, USE_KEY, USE_KEY)
-TYPED = ("value_type", "value_text", "value_num")
-PARAM_KEY = ("execution", "key")
-PARAM = Upsert(schema.param, (*PARAM_KEY, *TYPED), PARAM_KEY, replace=TYPED)
-
-
-def _artifact(output: Output, at_ms: int, producer: str | None) -> Values:
-    return (
-        output.digest, output.kind, output.name, output.codec, output.size_bytes,
-        _json(output.metrics), at_ms, producer,
-    )  # fmt: skip
-
-
-def _inputs(key: str, binding: Binding) -> Iterator[tuple[str, Output]]:
-    """Give what an argument reads, each with its key: `model`, or `models[1]` in a list."""
-    match binding:
-        case Stored(output):
-            yield key, output
-        case Many(items):
-            for place, item in enumerate(items):
-                yield from _inputs(f"{key}[{place}]", item)
-        case _:
-            return
-
-
-def _typed(value: object) -> tuple[str, str, float | None]:
-    """Give type, text and number of a parameter: a number is found by its value, not its text."""
-    match value:
-        case bool():
-            return "bool", str(value).lower(), float(value)
-        case int() | float():
-            try:
-                number = float(value)
-            except OverflowError:  # a whole number too large for a float
-                number = math.nan
-            return type(value).__name__, str(value), number if math.isfinite(number) else None
-        case str():
-            return "str", value[:PARAM_CHARS_MAX], None
-        case _:
-            return "json", encode(value).decode()[:PARAM_CHARS_MAX], None
 
 
 UNSEEN = (

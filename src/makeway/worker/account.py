@@ -7,6 +7,7 @@ we could become: the program runs as whoever runs the controller, unless the sit
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import pwd
 from pathlib import Path
@@ -39,6 +40,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 def account_of(launch: Launch) -> Account | None:
     """Give the user to become; None: stay who we are. PermissionError where that is forbidden."""
     own = os.geteuid()
+    if launch.user == own_name():
+        return None
     try:
         entry = pwd.getpwnam(launch.user) if launch.user else None
     except (KeyError, ValueError):
@@ -75,6 +78,7 @@ def let_in(account: Account, folder: Path, checkpoint: Path) -> None:
         os.chown(checkpoint, account.uid, account.gid, follow_symlinks=False)
 
 
+@functools.cache
 def own_name() -> str:
     """Name the user that we are; by number if it has no name."""
     try:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from makeway.errors import MakewayError
 from makeway.executor.folder import try_lock
-from makeway.executor.processes import boot_id, reap
+from makeway.executor.processes import reap
 from makeway.executor.protocol import (
     Define,
     Defined,
@@ -39,7 +39,7 @@ from makeway.executor.protocol import (
     send,
 )
 from makeway.failpoint import reach
-from makeway.worker.agent import run_agent
+from makeway.worker.agent import run_agent, warm_up
 from makeway.worker.flowfile import build_workflow, load_file
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     """Serve the controller until it is gone."""
     control = socket.socket(fileno=int(sys.argv[1]))
     wake = _wake_on_child()
-    boot_id()  # known to all that are forked
+    warm_up()
     _settle()
     frames: Frames[ToZygote] = Frames(ToZygote)
     loaded = ""

@@ -16,7 +16,8 @@ down_revision = None
 
 Kind = sa.types.TypeEngine[Any]
 
-Text: Kind = sa.Text()
+# On PostgreSQL text sorts by its bytes, as it does on SQLite: ids and keys mean no language.
+Text: Kind = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 Int: Kind = sa.Integer()
 Big: Kind = sa.BigInteger()
 Real: Kind = sa.Double()

@@ -1,0 +1,141 @@
+"""Write how a cluster is set up as a file would say it, so that it can be read again.
+
+Takes:   Setup
+Gives:   plain values, for YAML or JSON
+Holds:   what is written is read as the same; past usage is left away, since it is but a beginning
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from makeway.intake.amounts import NAMES, in_units
+from makeway.intake.setup import Setup
+from makeway.model.cluster import ClassLimit, Node, Queue, lineage_of
+from makeway.model.resources import CPU, GPU
+from makeway.model.rules import LIVE, Rules
+
+Plain = dict[str, object]
+
+
+def plain_of(setup: Setup) -> Plain:
+    """Write those parts that are there."""
+    plain: Plain = {}
+    rules = LIVE if setup.rules is None else setup.rules
+    if setup.rules is not None:
+        plain["policy"] = rules_plain(setup.rules)
+    if setup.queues is not None:
+        plain["queues"] = _tree(setup.queues, setup.users, rules)
+    if setup.nodes is not None:
+        plain["nodes"] = [_node(node) for node in setup.nodes]
+    return plain
+
+
+def rules_plain(rules: Rules) -> Plain:
+    """Write every setting of a policy."""
+    classes: Plain = {
+        name: {"value": value, "scope": str(rules.class_scopes[value])}
+        if value in rules.class_scopes
+        else value
+        for name, value in rules.classes.items()
+    }
+    preemption, usage = rules.preemption, rules.usage
+    return {
+        "name": rules.name,
+        "priority_scope": str(rules.priority_scope),
+        "classes": classes,
+        "preemption": {
+            "priority": preemption.priority,
+            "reclaim": preemption.reclaim,
+            "delay": span(preemption.delay_ms),
+            "grace": span(preemption.grace_ms),
+            "min_run_time": span(preemption.min_run_ms),
+            "cooldown": span(preemption.cooldown_ms),
+        },
+        "backfill": {"depth": rules.backfill_depth},
+        "consolidate": rules.consolidate,
+        "usage": {
+            "half_life": span(usage.half_life_ms),
+            "weight": usage.weight,
+            "fair_tree": usage.fair_tree,
+        },
+    }
+
+
+def _tree(
+    queues: Sequence[Queue], users: Mapping[str, tuple[str, ...]], rules: Rules
+) -> list[Plain]:
+    """Nest the queues; one whose parent is not there itself gets a plain parent."""
+    rows: dict[str, Plain] = {}
+    top: list[Plain] = []
+    known = {queue.path: queue for queue in queues if queue.path}
+    for queue in known.values():
+        for path in reversed([*lineage_of(queue.path)][:-1]):
+            if path in rows:
+                continue
+            parent, _, name = path.rpartition("/")
+            row: Plain = {"name": name, **queue_plain(known.get(path, Queue(path=path)), rules)}
+            if path in users:
+                row["users"] = [*users[path]]
+            rows[path] = row
+            if parent:
+                below = rows[parent].setdefault("queues", [])
+                assert isinstance(below, list), "nothing else is written at this key"
+                below.append(row)
+            else:
+                top.append(row)
+    return top
+
+
+def queue_plain(queue: Queue, rules: Rules) -> Plain:
+    """Write the keys of one queue that are not as they would be anyway."""
+    names = {value: name for name, value in reversed(rules.classes.items())}
+    plain: Plain = {}
+    if queue.weight != 1:
+        plain["weight"] = queue.weight
+    for key in ("guarantee", "limit"):
+        if amounts := getattr(queue, key):
+            plain[key] = _amounts(amounts)
+    if not queue.borrow:
+        plain["borrow"] = False
+    if queue.max_class is not None:
+        plain["max_class"] = names.get(queue.max_class, str(queue.max_class))
+    if queue.class_limits:
+        plain["class_limits"] = {
+            names.get(value, str(value)): _limit(one) for value, one in queue.class_limits.items()
+        }
+    for key in ("max_queued", "max_running", "submits_per_minute"):
+        if (count := getattr(queue, key)) is not None:
+            plain[key] = count
+    return plain
+
+
+def _limit(limit: ClassLimit) -> Plain:
+    plain: Plain = {}
+    if limit.running is not None:
+        plain["running"] = limit.running
+    if limit.resources is not None:
+        plain["resources"] = _amounts(limit.resources)
+    return plain
+
+
+def _node(node: Node) -> Plain:
+    plain: Plain = {"name": node.name, **_amounts(node.capacity.amounts)}
+    return {**plain, "labels": dict(node.labels)} if node.labels else plain
+
+
+def _amounts(amounts: Mapping[str, int]) -> Plain:
+    return {NAMES.get(kind, kind): _amount(kind, amount) for kind, amount in amounts.items()}
+
+
+def _amount(kind: str, amount: int) -> float:
+    whole = kind not in (CPU, GPU) or amount % 1000 == 0
+    return int(in_units(kind, amount)) if whole else in_units(kind, amount)
+
+
+def span(ms: int) -> str:
+    """Write a span of time so that it is read as the same."""
+    for unit, name in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")):
+        if ms and ms % unit == 0:
+            return f"{ms // unit}{name}"
+    return f"{ms}ms" if ms else "0s"

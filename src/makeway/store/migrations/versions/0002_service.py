@@ -1,0 +1,184 @@
+"""Add what a shared service keeps: tokens, keys of requests, decisions, a lease; and checksums.
+
+Every entry that is there gets its checksum now. What is damaged already is not found by it; what
+becomes damaged from here on is. The decisions are those that the entries tell of.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+PAGE = 1_000
+
+Kind = sa.types.TypeEngine[Any]
+Fact = dict[str, Any]  # an event as it is stored
+
+Text: Kind = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+Int: Kind = sa.Integer()
+Big: Kind = sa.BigInteger()
+Number: Kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.add_column("event", sa.Column("checksum", Big, nullable=False, server_default="0"))
+    _sum_up()
+    op.add_column("job", sa.Column("held", Int, nullable=False, server_default="0"))
+    op.add_column("job", sa.Column("workers", Int))
+    op.create_index("job_by_user", "job", ["user", "submitted_at_ms"])
+    op.create_index("job_by_name", "job", ["name", "submitted_at_ms"])
+    _count_workers()
+    _service()
+    _decide()
+
+
+def _sum_up() -> None:
+    names = ("seq", "at_ms", "cause", "type", "version", "job", "run", "payload")
+    event = sa.table("event", *map(sa.column, (*names, "checksum")))
+    row = sa.select(*(event.c[name] for name in names)).order_by(event.c.seq).limit(PAGE)
+    change = (
+        sa.update(event)
+        .values(checksum=sa.bindparam("sum"))
+        .where(event.c.seq == sa.bindparam("entry"))
+    )
+    connection, after = op.get_bind(), 0
+    while page := connection.execute(row.where(event.c.seq > after)).all():
+        connection.execute(change, [{"entry": one[0], "sum": _checksum(one)} for one in page])
+        after = page[-1][0]
+
+
+def _checksum(row: Any) -> int:  # noqa: ANN401 - a row
+    return zlib.crc32("\n".join("" if one is None else str(one) for one in row).encode())
+
+
+def _count_workers() -> None:
+    """Say of what runs how many workers it has been given."""
+    attempt = sa.table("attempt", *map(sa.column, ("job", "number", "phase", "placements")))
+    job = sa.table("job", *map(sa.column, ("id", "attempts", "workers")))
+    living = sa.select(attempt.c.job, attempt.c.placements).where(attempt.c.phase != "ended")
+    change = sa.update(job).values(workers=sa.bindparam("n")).where(job.c.id == sa.bindparam("of"))
+    connection = op.get_bind()
+    for name, placements in connection.execute(living).all():
+        count = sum(one["count"] for one in json.loads(placements))
+        connection.execute(change, {"of": name, "n": count})
+
+
+def _decide() -> None:
+    names = ("seq", "at_ms", "kind", "job", "workers", "beneficiary", "rule", "cause", "text")
+    decision = sa.table("decision", *map(sa.column, (*names, "lost_worker_ms")))
+    event = sa.table("event", *map(sa.column, ("seq", "at_ms", "type", "payload")))
+    told = sa.select(*event.c).where(event.c.type.in_(TOLD)).order_by(event.c.seq).limit(PAGE)
+    connection, after = op.get_bind(), 0
+    while page := connection.execute(told.where(event.c.seq > after)).all():
+        for seq, at_ms, kind, payload in page:
+            if row := TOLD[kind](json.loads(payload)):
+                empty = {"text": "", "lost_worker_ms": 0}
+                values = empty | row | {"seq": seq, "at_ms": at_ms}
+                connection.execute(sa.insert(decision).values(**values))
+        after = page[-1][0]
+
+
+def _held(fact: Fact, kind: str) -> Fact:
+    workers = sum(one["count"] for one in fact["allocation"]["placements"])
+    return {"kind": kind, "job": fact["job"], "workers": workers}
+
+
+def _resized(fact: Fact) -> Fact:
+    return _held(fact, "resize") | {name: fact.get(name) for name in ("beneficiary", "rule")}
+
+
+def _stopped(fact: Fact) -> Fact:
+    kind = "preempt" if fact["cause"] == "preempted" else "stop"
+    others = ("job", "beneficiary", "rule", "cause")
+    lost = {"text": fact.get("text", ""), "lost_worker_ms": fact.get("lost_worker_ms", 0)}
+    return {"kind": kind, **{name: fact.get(name) for name in others}, **lost}
+
+
+def _reserved(fact: Fact) -> Fact:
+    victims = ", ".join(fact.get("victims", ()))
+    text = f"when these have left: {victims}" if victims else ""
+    return _held(fact, "reserve") | {"rule": fact.get("rule"), "text": text}
+
+
+def _rejected(fact: Fact) -> Fact:
+    wait = fact["wait"]
+    return {"kind": "reject", "job": fact["job"], "cause": wait["reason"], "text": wait["text"]}
+
+
+def _requeued(fact: Fact) -> Fact:
+    again = fact["decision"]["action"] == "retry"
+    return _concluded(fact, "retry" if again else "requeue")
+
+
+def _concluded(fact: Fact, kind: str) -> Fact:
+    said = fact["decision"]
+    row = {"kind": kind, "job": fact["job"], "cause": said["cause"], "text": said["text"]}
+    return row | {"rule": said.get("rule") or None}
+
+
+TOLD: dict[str, Callable[[Fact], Fact | None]] = {
+    "AttemptStarted": lambda fact: _held(fact, "start"),
+    "AttemptResized": _resized,
+    "AttemptStopped": _stopped,
+    "SlotsReserved": _reserved,
+    "JobRejected": _rejected,
+    "JobRequeued": _requeued,
+    "JobFinished": lambda fact: _concluded(fact, "stop") if fact.get("decision") else None,
+}
+
+
+def _service() -> None:
+    op.create_table(
+        "token",
+        *_key(Text, "id"),
+        *_always(Text, "user", "name", "hash", "scopes"),
+        *_always(Big, "created_at_ms"),
+        *_maybe(Big, "expires_at_ms", "revoked_at_ms", "last_used_at_ms"),
+        *_maybe(Text, "queues"),
+    )
+    op.create_table(
+        "idempotency",
+        *_key(Text, "user", "key"),
+        *_always(Text, "subject", "body_hash"),
+        *_always(Big, "created_at_ms"),
+    )
+    op.create_index("idempotency_by_time", "idempotency", ["created_at_ms"])
+    op.create_table(
+        "decision",
+        sa.Column("seq", Number, primary_key=True, autoincrement=False),
+        *_always(Big, "at_ms"),
+        *_always(Text, "kind", "job"),
+        *_maybe(Int, "workers"),
+        *_maybe(Text, "beneficiary", "rule", "cause"),
+        *_always(Text, "text"),
+        *_always(Big, "lost_worker_ms"),
+    )
+    op.create_index("decision_by_job", "decision", ["job", "seq"])
+    op.create_index("decision_by_time", "decision", ["at_ms", "seq"])
+    op.create_table(
+        "lease",
+        sa.Column("id", Int, primary_key=True, autoincrement=False),
+        *_always(Big, "term"),
+        *_always(Text, "host"),
+        *_always(Big, "pid", "since_ms"),
+    )
+
+
+def _key(kind: Kind, *names: str) -> Iterator[sa.Column[Any]]:
+    return (sa.Column(name, kind, primary_key=True) for name in names)
+
+
+def _always(kind: Kind, *names: str) -> Iterator[sa.Column[Any]]:
+    return (sa.Column(name, kind, nullable=False) for name in names)
+
+
+def _maybe(kind: Kind, *names: str) -> Iterator[sa.Column[Any]]:
+    return (sa.Column(name, kind, nullable=True) for name in names)
