@@ -31,11 +31,12 @@ COMMANDS = {
     "why": ("makeway.cli.why:why", "Say why a job does not run, and what would start it."),
     "shares": ("makeway.cli.why:shares", "Show share, due, usage and demand of every queue."),
     "config": ("makeway.cli.config:config", "Show the configuration, and where it came from."),
+    "policy": ("makeway.cli.policy:policy", "Try a policy file before it is applied."),
     "version": ("makeway.cli.version:version", "Print the version."),
 }
 CTRL_C = 130
 # They look at no store: a configuration that is wrong does not keep them from their work.
-UNCONFIGURED = ("simulate", "compare", "why", "shares", "config", "version")
+UNCONFIGURED = ("simulate", "compare", "why", "shares", "config", "policy", "version")
 
 
 class LazyGroup(click.Group):
