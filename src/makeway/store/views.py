@@ -322,7 +322,7 @@ UNSEEN = (
     *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
     *(ev.RulesConfigured, ev.QueuesConfigured),
     *(ev.JobCancelRequested, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobResizeRequested),
-    *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned),
+    *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned, ev.PastUsageTold),
 )
 
 FOLDS: dict[type, Fold] = {
