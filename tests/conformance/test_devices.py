@@ -23,7 +23,7 @@ def stage(store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 
 
 def begin(stage: Stage, job: str, workers: dict[str, int], gpu_milli: int) -> None:
-    stage.launch(script(WAITS), job=job, workers=workers, gpu_milli=gpu_milli)
+    stage.launch(script(WAITS), job=job, workers=workers, asked={"gpu_milli": gpu_milli})
     for rank in range(sum(workers.values())):
         stage.ready(rank, job=job)
     stage.release(job=job)
@@ -56,8 +56,8 @@ def test_what_is_given_out_stays_so_over_a_restart_whoever_is_repeated_first(sta
     begin(stage, "a", {"n2": 1}, 1000)
     assert seen(stage, "a") == "[0]"
     stage.restart()
-    stage.launch(script(WAITS), job="fresh", workers={"n2": 1}, gpu_milli=1000)
-    stage.launch(script(WAITS), job="a", workers={"n2": 1}, gpu_milli=1000)
+    stage.launch(script(WAITS), job="fresh", workers={"n2": 1}, asked={"gpu_milli": 1000})
+    stage.launch(script(WAITS), job="a", workers={"n2": 1}, asked={"gpu_milli": 1000})
     stage.ready(job="fresh")
     stage.release(job="fresh")
     assert seen(stage, "fresh") == "[1]"
