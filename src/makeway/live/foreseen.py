@@ -58,7 +58,8 @@ def _job(one: Consequence) -> str:
 
 def _queue(one: Moved) -> str:
     shares = [
-        NOTHING if share is None else f"{share:.1%}" for share in (one.share_before, one.share_after)
+        NOTHING if share is None else f"{share:.1%}"
+        for share in (one.share_before, one.share_after)
     ]
     dues = (_value(one.due_before), _value(one.due_after))
     moved = "" if dues[0] == dues[1] else f", due {dues[0]} -> {dues[1]}"

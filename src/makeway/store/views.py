@@ -74,8 +74,6 @@ def _worker_of(*columns: str) -> sa.Update:
     return update(schema.worker, which, *columns)
 
 
-
-
 # ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
 
 JOB = insert(
