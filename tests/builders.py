@@ -165,19 +165,25 @@ def carried_out(snapshot: Snapshot, plan: Plan) -> Snapshot:
             case Start():
                 one = waiting.pop(decision.job)
                 reserved.pop(one.id, None)
-                planned.pop(one.id, None)
+                line_seq = planned.pop(one.id, None)
                 row = _running(one, decision.allocation, snapshot.now_ms)
-                rows[one.id] = replace(row, started_seq=seq)
+                rows[one.id] = replace(row, started_seq=seq, line_seq=line_seq)
             case Reject():
                 del waiting[decision.job]
             case Resize():
                 row = rows[decision.job]
                 resized = _running(row.job, decision.allocation, row.started_at_ms)
-                rows[decision.job] = replace(resized, started_seq=row.started_seq, resized_seq=seq)
+                rows[decision.job] = replace(
+                    resized,
+                    started_seq=row.started_seq,
+                    line_seq=row.line_seq,
+                    resized_seq=seq,
+                )
             case Preempt():
                 waiting[decision.job] = rows.pop(decision.job).job
             case Reserve():
                 reserved[decision.job] = decision.allocation
+                planned.setdefault(decision.job, seq)
             case Release():
                 del reserved[decision.job]
             case Promise():

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from makeway.client.client import connect as connect
     from makeway.errors import Permanent as Permanent
     from makeway.model.workflow import Goal as Goal
     from makeway.worker.artifact import File as File
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from makeway.workflows.define import workflow as workflow
 
 HOMES = {
+    "connect": "makeway.client.client",
     "Permanent": "makeway.errors",
     "Goal": "makeway.model.workflow",
     "File": "makeway.worker.artifact",

@@ -78,7 +78,7 @@ def test_a_reservation_lasts_until_its_job_starts_or_ends() -> None:
     state = house.engine.state
     house.decide(Reserve(job="b", allocation=on("n2*2")), Promise(job="c"))
     assert state.reserved == {"b": on("n2*2")}
-    assert state.planned == {"c": house.log[-1].seq}
+    assert state.planned == {"b": house.log[-2].seq, "c": house.log[-1].seq}
     house.decide(Start(job="b", allocation=on("n2*2")))
     assert state.reserved == {}
     house.tell(ev.JobCancelRequested(job="c"))

@@ -175,6 +175,29 @@ running  x main n1 cpu 1 age 0s lasts 600s
 queued   all main gang 2 cpu 1 lasts 600s | long main cpu 1 lasts 700s
 expect   hold all GangIncomplete by x | hold long ReservedForOther by all
 says     long: needs 1 worker of 1 cpu; there is room, but all is first in line
+
+rule A goes before rule B: two keeps its only job as long as one has two
+          one  two/0.5  three
+nodes    n1 cpu 3
+running  a one n1 cpu 1 | b one n1 cpu 1 | c two n1 cpu 1
+queued   d three cpu 1
+expect   preempt b for d by reclaim | reserve d on n1 | hold d WaitingForEviction by b
+
+of the equally dear the one of the fullest queue leaves, so that no second one has to
+          one  two  three
+nodes    n1 cpu 5
+running  a two n1 cpu 1 | b two n1 cpu 1 | c two n1 cpu 1 | d one n1 cpu 1 | e one n1 cpu 1
+queued   g three cpu 1 | h three cpu 1
+expect   preempt c for g by reclaim | reserve g on n1 | hold g WaitingForEviction by c
+         hold h InsufficientFree
+
+a guarantee counts in the order too, also without a weight
+          one  two/0
+nodes    n1 cpu 2
+queues   two guarantee cpu 1
+queued   a one cpu 2 | b two cpu 1
+rules    priority no | reclaim no
+expect   start b on n1 | hold a InsufficientFree by b
 """
 
 
@@ -209,3 +232,14 @@ def test_only_who_has_been_first_in_line_for_longest_sends_away_who_was_let_past
         one.job: one.beneficiary for one in schedule(world).decisions if isinstance(one, Preempt)
     }
     assert evicted == {"s1": "old", "s2": "old"}
+
+
+def test_whose_slots_were_kept_before_another_became_first_in_line_was_not_let_past_it() -> None:
+    row = replace(running(job("b", "two", order=9), "n1"), started_seq=9)
+    waiting = job("a", "one", order=1)
+    world = snapshot_of([node("n1", cpus=1)], [waiting], [row], planned={"a": 5})
+    assert [one.job for one in schedule(world).decisions if isinstance(one, Preempt)] == ["b"]
+    kept = snapshot_of(
+        [node("n1", cpus=1)], [waiting], [replace(row, line_seq=4)], planned={"a": 5}
+    )
+    assert not schedule(kept).decisions

@@ -9,7 +9,7 @@ the one of the store's owner. A secret is never a word of a command line, where 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from makeway.errors import InvalidInput, NotFound, Unreachable
+from makeway.errors import Unreachable
 
 if TYPE_CHECKING:
     from makeway.wire.desk import Desk
 
-URL, URL_FROM, TOKEN_FILE = "makeway.url", "makeway.url_from", "makeway.token_file"
+GIVEN, URL, URL_FROM, TOKEN = "makeway.given", "makeway.url", "makeway.url_from", "makeway.token"
 HERE = "this store"
 
 
@@ -35,12 +35,25 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     because: str = HERE
 
 
+def configure(ctx: click.Context, given: Mapping[str, str | None]) -> None:
+    """Let the context hold whom the options, the environment and the files name, and the store."""
+    from makeway.cli.configured import configured
+
+    config = configured(given, cluster=False)
+    ctx.obj = os.path.realpath(config.service.store)
+    ctx.meta[URL] = config.service.url or None
+    ctx.meta[URL_FROM] = config.origin("service.url")
+    ctx.meta[TOKEN] = config.token.text
+
+
 def asked(ctx: click.Context) -> Asked:
     """Find whom to ask; nobody is asked yet."""
     from makeway.client.local import local_service, owner_token
 
-    store, token = Path(ctx.obj), _token(ctx)
-    if url := ctx.meta.get(URL):
+    if ctx.obj is None:  # a command that may need neither, and turned out to need both
+        configure(ctx, ctx.meta[GIVEN])
+    store, token = Path(ctx.obj), ctx.meta[TOKEN] or None
+    if url := ctx.meta[URL]:
         return Asked(store=store, url=url, token=token, because=ctx.meta[URL_FROM])
     local = local_service(store)
     if local is not None:
@@ -92,21 +105,6 @@ def no_service(whom: Asked) -> Unreachable:
     """Make the error that no service works here."""
     hint = "start one with: makeway up; or name another one by --url or MAKEWAY_URL"
     return Unreachable("no service works in this store", where=str(whom.store), hint=hint)
-
-
-def _token(ctx: click.Context) -> str | None:
-    path = ctx.meta.get(TOKEN_FILE)
-    if path is None:
-        return os.environ.get("MAKEWAY_TOKEN") or None
-    try:
-        token = Path(path).read_text("utf-8").strip()
-    except FileNotFoundError:
-        raise NotFound("there is no such file", where=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"it cannot be read: {error}", where=path) from None
-    if not token:
-        raise InvalidInput("there is no token in it", where=path)
-    return token
 
 
 def _nothing() -> None:

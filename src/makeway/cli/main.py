@@ -57,8 +57,8 @@ COMMANDS = {
     "version": ("makeway.cli.version:version", "Print the version."),
 }
 CTRL_C = 130
-# They look at no store: a configuration that is wrong does not keep them from their work.
-UNCONFIGURED = ("simulate", "compare", "why", "shares", "config", "version")
+# They look at no store, or not always: a configuration that is wrong does not keep them from that.
+UNCONFIGURED = ("simulate", "compare", "why", "shares", "config", "version", "completion")
 
 
 class LazyGroup(click.Group):
@@ -123,17 +123,12 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, store: str | None, url: str | None, token_file: str | None) -> None:
     """Operate machine learning on shared machines: who runs now; it failed, what now."""
-    if ctx.invoked_subcommand in UNCONFIGURED:
-        return
-    from makeway.cli.configured import configured
-
     given = {"service.store": store, "service.url": url, "service.token_file": token_file}
-    config = configured(given, cluster=False)
-    ctx.obj = os.path.realpath(config.service.store)
-    # Only commands that ask somebody look at these; see cli/connect.py.
-    ctx.meta["makeway.url"] = config.service.url or None
-    ctx.meta["makeway.url_from"] = config.origin("service.url")
-    ctx.meta["makeway.token_file"] = config.service.token_file or None
+    ctx.meta["makeway.given"] = given
+    if ctx.invoked_subcommand not in UNCONFIGURED:
+        from makeway.cli.connect import configure
+
+        configure(ctx, given)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -28,8 +28,13 @@ Data go to standard output and everything else to standard error, so a pipe gets
 chooses the format (`table`, `wide`, `json`, `jsonl`, `yaml`, `name`). A state is always a word,
 never a colour alone; `NO_COLOR` is respected.
 
-Runs and steps are named by their ids, by a beginning of one that is unique, or by `@last`. A step
-is `RUN.KEY`; a `KEY` alone means the latest run that has it.
+Runs, steps and jobs are named by their ids, by a beginning of one that is unique, or by `@last`; a
+job also by its name. A step is `RUN.KEY`; a `KEY` alone means the latest run that has it.
+
+A command asks the service that `--url` or `MAKEWAY_URL` names, else the one that is alive in the
+store; where none is, questions are answered from the store itself, and orders are refused with exit
+code 9. The token is that of `--token-file` or `MAKEWAY_TOKEN`; who started a service on this machine
+needs none. A secret is never a word of a command line.
 
 | exit code | means |
 |---|---|
@@ -37,10 +42,13 @@ is `RUN.KEY`; a `KEY` alone means the latest run that has it.
 | 1 | it could not be done |
 | 2 | the command line, a parameter or a workflow is wrong |
 | 3 | there is no such thing |
-| 5 | the run ended badly |
+| 4 | whoever asks may not do that |
+| 5 | the run, or the job that was awaited, ended badly |
+| 6 | what was awaited took too long |
 | 7 | it clashes with what is there already |
 | 8 | it can never be scheduled here: no machine has what it asks for |
-| 130 | Ctrl-C |
+| 9 | the service does not answer |
+| 130 | Ctrl-C; it ends no job |
 """
 
 

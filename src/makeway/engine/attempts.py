@@ -96,6 +96,7 @@ def _begun(before: Job, number: int, fence: int) -> Job:
 
 
 def _begin(state: State, job: Job, attempt: Attempt, at_ms: int) -> None:
+    line_seq = state.planned.get(job.id)
     step_forward(state, job.id)
     row = Running(
         job=job,
@@ -103,6 +104,7 @@ def _begin(state: State, job: Job, attempt: Attempt, at_ms: int) -> None:
         usage=usage_of(attempt.allocation, job.spec.shape()),
         started_at_ms=attempt.started_at_ms,
         started_seq=state.seq + 1,
+        line_seq=line_seq,
     )
     state.jobs[job.id] = job
     state.attempts[job.id] = attempt

@@ -73,6 +73,7 @@ def _told(state: State, event: ev.JobWaiting | ev.JobRejected, _at_ms: int) -> N
 def _reserved(state: State, event: ev.SlotsReserved, _at_ms: int) -> None:
     assert event.job in state.waiting, f"illegal: {event.job} does not wait for slots"
     state.reserved[event.job] = event.allocation
+    state.planned.setdefault(event.job, state.seq + 1)
 
 
 def _dropped(state: State, event: ev.ReservationDropped, _at_ms: int) -> None:

@@ -8,6 +8,7 @@ store's views.
 
 rules, declared    the settings of the policy; the share tree as it was set, by path
 free, rooms        one dict for ever, and the memo over it that hears of every change (`holding`)
+memo               what earlier decisions have worked out
 unfinished, queued counts of jobs by path, those of the queues below it included
 submits            by path: the instants of the last minute's submissions, where they are limited
 waiting            all jobs that may start, now or after a backoff: `lanes` and `paused` (`waiting`)
@@ -34,6 +35,7 @@ from makeway.model.resources import Resources
 from makeway.model.rules import Rules
 from makeway.model.wait import Wait
 from makeway.model.workflow import Execution, Run, run_of
+from makeway.policy.memo import Memo
 from makeway.policy.rooms import Rooms
 from makeway.policy.snapshot import Held, Kind, Running, Snapshot
 
@@ -43,7 +45,8 @@ class State:
 
     __slots__ = (
         "attempts", "changed", "declared", "dependents", "draining", "elastic", "ended", "executions",
-        "free", "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "nodes", "order", "past",
+        "free", "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
+        "order", "past",
         "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
         "rooms", "rules", "running", "running_in", "runs", "seq", "submits", "timers", "touched",
         "unfinished", "untold", "waiting", "waits",
@@ -59,6 +62,7 @@ class State:
         self.draining: dict[str, Node] = {}
         self.free: dict[str, Resources] = {}
         self.rooms = Rooms(self.free)
+        self.memo = Memo()
         self.declared: dict[str, Queue] = {ROOT: Queue(path=ROOT)}
         self.queues: dict[str, Queue] = dict(self.declared)
         self.unfinished: dict[str, int] = {}
@@ -117,6 +121,7 @@ class State:
             planned=self.planned,
             past={} if self.past is None else self.past.read(self.queues, now_ms),
             rooms=self.rooms,
+            memo=self.memo,
         )
 
     def execution(self, job: str) -> Execution | None:

@@ -7,6 +7,7 @@ row of it. Nothing here decides: `policy` does.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -101,12 +102,14 @@ class Allocation(msgspec.Struct, frozen=True):
                 rank += 1
 
 
-def lineage_of(path: str) -> Iterator[str]:
+@lru_cache(maxsize=1 << 16)
+def lineage_of(path: str) -> tuple[str, ...]:
     """Give the path itself, its parent, and so on up to and including the root."""
+    above = [path]
     while path != ROOT:
-        yield path
         path = path.rpartition("/")[0]
-    yield ROOT
+        above.append(path)
+    return tuple(above)
 
 
 def with_parents(queues: Mapping[str, Queue], path: str) -> dict[str, Queue]:

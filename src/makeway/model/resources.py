@@ -45,33 +45,56 @@ class Resources(msgspec.Struct, frozen=True):
         return hash(tuple(self.amounts.items()))
 
     def __add__(self, other: Resources) -> Resources:
-        total = dict(self.amounts)
-        for kind, amount in other.amounts.items():
+        mine, theirs = self.amounts, other.amounts
+        if not theirs:
+            return self
+        if not mine:
+            return other
+        if mine.keys() == theirs.keys():  # as nearly always: the order is right already
+            total = {kind: amount + theirs[kind] for kind, amount in mine.items()}
+            return Resources.of(total) if 0 in total.values() else Resources(total)
+        total = dict(mine)
+        for kind, amount in theirs.items():
             total[kind] = total.get(kind, 0) + amount
         return Resources.of(total)
 
     def __sub__(self, other: Resources) -> Resources:
-        rest = dict(self.amounts)
-        for kind, amount in other.amounts.items():
+        mine, theirs = self.amounts, other.amounts
+        if not theirs:
+            return self
+        if mine.keys() == theirs.keys():
+            rest = {kind: amount - theirs[kind] for kind, amount in mine.items()}
+            return Resources.of(rest) if 0 in rest.values() else Resources(rest)
+        rest = dict(mine)
+        for kind, amount in theirs.items():
             rest[kind] = rest.get(kind, 0) - amount
         return Resources.of(rest)
 
     def times(self, count: int) -> Resources:
         """Give the vector of `count` equal workers."""
-        return Resources.of({kind: amount * count for kind, amount in self.amounts.items()})
+        if count == 1:
+            return self
+        if not count:
+            return NOTHING
+        return Resources({kind: amount * count for kind, amount in self.amounts.items()})
 
     def fits(self, room: Resources) -> bool:
         """Say whether every amount asked for is there."""
         there = room.amounts
-        return all(amount <= there.get(kind, 0) for kind, amount in self.amounts.items())
+        for kind, amount in self.amounts.items():  # noqa: SIM110 - twice as fast as all()
+            if amount > there.get(kind, 0):
+                return False
+        return True
 
     def copies_in(self, room: Resources, most: int) -> int:
         """Count how many such workers fit into `room`, at most `most`."""
         there = room.amounts
         for kind, amount in self.amounts.items():
             if amount > 0:
-                most = min(most, there.get(kind, 0) // amount)
-        return max(0, most)
+                part = there.get(kind, 0) // amount
+                if part < most:  # noqa: PLR1730 - twice as fast as min()
+                    most = part
+        return most if most > 0 else 0  # noqa: FURB136 - the same
 
     def dominant(self, capacity: Resources) -> float:
         """Give the largest part of the capacity that any kind takes (DRF's dominant share)."""

@@ -19,13 +19,13 @@ Source:  Kueue, preemption with fill-back; the second look is ours: without it a
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import msgspec
 
 from makeway.model.cluster import Placement
 from makeway.model.job import SYSTEM_MIN
-from makeway.model.resources import NOTHING
+from makeway.model.resources import NOTHING, Resources
 from makeway.policy.cost import lost_worker_ms, worth
 from makeway.policy.cycle import Cycle
 from makeway.policy.find import count_in, find
@@ -50,6 +50,7 @@ class _Taken(msgspec.Struct, eq=False):
 class _Bundle(msgspec.Struct, order=True):
     """The jobs of one node that together make place for at least one more worker."""
 
+    straddles: bool
     weighty: bool
     priority: int
     cost: float
@@ -62,14 +63,14 @@ def claim(cycle: Cycle, lane: Lane) -> bool:
     legal = Legal(cycle, Claimant(lane.kind, lane.head, lane.need))
     if find(lane.kind, cycle.ledger, soon=True) is not None and not legal.limited:
         return _commit(cycle, lane, [], legal)
-    if not legal.may_try():
+    if not legal.may_try() or legal.hopeless():
         return False
     mark, taken = cycle.ledger.checkpoint(), list[_Taken]()
     enough = _take_surplus(cycle, lane, legal, taken) or _take_jobs(cycle, lane, legal, taken)
     if enough:
         taken = _fill_back(cycle, lane, taken)
-        enough = legal.still([(one.row, one.rule, one.rows) for one in taken])
-        enough = enough and _worth_it(lane, taken, legal)
+        enough = _worth_it(lane, taken, legal)
+        enough = enough and legal.still([(one.row, one.rule, one.rows) for one in taken])
     if not enough:
         for one in reversed(taken):
             if one.last is not None:
@@ -113,16 +114,19 @@ def _take_surplus(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -
 
 def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> bool:
     """Take whole jobs, the cheapest place of all nodes next."""
-    by_node: dict[str, list[tuple[object, Running]]] = {}
+    by_node: dict[str, list[tuple[tuple[object, ...], Running]]] = {}
     for row in legal.jobs():
         key = _job_key(cycle, row, legal)
         for node in dict.fromkeys(one.node for one in cycle.rows_of(row)):
             if node in cycle.ledger.nodes and (not lane.kind.nodes or node in lane.kind.nodes):
                 by_node.setdefault(node, []).append((key, row))
+    if not _could_be_enough(cycle, lane, by_node):
+        return False
     heap, rest = list[_Bundle](), dict[str, Iterator[_Bundle]]()
     for node, rows in by_node.items():
         rows.sort(key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]  # keys are tuples
-        rest[node] = _bundles(cycle, lane, node, [row for _, row in rows])
+        last = {row.job.id for key, row in rows if key[1]}
+        rest[node] = _bundles(cycle, lane, node, [row for _, row in rows], last)
         _push(heap, rest[node])
     gone = set[str]()
     while heap:
@@ -142,13 +146,44 @@ def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> b
     return False
 
 
+def _could_be_enough(
+    cycle: Cycle, lane: Lane, by_node: dict[str, list[tuple[object, Running]]]
+) -> bool:
+    """Say whether all of these together would make room for enough workers, were all to leave."""
+    (group, *others) = lane.kind.groups
+    if others:
+        return bool(by_node)
+    ledger, found = cycle.ledger, 0
+    for node, count in ledger.taking(group.per_worker, soon=True).items():
+        if node not in by_node and (not lane.kind.nodes or node in lane.kind.nodes):
+            found += min(count, group.count_min)
+    for node, rows in by_node.items():
+        if found >= group.count_min:
+            break
+        room = ledger.room(node, soon=True)
+        for _, row in rows:
+            room = room + _on_node(cycle, row, node)
+        found += group.per_worker.copies_in(room, group.count_min)
+    return found >= group.count_min
+
+
+def _on_node(cycle: Cycle, row: Running, node: str) -> Resources:
+    """Give what a running job holds on one node, as far as it stays."""
+    rows = cycle.rows_of(row)
+    if len(rows) == 1:
+        return usage_of_rows(row.job, rows)
+    return usage_of_rows(row.job, [one for one in rows if one.node == node])
+
+
 def _push(heap: list[_Bundle], bundles: Iterator[_Bundle]) -> None:
     bundle = next(bundles, None)
     if bundle is not None:
         heapq.heappush(heap, bundle)
 
 
-def _bundles(cycle: Cycle, lane: Lane, node: str, rows: list[Running]) -> Iterator[_Bundle]:
+def _bundles(
+    cycle: Cycle, lane: Lane, node: str, rows: list[Running], last: Container[str]
+) -> Iterator[_Bundle]:
     """Give the jobs on a node in portions, each of which makes place for at least one worker more."""
     worker = lane.kind.groups[0].per_worker
     room = cycle.ledger.room(node, soon=True)
@@ -156,16 +191,14 @@ def _bundles(cycle: Cycle, lane: Lane, node: str, rows: list[Running]) -> Iterat
     portion: list[Running] = []
     for row in rows:
         portion.append(row)
-        shape = row.job.spec.shape()
-        for one in cycle.rows_of(row):
-            if one.node == node:
-                room = room + shape[one.group].times(one.count)
+        room = room + _on_node(cycle, row, node)
         more = worker.copies_in(room, COPIES_MAX)
         if more > copies or len(lane.kind.groups) > 1:
             weighty = any(cycle.levels.weights.get(one.job.spec.queue, 1) > 0 for one in portion)
             priority = max(one.job.priority for one in portion)
             cost = sum(lost_worker_ms(one, now_ms) for one in portion) / max(1, more - copies)
-            yield _Bundle(weighty, priority, cost, node, portion)
+            straddles = any(one.job.id in last for one in portion)
+            yield _Bundle(straddles, weighty, priority, cost, node, portion)
             portion, copies = [], more
 
 
@@ -244,13 +277,19 @@ def _surplus_key(cycle: Cycle, row: Running) -> tuple[int, float, int]:
 
 
 def _job_key(cycle: Cycle, row: Running, legal: Legal) -> tuple[object, ...]:
-    """Order victims: others' before own, no weight, lowest class, least lost, youngest, id."""
-    queue = row.job.spec.queue
+    """Order victims: others' before own, no weight, lowest class, least lost, youngest, id.
+
+    Whoever would leave its queue with less than the claimant's comes after all others, and of the
+    equally dear the one of the fullest queue first.
+    """
+    queue, own = row.job.spec.queue, row.job.spec.queue == legal.claimant.kind.queue
     return (
-        queue == legal.claimant.kind.queue,
+        own,
+        not own and legal.straddles(row),
         cycle.levels.weights.get(queue, 1) > 0,
         row.job.priority,
         lost_worker_ms(row, cycle.snapshot.now_ms),
+        0.0 if own else -legal.fullness(queue)[1],
         -row.started_at_ms,
         -row.job.order,
     )

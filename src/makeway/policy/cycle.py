@@ -10,18 +10,17 @@ Gives:   Plan: what shrinks and leaves, what is kept for whom, what starts and g
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Mapping
-from operator import itemgetter
+from collections.abc import Iterator, Mapping
 
 from makeway.model.cluster import Allocation, Placement
 from makeway.model.job import Job
-from makeway.model.resources import NOTHING, Resources
+from makeway.model.resources import Resources
 from makeway.model.wait import Reason, Wait
 from makeway.policy.kept import leavers
-from makeway.policy.ledger import Ledger, own_part, total_of
+from makeway.policy.ledger import Ledger
 from makeway.policy.level import Levels
 from makeway.policy.limits import Barrier, barrier
+from makeway.policy.memo import own_part
 from makeway.policy.order import Lane, lanes_of
 from makeway.policy.plan import (
     Decided,
@@ -58,9 +57,8 @@ class Cycle:
         self.wake_at_ms: int | None = None
         self._elastic: list[Running] | None = None
         self._classes: dict[str, list[int]] | None = None
-        self._soon: Resources | None = None
+        self._lowest: int | None = None
         self._first: str | None = None
-        self._late: list[tuple[int, Resources]] | None = None
         self._dues: Mapping[str, Resources] | None = None
         self._rows: dict[str, tuple[Job, list[Placement]]] = {}
         self._started: set[str] = set()
@@ -101,12 +99,11 @@ class Cycle:
         return min(there, default=1 << 62)
 
     @property
-    def soon_total(self) -> Resources:
-        """Give what all nodes together had or would soon have as the cycle began."""
-        if self._soon is None:
-            ledger = self.ledger
-            self._soon = total_of(ledger.rooms(ledger.nodes, soon=True).values())
-        return self._soon
+    def lowest(self) -> int:
+        """Give the lowest class of which anything ran as the cycle began."""
+        if self._lowest is None:
+            self._lowest = min((one for _, one in self.snapshot.held), default=1 << 62)
+        return self._lowest
 
     @property
     def longest_in_line(self) -> str:
@@ -123,16 +120,12 @@ class Cycle:
             self._first = min(waiting, default=(0, ""))[1]
         return self._first
 
-    def let_past(self, seq: int) -> Resources:
-        """Add up what was started after the entry with this seq."""
-        if self._late is None:
-            self._late = []
-            total = NOTHING
-            for row in reversed([*self.snapshot.running.values()]):
-                total = total + row.usage
-                self._late.append((-max(row.started_seq, row.resized_seq), total))
-        found = bisect_left(self._late, -seq, key=itemgetter(0))
-        return self._late[found - 1][1] if found else NOTHING
+    def let_past(self, seq: int) -> Iterator[Running]:
+        """Give who was started after the entry with this seq, the latest first."""
+        for row in reversed(self.snapshot.running.values()):
+            if row.started_seq <= seq:
+                return
+            yield row
 
     # ── who runs ──────────────────────────────────────────────────────────────────────────────────
 

@@ -11,12 +11,13 @@ queues below it) goes by the queue's path with a slash behind it, see `own_part`
 
 Takes:   snapshot  never changed; its vectors are shared
 Holds:   rollback to a mark gives back every sum
-Cost:    O(queues x classes x depth) to begin; a booking O(placements x sizes asked for + depth)
+Cost:    O(queues x classes) to begin; a booking O(placements x sizes asked for + depth)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -24,6 +25,7 @@ from makeway.model.cluster import Allocation, Node, Placement, lineage_of
 from makeway.model.job import Job
 from makeway.model.phase import JobPhase
 from makeway.model.resources import NOTHING, Resources
+from makeway.policy.memo import counted_in, own_part
 from makeway.policy.rooms import COPIES_MAX
 from makeway.policy.snapshot import Running, Snapshot
 
@@ -52,7 +54,7 @@ class Ledger:
     """What the cluster would look like; see the module."""
 
     __slots__ = (
-        "_by_class", "_capacity", "_jobs", "_log", "_sites", "_taking", "_usage", "snapshot",
+        "_by_class", "_capacity", "_jobs", "_log", "_sites", "_soon", "_taking", "_usage", "snapshot",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -62,11 +64,10 @@ class Ledger:
         self._sites: dict[str, tuple[Resources, Resources, Resources]] = {}
         self._taking: dict[tuple[Size, bool], tuple[Resources, dict[str, int]]] = {}
         self._capacity: Resources | None = None
-        self._usage: dict[str, Resources] = {}
-        self._jobs: dict[str, int] = {}
-        self._by_class: dict[tuple[str, int], tuple[int, Resources]] = {}
-        for (queue, priority), held in snapshot.held.items():
-            self._charge(queue, priority, held.usage, held.jobs)
+        self._soon = NOTHING  # what was booked into the room that is soon there
+        sums = snapshot.memo.sums.read(snapshot.held)
+        self._usage, self._jobs = dict(sums.usage), dict(sums.jobs)
+        self._by_class = dict(sums.by_class)
         for job, rows in snapshot.leaving.items():
             row = snapshot.running[job]
             gone = row.job.phase is JobPhase.EVICTING
@@ -87,7 +88,10 @@ class Ledger:
     def capacity(self) -> Resources:
         """Give what all nodes together have; a drained one counts while anything runs on it."""
         if self._capacity is None:
-            self._capacity = total_of(node.capacity for node in self.snapshot.counted())
+            counted = [*self.snapshot.counted()]
+            self._capacity = self.snapshot.memo.last(
+                "capacity", counted, lambda: total_of(node.capacity for node in counted)
+            )
         return self._capacity
 
     def room(self, node: str, *, soon: bool = False) -> Resources:
@@ -112,6 +116,10 @@ class Ledger:
             for node in self._sites:
                 self._recount(node, worker, copies, soon=soon)
         return known[1]
+
+    def soon_total(self) -> Resources:
+        """Give what all nodes together have once all have left who leave; at the least that."""
+        return self.snapshot.rooms.total() + self._soon
 
     def free_total(self, rooms: Mapping[str, Resources] | None = None) -> Resources:
         """Give what all nodes, or these rooms, together have now."""
@@ -200,6 +208,7 @@ class Ledger:
     def _book(self, booking: Booking) -> None:
         job, shape = booking.job, booking.job.spec.shape()
         amount = usage_of_rows(job, booking.rows)
+        soon = booking.there + booking.leaving - booking.kept
         for row in booking.rows:
             if row.node not in self.nodes:
                 continue  # a lost or drained node took its room with it
@@ -215,8 +224,10 @@ class Ledger:
                 _moved(leaving, moved, booking.leaving),
                 _moved(kept, moved, booking.kept),
             )
-            for (_, soon), (worker, copies) in self._taking.items():
-                self._recount(row.node, worker, copies, soon=soon)
+            if soon:
+                self._soon = self._soon + moved.times(soon)
+            for (_, later), (worker, copies) in self._taking.items():
+                self._recount(row.node, worker, copies, soon=later)
         usage = amount.times(booking.usage) if booking.usage else NOTHING
         self._charge(job.spec.queue, job.spec.priority, usage, booking.jobs)
 
@@ -230,7 +241,7 @@ class Ledger:
     def _charge(self, queue: str, priority: int, amount: Resources, jobs: int) -> None:
         if not amount and not jobs:
             return
-        for path in (own_part(queue), *lineage_of(queue)):
+        for path in counted_in(queue):
             if amount:
                 self._usage[path] = self._usage.get(path, NOTHING) + amount
             if jobs:
@@ -239,16 +250,13 @@ class Ledger:
             self._by_class[path, priority] = (count + jobs, used + amount)
 
 
-def own_part(path: str) -> str:
-    """Name the part of a queue that its own jobs are: where it has children, it is one of them."""
-    return f"{path}/"
-
-
-def way(path: str) -> list[str]:
+@lru_cache(maxsize=1 << 16)
+def way(path: str) -> tuple[str, ...]:
     """Give the branches that lead from the root to the jobs of a queue, its own part included."""
-    return [*reversed([*lineage_of(path)]), own_part(path)]
+    return (*reversed(lineage_of(path)), own_part(path))
 
 
+@lru_cache(maxsize=1 << 16)
 def parting(one: str, other: str) -> tuple[str, str]:
     """Find where two queues part: the branch of each below the last queue that they share."""
     return next(pair for pair in zip(way(one), way(other), strict=False) if pair[0] != pair[1])

@@ -18,6 +18,8 @@ Source:  Kueue, fair sharing: LessThanOrEqualToFinalShare, LessThanInitialShare;
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import chain
 
 import msgspec
 
@@ -27,10 +29,12 @@ from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Scope
 from makeway.policy.cost import worth
 from makeway.policy.cycle import Cycle
-from makeway.policy.ledger import parting, usage_of_rows
+from makeway.policy.ledger import parting, usage_of_rows, way
 from makeway.policy.level import Level, inside
 from makeway.policy.limits import barrier
+from makeway.policy.memo import own_part
 from makeway.policy.order import Lane
+from makeway.policy.reach import excess, herds, largest_of
 from makeway.policy.snapshot import Kind, Running
 
 Victims = Sequence[tuple[Running, str, Sequence[Placement]]]
@@ -61,6 +65,7 @@ class Legal:
         # Whoever was evicted at this very instant takes nothing from its equals: that could go on.
         self._just_evicted = claimant.job.evicted_at_ms == cycle.snapshot.now_ms
         self._partings: dict[str, tuple[str, str]] = {}
+        self._full: dict[str, Level] = {}
         self.inside_guarantee = any(
             self._inside(path) for path in lineage_of(kind.queue) if path in terms.guarantee
         )
@@ -84,46 +89,68 @@ class Legal:
         return (row for row in self.cycle.elastic if self.cycle.stays(row))
 
     def jobs(self) -> Iterator[Running]:
-        """Give the running jobs that a rule may apply to, of the queues where one can."""
-        cycle, now_ms = self.cycle, self.cycle.snapshot.now_ms
-        for queue, rows in cycle.snapshot.running_in.items():
-            if not self._queue_in_question(queue):
-                continue
-            for row in rows.values():
-                if not row.job.spec.preemptible or not cycle.stays(row):
-                    continue
-                ran_until_ms = row.started_at_ms + cycle.rules.preemption.min_run_ms
-                if now_ms < ran_until_ms:
-                    cycle.protected.setdefault(self.claimant.kind, []).append(row.job.id)
-                    cycle.wake(ran_until_ms)
-                    continue
-                if self.rule(row, row.usage) is not None:
-                    yield row
+        """Give the running jobs that a rule applies to as the ledger stands."""
+        cycle, found = self.cycle, set[str]()
+        for queue in self.queues:
+            for (priority, amount), herd in herds(cycle.snapshot, queue).items():
+                rule = self._of_herd(queue, priority, amount)
+                for row in herd if rule is not None or cycle.rules.preemption.min_run_ms else ():
+                    if cycle.stays(row) and self._old_enough(row) and rule is not None:
+                        found.add(row.job.id)
+                        yield row
+        if self._late:
+            for row in cycle.let_past(self._since or 0):
+                if row.job.id not in found and row.job.spec.preemptible and self._let_past(row):
+                    if cycle.stays(row) and self._old_enough(row):
+                        if self.rule(row, row.usage) is not None:
+                            yield row
+
+    def hopeless(self) -> bool:
+        """Say, by sums alone, that not even all that may be taken is enough."""
+        if self._late:
+            return False
+        ledger, snapshot, own = self.cycle.ledger, self.cycle.snapshot, self.claimant.kind.queue
+        most, branches = ledger.soon_total(), dict[str, list[str]]()
+        for queue, branch in self.queues.items():
+            if branch is None:
+                most = most + ledger.usage(own_part(queue))
+            else:
+                branches.setdefault(branch, []).append(queue)
+        if snapshot.elastic and own not in self.queues:
+            most = most + ledger.usage(own_part(own))
+        need, due = self.claimant.need, self.cycle.due if branches else {}
+        for branch, queues in branches.items():
+            largest = largest_of(snapshot, queues)
+            most = most + excess(ledger.usage(branch), due.get(branch, NOTHING), need, largest)
+        return not need.fits(most)
 
     def rule(self, row: Running, amount: Resources, *, surplus: bool = False) -> str | None:
         """Find the rule by which this much of a running job may be taken, as the ledger stands."""
-        own, queue = self.claimant.kind.queue, row.job.spec.queue
-        rules, mine, theirs = self.cycle.rules.preemption, self.claimant.kind, row.job.priority
-        if theirs >= SYSTEM_MIN and theirs >= mine.priority:
+        queue, theirs = row.job.spec.queue, row.job.priority
+        if self._spared(queue, theirs):
             return None
-        if self.limited and not self._frees_limit(queue, theirs):
-            return None
-        if queue == own and surplus:
+        if surplus and queue == self.claimant.kind.queue:
             return "elastic"
-        lower = theirs < mine.priority
-        ignores = self.system or queue == own
-        may = rules.priority and lower and (ignores or self._wide)
-        if may and (ignores or not self._breaks_guarantee(queue, amount)):
-            return "priority"
-        if self._just_evicted:
-            self.cycle.wake(self.cycle.snapshot.now_ms + 1)
-            return None
-        if queue != own and rules.reclaim and self._reclaims(row, amount):
-            return "reclaim"
-        late = self._let_past(row, surplus=surplus) and theirs <= mine.priority
-        if late and (queue == own or not self._guaranteed(queue, amount)):
+        found = self._of_herd(queue, theirs, amount)
+        if found is not None or self._just_evicted:
+            return found
+        late = self._let_past(row, surplus=surplus) and theirs <= self.claimant.kind.priority
+        if late and (queue == self.claimant.kind.queue or not self._guaranteed(queue, amount)):
             return "backfill"
         return None
+
+    def straddles(self, row: Running) -> bool:
+        """Say whether by rule B alone: without the job its queue would have less than the claimant's."""
+        if self.rule(row, row.usage) != "reclaim" or self.inside_guarantee:
+            return False
+        here, there = self._parting(row.job.spec.queue)
+        return self._level(here, self.claimant.need) > self._level(there, NOTHING, row.usage)
+
+    def fullness(self, queue: str) -> Level:
+        """Say how full the victim's branch is, over the kinds that the claimant needs."""
+        if queue not in self._full:
+            self._full[queue] = self._level(self._parting(queue)[1], NOTHING)
+        return self._full[queue]
 
     def still(self, victims: Victims) -> bool:
         """Look at the final set again: give all back, and take one after the other."""
@@ -167,39 +194,92 @@ class Legal:
 
     # ── the rules ─────────────────────────────────────────────────────────────────────────────────
 
-    def _reclaims(self, row: Running, amount: Resources) -> bool:
-        queue, kind, cycle = row.job.spec.queue, self.claimant.kind, self.cycle
-        if row.job.priority > kind.priority and self._wide and not self.inside_guarantee:
+    def _of_herd(self, queue: str, theirs: int, amount: Resources) -> str | None:
+        """Find the rule that does not ask who came first, for jobs of one class and size."""
+        own, rules, mine = self.claimant.kind.queue, self.cycle.rules.preemption, self.claimant.kind
+        if self._spared(queue, theirs):
+            return None
+        ignores = self.system or queue == own
+        may = rules.priority and theirs < mine.priority and (ignores or self._wide)
+        if may and (ignores or not self._breaks_guarantee(queue, amount)):
+            return "priority"
+        if self._just_evicted:
+            self.cycle.wake(self.cycle.snapshot.now_ms + 1)
+            return None
+        if queue != own and rules.reclaim and self._reclaims(queue, theirs, amount):
+            return "reclaim"
+        return None
+
+    def _spared(self, queue: str, theirs: int) -> bool:
+        """Say whether nothing is taken from jobs of this class in this queue, whatever the rule."""
+        if theirs >= SYSTEM_MIN and theirs >= self.claimant.kind.priority:
+            return True
+        return self.limited and not self._frees_limit(queue, theirs)
+
+    def _old_enough(self, row: Running) -> bool:
+        """Say whether a job has run so long that it may be evicted; if not, ask again when it has."""
+        cycle = self.cycle
+        ran_until_ms = row.started_at_ms + cycle.rules.preemption.min_run_ms
+        if cycle.snapshot.now_ms >= ran_until_ms:
+            return True
+        cycle.protected.setdefault(self.claimant.kind, []).append(row.job.id)
+        cycle.wake(ran_until_ms)
+        return False
+
+    def _reclaims(self, queue: str, theirs: int, amount: Resources) -> bool:
+        kind, cycle = self.claimant.kind, self.cycle
+        if theirs > kind.priority and self._wide and not self.inside_guarantee:
             return False
         if self._guaranteed(queue, amount):
             return False
         if self.inside_guarantee:
             return True
         here, there = self._parting(queue)
-        need = self.claimant.need
+        need, used, owed = (
+            self.claimant.need,
+            cycle.ledger.usage(there),
+            cycle.due.get(there, NOTHING),
+        )
+        if not any(used[one] > owed[one] for one in need if amount[one]) or not self._below_due(
+            here
+        ):
+            return False
         mine = self._level(here, need)
-        if mine > self._level(there, NOTHING, amount) and mine >= self._level(there, NOTHING):
-            return False
-        used, owed = cycle.ledger.usage(there), cycle.due.get(there, NOTHING)
-        return self._below_due(here) and any(used[one] > owed[one] for one in need if amount[one])
+        return mine < self._level(there, NOTHING) or mine <= self._level(there, NOTHING, amount)
 
-    def _queue_in_question(self, queue: str) -> bool:
-        """Say cheaply whether anything of a queue could be taken."""
+    @cached_property
+    def queues(self) -> dict[str, str | None]:
+        """Name the queues of which anything could be taken, whoever came first.
+
+        With each goes the branch that is only asked back what it has above its due, or None where
+        more may be taken.
+        """
         own, cycle, kind = self.claimant.kind.queue, self.cycle, self.claimant.kind
-        rules = cycle.rules.preemption
-        if self._waited_for_by_late_comers():
-            return True
-        lowest = cycle.lowest_class(queue)
-        if rules.priority and lowest < kind.priority and (queue == own or self._wide):
-            return True
-        if queue == own or not rules.reclaim:
-            return False
-        if self.inside_guarantee:
-            return True
-        here, there = self._parting(queue)
-        # Dues are dear to work out, so they are asked last.
-        emptier = self._level(here, self.claimant.need) < self._level(there, NOTHING)
-        return emptier and self._below_due(here) and self._above_due(there)
+        rules, found, asked = cycle.rules.preemption, dict[str, str | None](), dict[str, bool]()
+        lower = rules.priority and cycle.lowest < kind.priority
+        reclaim = rules.reclaim and (
+            self.inside_guarantee or any(self._below_due(path) for path in way(own)[1:])
+        )
+        for queue in cycle.snapshot.running_in if lower or reclaim else ():
+            lowest = cycle.lowest_class(queue) if lower and (queue == own or self._wide) else None
+            if lowest is not None and lowest < kind.priority:
+                found[queue] = None
+            elif reclaim and queue != own:
+                here, there = self._parting(queue)
+                if not self.inside_guarantee and there not in asked:
+                    asked[there] = self._branch_in_question(here, there)
+                if self.inside_guarantee:
+                    found[queue] = None
+                elif asked[there]:
+                    found[queue] = there
+        return found
+
+    def _branch_in_question(self, here: str, there: str) -> bool:
+        return (
+            self._above_due(there)
+            and self._below_due(here)
+            and self._level(here, self.claimant.need) < self._level(there, NOTHING)
+        )
 
     def _below_due(self, path: str) -> bool:
         usage, due = self.cycle.ledger.usage(path), self.cycle.due.get(path, NOTHING)
@@ -209,18 +289,28 @@ class Legal:
         usage, due = self.cycle.ledger.usage(path), self.cycle.due.get(path, NOTHING)
         return any(usage[kind] > due[kind] for kind in self.claimant.need)
 
-    def _waited_for_by_late_comers(self) -> bool:
+    @cached_property
+    def _late(self) -> bool:
         """Say whether all that was let past the claimant could be enough for it."""
         if self._since is None:
             return False
-        cycle = self.cycle
-        late = cycle.let_past(self._since)
-        return bool(late) and self.claimant.need.fits(late + cycle.soon_total)
+        cycle, need = self.cycle, self.claimant.need
+        most, any_at_all = cycle.ledger.soon_total(), False
+        grown = (cycle.snapshot.running[name] for name in cycle.snapshot.elastic)
+        for row in chain(
+            (row for row in grown if row.started_seq <= (self._since or 0) < row.resized_seq),
+            cycle.let_past(self._since),
+        ):
+            most, any_at_all = most + row.usage, True
+            if need.fits(most):
+                return True
+        return any_at_all and need.fits(most)
 
-    def _let_past(self, row: Running, *, surplus: bool) -> bool:
+    def _let_past(self, row: Running, *, surplus: bool = False) -> bool:
         if self._since is None:
             return False
-        came = row.resized_seq if surplus else row.started_seq
+        began = row.started_seq if row.line_seq is None else row.line_seq
+        came = row.resized_seq if surplus else began
         if came <= self._since:
             return False
         # Only the younger leaves: with an order that is the same for all, no three go in circles.

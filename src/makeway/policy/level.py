@@ -11,7 +11,7 @@ starve. Kinds of which nothing is left say nothing about who is next, and are le
 leaves.
 
 Takes:   ledger, terms   of this cycle
-Gives:   (weightless, level): a queue of weight 0 comes after all others
+Gives:   (weightless, level): a queue of weight 0 comes after all others, but for its guarantee
 Source:  Bhattacharya et al., Hierarchical Scheduling for Diverse Datacenter Workloads, SoCC 2013;
          use above the guarantee: Kueue's dominant resource share
 """
@@ -64,7 +64,7 @@ class Levels:
         sure = self._terms.guarantee.get(path)
         weight = self.weights.get(path, 1.0)
         if sure and inside(usage, sure):
-            return weight <= 0, 0.0
+            return False, 0.0
         highest, whole = 0.0, self._terms.capacity.amounts
         for kind in kinds or usage.amounts:
             there = whole.get(kind, 0)
@@ -80,7 +80,7 @@ def inside(usage: Resources, guarantee: Mapping[str, int]) -> bool:
     return all(usage[kind] <= amount for kind, amount in guarantee.items())
 
 
-def weights_of(ledger: Ledger, terms: Terms) -> dict[str, float]:
+def weights_of(ledger: Ledger, terms: Terms) -> Mapping[str, float]:
     """Give every queue's weight; with a memory, w' + k (w' - u') of its siblings' total, at least 0.
 
     w' is the queue's part of its siblings' weights, u' its part of what they used of late; use that
@@ -88,9 +88,9 @@ def weights_of(ledger: Ledger, terms: Terms) -> dict[str, float]:
     nobody's debit (KAI's time-based fair share).
     """
     snapshot, usage = ledger.snapshot, ledger.snapshot.rules.usage
-    weights = {path: queue.weight for path, queue in terms.queues.items()}
     if not usage.weight or not snapshot.past:
-        return weights
+        return terms.weights
+    weights = dict(terms.weights)
     siblings: dict[str, list[Queue]] = {}
     for path, queue in terms.queues.items():
         if path:

@@ -42,8 +42,8 @@ def barrier(kind: Kind, need: Resources, ledger: Ledger, terms: Terms) -> Barrie
     """Find the first limit, from the job's queue upwards, that does not let it start."""
     if not kind.preemptible and (found := _firm(kind, need, ledger, terms)) is not None:
         return found
-    for path in lineage_of(kind.queue):
-        found = _at(path, kind, need, ledger, terms) if path else None
+    for path in lineage_of(kind.queue) if terms.limited else ():
+        found = _at(path, kind, need, ledger, terms) if path and path in terms.limited else None
         if found is not None:
             return found
     return None
@@ -51,8 +51,8 @@ def barrier(kind: Kind, need: Resources, ledger: Ledger, terms: Terms) -> Barrie
 
 def growth_barrier(kind: Kind, need: Resources, ledger: Ledger, terms: Terms) -> bool:
     """Say whether any amount is limited so that one more worker may not be added."""
-    for path in lineage_of(kind.queue):
-        if not path:
+    for path in lineage_of(kind.queue) if terms.limited else ():
+        if not path or path not in terms.limited:
             continue
         queue, usage = terms.queues[path], ledger.usage(path)
         if _over(usage, need, terms.ceiling.get(path, {})) is not None:

@@ -22,9 +22,9 @@ from makeway.model.cluster import ROOT, lineage_of
 from makeway.model.job import Job
 from makeway.model.resources import Resources
 from makeway.model.rules import Rules, Scope
-from makeway.policy.ledger import Ledger, own_part
+from makeway.policy.ledger import Ledger
 from makeway.policy.level import Levels
-from makeway.policy.place import needed
+from makeway.policy.memo import own_part
 from makeway.policy.snapshot import Kind, Snapshot
 
 
@@ -205,5 +205,5 @@ def lanes_of(snapshot: Snapshot) -> list[Lane]:
         if reserved and any(job.id in reserved for job in lane):
             jobs = [job for job in lane if job.id not in reserved]
         if jobs:
-            lanes.append(Lane(kind, jobs, needed(kind.groups)))
+            lanes.append(Lane(kind, jobs, kind.need))
     return lanes

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from makeway.model.resources import Resources
+from makeway.model.resources import NOTHING, Resources
 
 # So many sizes are kept; when there are more, all are forgotten, which costs time and no answer.
 SIZES_MAX = 512
@@ -25,7 +25,7 @@ Size = tuple[tuple[str, int], ...]
 class Rooms:
     """The memo over one mapping of free room; see the module."""
 
-    __slots__ = ("_copies", "_free", "_journal", "_read")
+    __slots__ = ("_copies", "_free", "_journal", "_read", "_seen", "_total")
 
     def __init__(self, free: Mapping[str, Resources]) -> None:
         """Begin over `free`, which is not copied."""
@@ -33,6 +33,8 @@ class Rooms:
         self._journal: list[str] = []  # nodes whose room changed, in that order
         self._copies: dict[Size, dict[str, int]] = {}
         self._read: dict[Size, int] = {}  # how much of the journal each size has taken in
+        self._seen: dict[str, Resources] = {}  # what is counted in the total, by node
+        self._total = NOTHING
 
     def touch(self, node: str) -> None:
         """Note that the room of a node has changed, or that the node came or went."""
@@ -60,10 +62,30 @@ class Rooms:
         self._read[size] = len(self._journal)
         return copies
 
+    def total(self) -> Resources:
+        """Add up what is free on all nodes; what is below 0 (a node that shrank) is no room."""
+        seen, total = self._seen, self._total
+        for node, room in self._free.items():
+            before = seen.get(node)
+            if before is not room:
+                total = total + _above(room) - (NOTHING if before is None else _above(before))
+                seen[node] = room
+        if len(seen) > len(self._free):
+            for node in [one for one in seen if one not in self._free]:
+                total = total - _above(seen.pop(node))
+        self._total = total
+        return total
+
     def _forget(self) -> None:
         self._copies.clear()
         self._read.clear()
         self._journal.clear()
+
+
+def _above(room: Resources) -> Resources:
+    if not room.negative():
+        return room
+    return Resources.of({kind: amount for kind, amount in room.amounts.items() if amount > 0})
 
 
 def count_all(worker: Resources, free: Mapping[str, Resources]) -> dict[str, int]:

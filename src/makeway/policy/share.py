@@ -18,13 +18,14 @@ Source:  Ghodsi et al., DRF, NSDI 2011, sec. 4; largest remainder: Hamilton's ap
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from math import lcm
 
 import msgspec
 
-from makeway.model.cluster import ROOT, Queue, lineage_of
+from makeway.model.cluster import ROOT, Queue
 from makeway.model.resources import GPU, NOTHING, Resources
-from makeway.policy.ledger import Ledger, own_part, total_of
+from makeway.policy.ledger import Ledger, total_of
+from makeway.policy.memo import counted_in, own_part
 from makeway.policy.snapshot import Snapshot
 from makeway.policy.terms import Terms, exact, terms_of, tree_of
 
@@ -78,11 +79,10 @@ def demands(ledger: Ledger) -> dict[str, Resources]:
     """Add up what every queue, and every queue's own part, holds and asks for."""
     snapshot, asked = ledger.snapshot, dict[str, list[Resources]]()
     for kind, lane in snapshot.lanes.items():
-        whole = total_of(group.per_worker.times(group.count_max) for group in kind.groups)
         count = (
             sum(job.id not in snapshot.reserved for job in lane) if snapshot.reserved else len(lane)
         )
-        asked.setdefault(kind.queue, []).append(whole.times(count))
+        asked.setdefault(kind.queue, []).append(kind.most.times(count))
     for name in snapshot.elastic:
         row = snapshot.running[name]
         if name not in snapshot.leaving:
@@ -91,13 +91,17 @@ def demands(ledger: Ledger) -> dict[str, Resources]:
     paths = {*asked, *(queue for queue, _ in snapshot.held)}
     for queue in paths:
         total = ledger.usage(own_part(queue)) + total_of(asked.get(queue, ()))
-        for path in (own_part(queue), *lineage_of(queue)):
+        for path in counted_in(queue):
             demand[path] = demand.get(path, NOTHING) + total
     return demand
 
 
 def dues(ledger: Ledger, terms: Terms, demand: Mapping[str, Resources]) -> dict[str, Resources]:
     """Give what every queue that asks for anything is entitled to."""
+    return ledger.snapshot.memo.last("dues", (terms, demand), lambda: _dues(ledger, terms, demand))
+
+
+def _dues(ledger: Ledger, terms: Terms, demand: Mapping[str, Resources]) -> dict[str, Resources]:
     busy = {path[:-1] for path, amount in demand.items() if path.endswith("/") and amount}
     tree = tree_of(ledger.snapshot.queues, busy)
     capacity, asked = terms.capacity, demand.get(ROOT, NOTHING)
@@ -124,7 +128,7 @@ def divide(amount: int, claims: Sequence[Claim]) -> list[int]:
     sure = [min(claim.sure, claim.most) for claim in claims]
     if sum(sure) > amount:
         parts = [0] * len(claims)
-        weights = {index: Fraction(part) for index, part in enumerate(sure) if part}
+        weights = {index: part for index, part in enumerate(sure) if part}
         _apportion(amount, weights, parts)
         return parts
     rest = [
@@ -137,10 +141,16 @@ def divide(amount: int, claims: Sequence[Claim]) -> list[int]:
 def fill(amount: int, claims: Sequence[Claim]) -> list[int]:
     """Divide whole units by weight, at most as asked; the largest remainders get the odd ones."""
     parts = [0] * len(claims)
-    weighty = {index: exact(claim.weight) for index, claim in enumerate(claims) if claim.weight}
-    others = {index: Fraction(1) for index, claim in enumerate(claims) if not claim.weight}
+    exactly = {index: exact(claim.weight) for index, claim in enumerate(claims) if claim.weight}
+    # Whole numbers in the same proportion: as exact as fractions, and much faster.
+    scale = lcm(*{weight.denominator for weight in exactly.values()})
+    weighty = {
+        index: weight.numerator * (scale // weight.denominator) for index, weight in exactly.items()
+    }
+    others = {index: 1 for index, claim in enumerate(claims) if not claim.weight}
     for weights in (weighty, others):
-        amount -= _pour(amount, weights, claims, parts)
+        if weights:
+            amount -= _pour(amount, weights, claims, parts)
     return parts
 
 
@@ -161,11 +171,13 @@ def _unit(kind: str, amounts: Sequence[Resources]) -> int:
 
 
 def _pour(
-    amount: int, weights: Mapping[int, Fraction], claims: Sequence[Claim], parts: list[int]
+    amount: int, weights: Mapping[int, int], claims: Sequence[Claim], parts: list[int]
 ) -> int:
     """Fill these claims, the most modest for its weight first; give what went away."""
-    left, total = amount, sum(weights.values(), Fraction())
-    modest = sorted(weights, key=lambda index: (claims[index].most / weights[index], index))
+    left, total, common = amount, sum(weights.values()), lcm(*set(weights.values()))
+    modest = sorted(
+        weights, key=lambda index: (claims[index].most * (common // weights[index]), index)
+    )
     for place, index in enumerate(modest):
         if claims[index].most * total > left * weights[index]:
             _apportion(left, {rest: weights[rest] for rest in modest[place:]}, parts)
@@ -176,11 +188,11 @@ def _pour(
     return amount - left
 
 
-def _apportion(amount: int, weights: Mapping[int, Fraction], parts: list[int]) -> None:
+def _apportion(amount: int, weights: Mapping[int, int], parts: list[int]) -> None:
     total = sum(weights.values())
-    quotas = {index: amount * weight / total for index, weight in weights.items()}
-    for index, quota in quotas.items():
-        parts[index] = int(quota)
-    odd = amount - sum(int(quota) for quota in quotas.values())
-    for index in sorted(quotas, key=lambda one: (int(quotas[one]) - quotas[one], one))[:odd]:
+    rests: dict[int, int] = {}
+    for index, weight in weights.items():
+        parts[index], rests[index] = divmod(amount * weight, total)
+    odd = amount - sum(parts[index] for index in weights)
+    for index in sorted(rests, key=lambda one: (-rests[one], one))[:odd]:
         parts[index] += 1

@@ -16,6 +16,7 @@ from makeway.model.cluster import Allocation, Node, Placement, Queue
 from makeway.model.job import Domain, Job, WorkerGroup
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Rules
+from makeway.policy.memo import Memo
 from makeway.policy.rooms import Rooms
 
 
@@ -24,7 +25,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     `allocation` is what is physically held, also by workers that were told to leave; those are in
     `Snapshot.leaving`. The seqs are those of the entries by which it started and was last resized:
-    they tell who came before whom within one instant.
+    they tell who came before whom within one instant. `line_seq` is that of the entry by which it
+    became first in line or slots were kept for it; None: it was not before it started.
     """
 
     job: Job
@@ -32,6 +34,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     usage: Resources
     started_at_ms: int
     started_seq: int = 0
+    line_seq: int | None = None
     resized_seq: int = 0
 
 
@@ -45,13 +48,16 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What a decision looks at in a waiting job; jobs of one kind differ in their age alone.
 
-    Equality is identity: whoever makes kinds keeps one object for each (see `kind_key`).
+    Equality is identity: whoever makes kinds keeps one object for each (see `kind_key`). `need` is
+    what all workers take without which it does not start, `most` what it takes at its largest.
     """
 
     queue: str
     priority: int
     own_priority: int
     groups: tuple[WorkerGroup, ...]
+    need: Resources
+    most: Resources
     preemptible: bool = True
     lasts_ms: int | None = None
     nodes: tuple[str, ...] = ()
@@ -78,9 +84,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     lanes     by kind: the jobs that wait and may start, each lane in order of age, never empty
     paused    jobs that wait and may not start yet: held, or a backoff is not over
     reserved  by job id: slots kept for a waiting job, in the order in which they were reserved
-    planned   by job id: seq of the entry by which a waiting job became first in line for room
+    planned   by job id: seq of the entry by which a waiting job became first in line for room, or
+              by which slots were kept for it
     past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
     rooms     answers where there is room without looking at every node
+    memo      what earlier cycles have worked out; it changes no answer
     """
 
     basis: int
@@ -102,6 +110,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     planned: Mapping[str, int] = {}
     past: Mapping[str, Mapping[str, float]] = {}
     rooms: Rooms
+    memo: Memo = msgspec.field(default_factory=Memo)
 
     def counted(self) -> list[Node]:
         """Give the nodes that are capacity: all that take work, and drained ones at work."""
@@ -133,12 +142,16 @@ def kind_key(job: Job) -> tuple[object, ...]:
 
 def kind_of(job: Job) -> Kind:
     """Make the kind of a job."""
-    spec = job.spec
+    spec, need = job.spec, NOTHING
+    for group in spec.groups:
+        need = need + group.per_worker.times(group.count_min)
     return Kind(
         queue=spec.queue,
         priority=job.priority,
         own_priority=spec.priority,
         groups=spec.groups,
+        need=need,
+        most=spec.asked,
         preemptible=spec.preemptible,
         lasts_ms=spec.lasts_ms,
         nodes=spec.nodes,

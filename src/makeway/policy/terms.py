@@ -6,7 +6,7 @@ what its weight is worth (or its guarantee, if that is more). Kinds that are not
 
 Takes:   snapshot   weights >= 0; children's guarantees sum to at most their parent's
 Gives:   Terms; `guarantee` and `ceiling` by path, amounts by kind, whole units
-Cost:    O(queues x kinds)
+Cost:    O(queues x kinds), and O(queues + kinds of waiting jobs) where nothing has changed
 Source:  scaling of guarantees that cannot all be kept: HTCondor's group quotas
 """
 
@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import msgspec
 
 from makeway.model.cluster import ROOT, Queue
 from makeway.model.resources import Resources
-from makeway.policy.ledger import own_part
+from makeway.policy.memo import own_part
 from makeway.policy.snapshot import Snapshot
 
 Tree = Mapping[str, Sequence[Queue]]
@@ -27,19 +28,30 @@ Amounts = Mapping[str, Mapping[str, int]]
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What every queue was promised; see the module. `share` is a fraction of the cluster."""
+    """What every queue was promised; see the module. `share` is a fraction of the cluster.
+
+    `limited` names the queues with anything that may hold a job up, `weights` is what they were given.
+    """
 
     capacity: Resources
     queues: Mapping[str, Queue]
     share: Mapping[str, Fraction]
     guarantee: Amounts
     ceiling: Amounts
+    limited: frozenset[str]
+    weights: Mapping[str, float]
 
 
 def terms_of(snapshot: Snapshot, capacity: Resources) -> Terms:
-    """Work out the terms of all queues."""
-    queues = snapshot.queues
+    """Work out the terms of all queues, unless they are what they were in the cycle before."""
+    queues = dict(snapshot.queues)
     busy = {queue for queue, _ in snapshot.held} | {kind.queue for kind in snapshot.lanes}
+    return snapshot.memo.last(
+        "terms", (queues, busy, capacity), lambda: _terms(queues, busy, capacity)
+    )
+
+
+def _terms(queues: Mapping[str, Queue], busy: Collection[str], capacity: Resources) -> Terms:
     share = shares(tree_of(queues, busy))
     guarantee = _guarantees(queues, capacity)
     ceiling: dict[str, dict[str, int]] = {}
@@ -51,8 +63,19 @@ def terms_of(snapshot: Snapshot, capacity: Resources) -> Terms:
                 most[kind] = min(most.get(kind, own), own)
         if most:
             ceiling[path] = most
+    limited = {
+        path
+        for path, queue in queues.items()
+        if path in ceiling or queue.class_limits or queue.max_running is not None
+    }
     return Terms(
-        capacity=capacity, queues=queues, share=share, guarantee=guarantee, ceiling=ceiling
+        capacity=capacity,
+        queues=queues,
+        share=share,
+        guarantee=guarantee,
+        ceiling=ceiling,
+        limited=frozenset(limited),
+        weights={path: queue.weight for path, queue in queues.items()},
     )
 
 
@@ -83,6 +106,7 @@ def shares(tree: Tree) -> dict[str, Fraction]:
     return share
 
 
+@lru_cache(maxsize=1 << 12)
 def exact(weight: float) -> Fraction:
     """Read a weight as people wrote it: 0.1 is a tenth."""
     return Fraction(str(weight))

@@ -25,6 +25,7 @@ from makeway.policy.explain import moving, no_room
 from makeway.policy.find import find
 from makeway.policy.kept import by_node, kept, leavers
 from makeway.policy.ledger import Ledger
+from makeway.policy.memo import Memo
 from makeway.policy.never import never
 from makeway.policy.order import lanes_of
 from makeway.policy.plan import Decided, Hold, Plan, Preempt, Reject, Release, Reserve, Start
@@ -37,7 +38,8 @@ class Turn:
     def __init__(self, snapshot: Snapshot, rule: str) -> None:
         """Begin: let those start for whom slots were kept."""
         self.snapshot, self.rule = snapshot, rule
-        self.ledger = Ledger(replace(snapshot, held={}))
+        # Nobody's usage is looked at; the sums of others who share the memo are left alone.
+        self.ledger = Ledger(replace(snapshot, held={}, memo=Memo()))
         self.wake_at_ms: int | None = None
         self._released: list[Decided] = []
         self._evicted: dict[str, Preempt] = {}

@@ -1,0 +1,1 @@
+"""The client of a service, against servers that break on purpose."""
