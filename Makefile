@@ -76,6 +76,8 @@ docs: $(DEV) ## write the pages of docs/ that are made from the code itself
 		$(PYTHON_M) makeway.cli.reference $$page > .venv/page.md && mv .venv/page.md docs/$$page.md || exit 1; \
 		echo "docs/$$page.md is up to date"; \
 	done
+	@$(PYTHON_M) makeway.server.openapi > .venv/openapi.json && mv .venv/openapi.json docs/openapi.json
+	@echo "docs/openapi.json is up to date"
 
 .PHONY: clean
 clean: ## remove .venv, caches and build output (runs in .makeway stay)

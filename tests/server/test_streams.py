@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -141,7 +140,7 @@ def test_an_administrator_alone_stops_the_service(site: Site) -> None:
 
 
 @pytest.fixture(scope="module")
-def printed(site: Site) -> Iterator[str]:
+def printed(site: Site) -> str:
     """Run a job of two workers that print, and give its id when it has ended."""
     command = ["sh", "-c", "echo é$MAKEWAY_RANK; printf rest"]
     job = site.ada.submit(command=command, workers=2, hold=False)["id"]

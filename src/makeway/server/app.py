@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from anyio import to_thread
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,7 +25,7 @@ from makeway.server.guard import Guard
 from makeway.server.identity import AtDesk
 from makeway.server.office import Office, Settings
 from makeway.server.problems import install
-from makeway.server.replies import answer, assert_known
+from makeway.server.replies import answer
 
 API = "/api/v1"
 
@@ -45,7 +45,7 @@ def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
     )
     app.state.front = front
     for part in (jobs, streams, cluster, service, identity):
-        app.include_router(part.routes, prefix=API, dependencies=[Depends(assert_known)])
+        app.include_router(part.routes, prefix=API)
     app.include_router(probes.routes)
     app.add_api_route(f"{API}/openapi.json", _describe, include_in_schema=False)
     app.add_middleware(Guard, front=front)

@@ -13,9 +13,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from makeway.errors import InvalidInput
 from makeway.server.front import front_of
 from makeway.server.problems import NotSignedIn, WrongOrigin
 from makeway.server.replies import Body, read
@@ -48,8 +50,10 @@ def caller_of(request: Request) -> Caller:
 
 
 def desk_of(request: Request) -> Desk:
-    """Give the desk of whoever asks."""
-    return front_of(request).office.desk(caller_of(request))
+    """Give the desk of whoever asks, if all that the query names is known."""
+    caller = caller_of(request)
+    _assert_known(request)
+    return front_of(request).office.desk(caller)
 
 
 AtDesk = Annotated[Desk, Depends(desk_of)]
@@ -88,3 +92,26 @@ def _token_of(request: Request) -> tuple[str | None, bool]:
     if scheme.lower() != "bearer" or not token.strip():
         raise NotSignedIn("it is no bearer token", where="header Authorization", hint=HINT)
     return token.strip(), False
+
+
+def _assert_known(request: Request) -> None:
+    """Refuse a name in the query that the route does not know.
+
+    A filter with a slip in its name would let everything through.
+    """
+    route: APIRoute = request.scope["route"]
+    known = _known(route)
+    strange = sorted({*request.query_params} - known)
+    if strange:
+        there = ", ".join(sorted(known)) or "none"
+        problem = f"there is no such parameter here; there are {there}"
+        raise InvalidInput(problem, where=f"query {strange[0]}")
+
+
+def _known(route: APIRoute) -> frozenset[str]:
+    names, left = set[str](), [route.dependant]
+    while left:
+        part = left.pop()
+        names |= {field.alias for field in part.query_params}
+        left += part.dependencies
+    return frozenset(names)

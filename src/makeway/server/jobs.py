@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from makeway.errors import InvalidInput
+from makeway.errors import InvalidInput, NotFound
 from makeway.server.identity import AtDesk
 from makeway.server.replies import Body, Cursor, Limit, answer, read
 from makeway.server.shapes import also, documented
@@ -65,7 +65,12 @@ def list_jobs(
         limit=limit,
         cursor=cursor,
     )
-    return answer(request, desk.jobs(wanted))
+    try:
+        page = desk.jobs(wanted)
+    except NotFound as error:  # nothing else of a list can be missing
+        hint = "take it from `next_cursor`, or begin again without it"
+        raise InvalidInput(error.problem, where="query cursor", hint=hint) from None
+    return answer(request, page)
 
 
 @routes.post(

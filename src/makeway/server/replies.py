@@ -17,7 +17,6 @@ from typing import Annotated, TypeVar
 
 import msgspec
 from fastapi import Depends, Query
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -37,29 +36,6 @@ Item = TypeVar("Item")
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many items a page may have.")]
 Cursor = Annotated[str | None, Query(description="Where to go on: `next_cursor` of a page.")]
-
-
-async def assert_known(request: Request) -> None:
-    """Refuse a name in the query that the route does not know.
-
-    A filter with a slip in its name would let everything through.
-    """
-    route: APIRoute = request.scope["route"]
-    known = _known(route)
-    strange = sorted({*request.query_params} - known)
-    if strange:
-        there = ", ".join(sorted(known)) or "none"
-        problem = f"there is no such parameter here; there are {there}"
-        raise InvalidInput(problem, where=f"query {strange[0]}")
-
-
-def _known(route: APIRoute) -> frozenset[str]:
-    names, left = set[str](), [route.dependant]
-    while left:
-        part = left.pop()
-        names |= {field.alias for field in part.query_params}
-        left += part.dependencies
-    return frozenset(names)
 
 
 async def _body(request: Request) -> bytes:
@@ -104,7 +80,7 @@ def read(body: bytes, kind: type[Value]) -> Value:
     except InvalidInput as error:
         try:
             msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise Malformed(error.problem, where="body", hint="send JSON") from None
         raise
 

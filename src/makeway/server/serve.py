@@ -26,6 +26,7 @@ from makeway.server.front import Front
 from makeway.server.ports import who_listens
 
 BACKLOG = 1_024
+PORT_MAX = 65_535
 BEGIN_S, END_S = 10.0, 5.0
 GRACE_S = 1
 KEEP_ALIVE_S = 30
@@ -124,26 +125,28 @@ def serve(app: FastAPI, host: str, port: int) -> Running:
 def bound(host: str, port: int) -> socket.socket:
     """Give a socket that listens; connections wait in it until somebody takes them."""
     where = f"{host}:{port}"
+    if not 0 <= port <= PORT_MAX:  # the resolver would take what is left of it
+        raise InvalidInput(f"ports go from 0 to {PORT_MAX}", where=where)
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.socket(family, kind)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise InvalidInput(f"this is no address: {error}", where=where) from None
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
         sock.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         sock.close()
         raise _unbound(error, where, port) from None
     sock.setblocking(False)  # noqa: FBT003 - the socket's own way to say it
     return sock
 
 
-def _unbound(error: Exception, where: str, port: int) -> MakewayError:
-    match getattr(error, "errno", None):
+def _unbound(error: OSError, where: str, port: int) -> MakewayError:
+    match error.errno:
         case errno.EADDRINUSE:
             who = who_listens(port)
             problem = f"the port is taken{f' by {who}' if who else ''}"
