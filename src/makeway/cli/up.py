@@ -11,16 +11,17 @@ from types import FrameType
 
 import click
 
+from makeway.cli.configured import configured
 from makeway.errors import MakewayError
 from makeway.executor.folder import write_whole
 from makeway.live.assemble import embedded
-from makeway.live.config import Config, load
-from makeway.live.desk import Office
+from makeway.live.config import Config
+from makeway.live.entrance import Office, owner_token
 from makeway.live.owner import user_name
-from makeway.live.owner_token import owner_token
 from makeway.live.service import Service, owner_of, settings_of
 from makeway.server.app import create_app
-from makeway.server.serve import serve
+from makeway.server.listen import serve
+from makeway.server.office import Settings
 
 ADDRESS = "service.json"  # in the store: where the service that lives there can be asked
 
@@ -36,16 +37,19 @@ def up(ctx: click.Context, /, host: str | None, port: int | None, config: str | 
     Jobs that run are not touched when it ends: the next `makeway up` finds them again. SIGHUP reads
     the configuration again.
     """
-    flags = {"host": host, "port": port, "config": config, "store": _given_store(ctx)}
-    wanted = _load(flags)
+    flags = {
+        "service.host": host, "service.port": port, "config": config,
+        "service.store": ctx.find_root().params.get("store"),
+    }  # fmt: skip
+    wanted = configured(flags)
     store = Path(wanted.service.store).resolve()
     with embedded(store) as house:
         owner = owner_of(user_name())
         service = Service(house, settings_of(wanted), owner)
         service.begin()
-        token = owner_token(service)
-        office = Office(service)
-        running = serve(create_app(office, wanted), wanted.service.host, wanted.service.port)
+        token = owner_token(service, owner.user)
+        app = create_app(Office(service), _settings(wanted))
+        running = serve(app, wanted.service.host, wanted.service.port)
         try:
             service.url = running.url
             write_whole(store / ADDRESS, {"url": running.url, "pid": os.getpid()})
@@ -59,15 +63,13 @@ def up(ctx: click.Context, /, host: str | None, port: int | None, config: str | 
     click.echo("the service has ended; what runs goes on: makeway up finds it again", err=True)
 
 
-def _load(flags: Mapping[str, object]) -> Config:
-    return load(flags, os.environ, Path.cwd(), Path.home())
-
-
-def _given_store(ctx: click.Context) -> str | None:
-    """Give the store if the person named one; else the configuration says where it is."""
-    root = ctx.find_root()
-    source = root.get_parameter_source("store")
-    return None if source is None or source.name == "DEFAULT" else str(ctx.obj)
+def _settings(config: Config) -> Settings:
+    service = config.service
+    return Settings(
+        allowed_hosts=service.allowed_hosts,
+        allowed_origins=service.allowed_origins,
+        body_max_bytes=service.max_request_bytes,
+    )
 
 
 def _greet(service: Service, token: Path) -> None:
@@ -90,7 +92,7 @@ def _signals(service: Service, flags: Mapping[str, object]) -> Iterator[None]:
 
     def again(_number: int, _frame: FrameType | None) -> None:
         try:
-            service.reload(settings_of(_load(flags)))
+            service.reload(settings_of(configured(flags)))
         except MakewayError as error:
             click.echo(f"the configuration was not read again: {error}", err=True)
 

@@ -12,11 +12,12 @@ from typing import Protocol, TypeVar
 
 from makeway.engine.state import State
 from makeway.live.inbox import Told
+from makeway.live.rights import Owners
 from makeway.live.submission import Terms, Wanted
 from makeway.model.event import Entry, Event
 from makeway.policy.snapshot import Snapshot
 from makeway.store.database import Database
-from makeway.store.log import Write
+from makeway.store.idempotency import Write
 from makeway.store.rows import JobRow
 from makeway.wire.cluster import StatusView
 from makeway.wire.tokens import Caller
@@ -91,6 +92,15 @@ class Behind(Protocol):
 
     def status(self, caller: Caller) -> StatusView:
         """Say how it is."""
+        ...
+
+    def owned_by(self, owners: Owners) -> None:
+        """Let queues be whose they are said to be."""
+        ...
+
+    @property
+    def database(self) -> Database:
+        """Give the connection that may write."""
         ...
 
     def stop(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from makeway.engine.state import State
 from makeway.model.cluster import Node
 from makeway.model.resources import NOTHING
@@ -17,7 +15,8 @@ def node_views(state: State) -> list[NodeView]:
     for name, row in state.running.items():
         for placement in row.allocation.placements:
             at.setdefault(placement.node, {})[name] = None
-    there = [_view(state, node, at) for node in state.nodes.values()]
+    up = sorted((*state.nodes.values(), *state.draining.values()), key=lambda node: node.name)
+    there = [_view(state, node, at) for node in up]
     gone = [
         NodeView(name=node.name, state="lost", capacity=amounts(node.capacity), free={},
                  labels=node.labels, jobs=tuple(at.get(node.name, ())))
@@ -31,13 +30,6 @@ def node_view(state: State, name: str) -> NodeView | None:
     return next((view for view in node_views(state) if view.name == name), None)
 
 
-def running_on(state: State, node: str) -> Iterator[str]:
-    """Name the jobs that have workers on a machine."""
-    for name, row in state.running.items():
-        if any(placement.node == node for placement in row.allocation.placements):
-            yield name
-
-
 def _view(state: State, node: Node, at: dict[str, dict[str, None]]) -> NodeView:
     jobs = tuple(at.get(node.name, ()))
     kind = ("draining" if jobs else "drained") if node.draining else "ready"
@@ -45,7 +37,7 @@ def _view(state: State, node: Node, at: dict[str, dict[str, None]]) -> NodeView:
         name=node.name,
         state=kind,
         capacity=amounts(node.capacity),
-        free=amounts(NOTHING + state.free[node.name], [*node.capacity]),
+        free=amounts(state.free.get(node.name, NOTHING), [*node.capacity]),
         labels=node.labels,
         jobs=jobs,
         text=node.drain_text,

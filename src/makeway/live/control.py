@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
+from makeway.engine.state import State
 from makeway.errors import InvalidInput
-from makeway.intake.located import Item, item_of
+from makeway.intake.located import item_of
 from makeway.intake.setup import Setup, setup_of
 from makeway.intake.written import plain_of
 from makeway.live.behind import Behind
@@ -19,6 +22,7 @@ from makeway.wire.cluster import DecisionView, PolicyView, PreviewView
 from makeway.wire.page import PAGE, Page
 
 KEYS = ("policy", "queues", "nodes")
+KIND_OF = {"evict": "evict", "lose": "evict", "grow": "resize", "shrink": "resize"}
 
 
 def decisions(
@@ -42,9 +46,6 @@ def policy_of(service: Behind) -> PolicyView:
     """Give the policy and the queues in force, as a file would say them."""
     owners = {path: tuple(users) for path, users in service.terms().owners.items()}
 
-    def written(setup: Setup) -> dict[str, object]:
-        return plain_of(setup)
-
     setup = service.inbox.ask(
         lambda state: Setup(
             rules=state.rules,
@@ -52,7 +53,7 @@ def policy_of(service: Behind) -> PolicyView:
             users=owners,
         )
     )
-    plain = written(setup)
+    plain = plain_of(setup)
     policy, queues = plain["policy"], plain["queues"]
     assert isinstance(policy, dict), "a policy is written as a mapping"
     assert isinstance(queues, list), "queues are written as a list"
@@ -61,14 +62,13 @@ def policy_of(service: Behind) -> PolicyView:
 
 def check(service: Behind, body: Mapping[str, object]) -> PreviewView:
     """Say what would change if this were applied."""
-    setup = _setup(service, body)
-    return service.inbox.ask(lambda state: preview(service.snapshot(state), setup))
+    return service.inbox.ask(lambda state: _foreseen(service, state, _setup(state, body)))
 
 
 def apply(service: Behind, body: Mapping[str, object]) -> PreviewView:
     """Apply it; what is said is what was foreseen a moment before."""
-    setup = _setup(service, body)
-    foreseen = service.inbox.ask(lambda state: preview(service.snapshot(state), setup))
+    setup = service.inbox.ask(lambda state: _setup(state, body))
+    foreseen = service.inbox.ask(lambda state: _foreseen(service, state, setup))
     events: list[Event] = []
     if setup.rules is not None:
         events.append(RulesConfigured(rules=setup.rules))
@@ -76,8 +76,48 @@ def apply(service: Behind, body: Mapping[str, object]) -> PreviewView:
         events.append(QueuesConfigured(queues=setup.queues))
     if setup.nodes is not None:
         names = {node.name for node in setup.nodes}
-        there = service.inbox.ask(lambda state: [*state.nodes, *state.lost])
+        there = service.inbox.ask(lambda state: [*state.nodes, *state.draining, *state.lost])
         events += [NodeJoined(node=node) for node in setup.nodes]
         events += [NodeRemoved(name=name) for name in there if name not in names]
     service.inbox.tell(events)
-    return foreseen
+    if setup.queues is not None:
+        service.owned_by(setup.users)
+    return replace(foreseen, applied=True)
+
+
+def _setup(state: State, body: Mapping[str, object]) -> Setup:
+    fields = item_of(dict(body), "").fields(KEYS, "a policy file")
+    return setup_of(fields, tuple(POLICIES), state.rules)
+
+
+def _foreseen(service: Behind, state: State, setup: Setup) -> PreviewView:
+    users = {path: tuple(owners) for path, owners in service.terms().owners.items()}
+    found = preview(state, setup, service.now_ms(), users)
+    by_kind: dict[str, list[str]] = {"start": [], "evict": [], "resize": []}
+    for one in found.consequences:
+        text = f"{one.job} ({one.queue}): {one.kind}, {one.before} -> {one.workers} workers"
+        if one.beneficiary:
+            text += f", for {one.beneficiary} by rule {one.rule}"
+        by_kind[KIND_OF.get(one.kind, "start")].append(text + (f": {one.text}" if one.text else ""))
+    return PreviewView(
+        changes=tuple(f"{one.where}: {one.before} -> {one.after}" for one in found.changes),
+        starts=tuple(by_kind["start"]),
+        evictions=tuple(by_kind["evict"]),
+        resizes=tuple(by_kind["resize"]),
+        shares=tuple(
+            f"{one.path}: share {_part(one.share_before)} -> {_part(one.share_after)}"
+            for one in found.shares
+        ),
+    )
+
+
+def _part(share: float | None) -> str:
+    return "none" if share is None else f"{share:.1%}"
+
+
+def _told(row: DecisionRow) -> DecisionView:
+    return DecisionView(
+        seq=row.seq, at_s=row.at_ms / 1000, kind=row.kind, job=row.job,
+        beneficiary=row.beneficiary, rule=row.rule, text=row.text,
+        lost_worker_s=row.lost_worker_ms / 1000, cause=row.cause,
+    )  # fmt: skip

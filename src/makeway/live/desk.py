@@ -17,7 +17,7 @@ from makeway.errors import Conflict, InvalidInput, NotFound
 from makeway.executor.folder import worker_folder
 from makeway.intake.located import item_of
 from makeway.intake.nodes import nodes_of
-from makeway.live import control, submission
+from makeway.live import control, submission, token_views
 from makeway.live.behind import Behind
 from makeway.live.cluster_views import node_view, node_views
 from makeway.live.job_views import Now, job_view
@@ -236,15 +236,15 @@ class ServiceDesk:
 
     def tokens(self) -> Sequence[TokenView]:
         """List tokens: all for administrators, else one's own."""
-        return control.tokens(self._service, self.caller)
+        return token_views.tokens_of(self._service, self.caller)
 
     def make_token(self, wanted: TokenRequest) -> TokenMade:
         """Make a token."""
-        return control.make_token(self._service, self.caller, wanted)
+        return token_views.make(self._service, self.caller, wanted)
 
     def revoke_token(self, token: str) -> TokenView:
         """Make a token worth nothing."""
-        return control.revoke_token(self._service, self.caller, token)
+        return token_views.revoke(self._service, self.caller, token)
 
     def stop(self) -> None:
         """Let the service end."""

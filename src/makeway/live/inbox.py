@@ -21,7 +21,7 @@ from makeway.engine.engine import Refused
 from makeway.engine.state import State
 from makeway.errors import Unavailable
 from makeway.model.event import Entry, Event
-from makeway.store.log import Write
+from makeway.store.idempotency import Write
 
 PATIENCE_S = 30.0
 

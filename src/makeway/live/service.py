@@ -18,10 +18,12 @@ from makeway import __version__
 from makeway.engine.state import State
 from makeway.live.assemble import House
 from makeway.live.clock import fresh_id
+from makeway.live.config import DEFAULT, Config
 from makeway.live.controller import Controller
 from makeway.live.counts import counted
 from makeway.live.inbox import Inbox
-from makeway.live.keys import Keys, remembered
+from makeway.live.keys import Keys, digest
+from makeway.live.machine import this_machine
 from makeway.live.rights import Owners
 from makeway.live.submission import Terms, Wanted, assert_taken, events_of
 from makeway.model.cluster import ROOT, Node, Queue
@@ -35,8 +37,9 @@ from makeway.model.event import (
 )
 from makeway.model.rules import LIVE, Rules
 from makeway.policy.snapshot import Snapshot
-from makeway.store.idempotency import remember
-from makeway.store.log import Log, Write
+from makeway.store.database import Database
+from makeway.store.idempotency import Write, look_up, remember
+from makeway.store.log import Log
 from makeway.store.rows import JobRow
 from makeway.wire.cluster import StatusView
 from makeway.wire.tokens import Caller, Scope
@@ -55,7 +58,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rules: Rules | None = None
     queues: tuple[Queue, ...] | None = None
     owners: Owners = {}
-    database: str = "SQLite"
 
 
 class Service:
@@ -69,7 +71,7 @@ class Service:
         self.since_s = time.time()
         self._controller: Controller = house.controller()
         self._controller.heard = self._heard
-        self._log, self._keys = Log(self.reader), Keys(self.reader)
+        self._log, self._keys = Log(self.reader), Keys()
         self._ending = threading.Event()
         self._news = threading.Condition()
         self._last = 0
@@ -102,7 +104,8 @@ class Service:
         controller, wanted = self._controller, self.settings
         before = controller.state
         names = {node.name for node in wanted.nodes}
-        gone = [name for name in (*before.nodes, *before.lost) if name not in names]
+        there = {**before.nodes, **before.draining}
+        gone = [name for name in (*there, *before.lost) if name not in names]
         news: list[Event] = [NodeRemoved(name=name) for name in gone]
         if wanted.rules is not None and before.rules != wanted.rules:
             news.append(RulesConfigured(rules=wanted.rules))
@@ -172,20 +175,27 @@ class Service:
         """Let the engine have a job, and give its id once it is durable."""
         if key is None:
             return self._brought(wanted, caller, ())
-        known = self._keys.claim(caller.user, key, body)
-        if known is not None:
-            return known
-        job = fresh_id(self.now_ms())
-        try:
-            also = (remember(remembered(caller.user, key, job, body), self.now_ms()),)
-            return self._brought(wanted, caller, also, job)
-        finally:
-            self._keys.release(caller.user, key)
+        request = (caller.user, key, digest(body))
+        with self._keys.used(caller.user, key):
+            known = look_up(self.reader, *request)
+            if known is not None:
+                return known
+            job = fresh_id(self.now_ms())
+            return self._brought(wanted, caller, (remember(request, job, self.now_ms()),), job)
 
     def again(self, row: JobRow, caller: Caller) -> str:
         """Bring a job that has ended once more, as it was asked for."""
         spec = msgspec.structs.replace(row.spec, after=())
         return self._brought(Wanted(spec=spec, hold=False), caller, ())
+
+    def owned_by(self, owners: Owners) -> None:
+        """Let queues be whose they are said to be."""
+        self.owners = owners
+
+    @property
+    def database(self) -> Database:
+        """Give the connection that may write."""
+        return self.house.database
 
     def entries(self, after: int, *, follow: bool) -> Iterator[Entry]:
         """Give the entries after a seq; with `follow`, go on until the service ends."""
@@ -208,7 +218,7 @@ class Service:
         counts = self.inbox.ask(counted)
         return StatusView(
             version=__version__, pid=os.getpid(), url=self.url, store=str(self.store),
-            database=self.settings.database, since_s=self.since_s, last_event=counts.last,
+            database=self.reader.where, since_s=self.since_s, last_event=counts.last,
             nodes=counts.nodes, running=counts.running, queued=counts.queued,
             capacity=counts.capacity, usage=counts.usage, user=caller.user,
             scopes=tuple(sorted(scope.value for scope in caller.scopes)),
@@ -244,3 +254,13 @@ def _alike(before: Mapping[str, Queue], queues: Sequence[Queue]) -> bool:
 def owner_of(user: str) -> Caller:
     """Give whoever started the service: they may do all."""
     return Caller(user=user, scopes=frozenset(Scope))
+
+
+def settings_of(config: Config) -> Settings:
+    """Take what a service begins with out of the configuration."""
+    return Settings(
+        nodes=config.nodes or (this_machine(),),
+        rules=config.rules if config.origin("policy") != DEFAULT else None,
+        queues=config.queues if config.origin("queues") != DEFAULT else None,
+        owners=config.users,
+    )

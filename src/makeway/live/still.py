@@ -14,13 +14,15 @@ from makeway.errors import Unreachable
 from makeway.live.clock import WallClock
 from makeway.live.counts import counted
 from makeway.live.inbox import Told
+from makeway.live.rights import Owners
 from makeway.live.submission import Terms, Wanted
 from makeway.model.cluster import ROOT
 from makeway.model.event import Entry, Event
 from makeway.policy.choose import decide
 from makeway.policy.snapshot import Snapshot
 from makeway.store.database import Database
-from makeway.store.log import Log, Write
+from makeway.store.idempotency import Write
+from makeway.store.log import Log
 from makeway.store.rows import JobRow
 from makeway.wire.cluster import StatusView
 from makeway.wire.tokens import Caller
@@ -108,6 +110,16 @@ class Still:
             scopes=tuple(sorted(scope.value for scope in caller.scopes)), storing=False,
             text="no service works in this store",
         )  # fmt: skip
+
+    def owned_by(self, owners: Owners) -> None:
+        """Refuse: nobody is there who would hold to it."""
+        del owners
+        self._refuse()
+
+    @property
+    def database(self) -> Database:
+        """Refuse: only a service writes."""
+        self._refuse()
 
     def stop(self) -> None:
         """Refuse: there is nothing to end."""
