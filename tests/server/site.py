@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from makeway.live.assemble import embedded
-from makeway.live.desk import Office
+from makeway.live.entrance import Office
 from makeway.live.service import Service, owner_of
 from makeway.live.service import Settings as ServiceSettings
 from makeway.server.app import create_app
