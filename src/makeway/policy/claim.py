@@ -38,6 +38,10 @@ from makeway.policy.rooms import COPIES_MAX
 from makeway.policy.snapshot import Running
 
 
+# By what it is ranked, and who: the keys are of one shape, whatever is in them.
+Ranked = tuple[tuple[Any, ...], Running]
+
+
 class _Taken(msgspec.Struct, eq=False):
     """One thing taken: a whole job, or (`last`) the last worker of an elastic one."""
 
@@ -114,7 +118,7 @@ def _take_surplus(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -
 
 def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> bool:
     """Take whole jobs, the cheapest place of all nodes next."""
-    by_node: dict[str, list[tuple[tuple[object, ...], Running]]] = {}
+    by_node: dict[str, list[Ranked]] = {}
     for row in legal.jobs():
         key = _job_key(cycle, row, legal)
         for node in dict.fromkeys(one.node for one in cycle.rows_of(row)):
@@ -124,7 +128,7 @@ def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> b
         return False
     heap, rest = list[_Bundle](), dict[str, Iterator[_Bundle]]()
     for node, rows in by_node.items():
-        rows.sort(key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]  # keys are tuples
+        rows.sort(key=itemgetter(0))
         last = {row.job.id for key, row in rows if key[1]}
         rest[node] = _bundles(cycle, lane, node, [row for _, row in rows], last)
         _push(heap, rest[node])
@@ -147,7 +151,7 @@ def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> b
 
 
 def _could_be_enough(
-    cycle: Cycle, lane: Lane, by_node: dict[str, list[tuple[object, Running]]]
+    cycle: Cycle, lane: Lane, by_node: dict[str, list[Ranked]]
 ) -> bool:
     """Say whether all of these together would make room for enough workers, were all to leave."""
     (group, *others) = lane.kind.groups
@@ -276,7 +280,7 @@ def _surplus_key(cycle: Cycle, row: Running) -> tuple[int, float, int]:
     return row.job.priority, -(count - spec.workers_min) / most, -row.started_at_ms
 
 
-def _job_key(cycle: Cycle, row: Running, legal: Legal) -> tuple[object, ...]:
+def _job_key(cycle: Cycle, row: Running, legal: Legal) -> tuple[Any, ...]:
     """Order victims: others' before own, no weight, lowest class, least lost, youngest, id.
 
     Whoever would leave its queue with less than the claimant's comes after all others, and of the
