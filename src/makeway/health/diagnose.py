@@ -82,7 +82,9 @@ def _ordered(
             advanced = max(far, default=0) > (step_before or 0)
             return replace(found, cause_class=CauseClass.TEMPORARY) if advanced else found
         case "hang":
-            return _diagnosis(Cause.HUNG, "established", attempt.stop_text)
+            found = _diagnosis(Cause.HUNG, "established", attempt.stop_text)
+            seen = attempt.symptom.evidence if attempt.symptom else ()
+            return replace(found, evidence=(*found.evidence, *seen))
         case "barrier":
             missing = ", ".join(str(w.rank) for w in attempt.workers if not w.ready) or "none"
             waited = (attempt.barrier_at_ms - attempt.started_at_ms) / 1000

@@ -54,6 +54,7 @@ def rules_plain(rules: Rules) -> Plain:
         },
         "backfill": {"depth": rules.backfill_depth},
         "consolidate": rules.consolidate,
+        "enforce_time_limits": rules.enforce_time_limits,
         "usage": {
             "half_life": span(usage.half_life_ms),
             "weight": usage.weight,

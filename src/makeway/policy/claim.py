@@ -150,9 +150,7 @@ def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> b
     return False
 
 
-def _could_be_enough(
-    cycle: Cycle, lane: Lane, by_node: dict[str, list[Ranked]]
-) -> bool:
+def _could_be_enough(cycle: Cycle, lane: Lane, by_node: dict[str, list[Ranked]]) -> bool:
     """Say whether all of these together would make room for enough workers, were all to leave."""
     (group, *others) = lane.kind.groups
     if others:
