@@ -45,7 +45,9 @@ ENTRY_POINTS = (
     "makeway.report",  # the swarm and the bench read it
     "makeway.sim.faults",  # the swarm in tests/sim
     "makeway.sim.workload",  # the swarm and the bench
+    "makeway.store.idempotency",  # the service's
     "makeway.store.migrations",  # Alembic finds its files by path
+    "makeway.store.tokens",  # the service's
 )
 
 # A decorator's keyword arguments are what its user configures: a dataclass would only be in the way.
