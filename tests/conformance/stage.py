@@ -63,7 +63,7 @@ class Stage:
         workers: int | dict[str, int] = 1,
         fence: int = 1,
         user: str = "u",
-        **asked: int,
+        asked: Mapping[str, int] = {},
     ) -> None:
         """PREPARE: so many workers here, or by node; each is to have what is `asked`."""
         order = LaunchWorkers(
@@ -82,7 +82,6 @@ class Stage:
         workers: int | dict[str, int],
         generation: int = 1,
         grace_ms: int = 5_000,
-        **asked: int,
     ) -> None:
         """Let the attempt go on with so many workers."""
         order = ResizeWorkers(
@@ -90,7 +89,7 @@ class Stage:
             number=1,
             fence=1,
             generation=generation,
-            spec=spec_of(program, "u", asked),
+            spec=spec_of(program, "u", {}),
             allocation=on_nodes(workers),
             grace_ms=grace_ms,
         )
@@ -119,7 +118,7 @@ class Stage:
 
     def run(self, program: Program, *, workers: int = 1, **asked: int) -> list[Exit]:
         """Go from PREPARE to the end and give each rank's exit."""
-        self.launch(program, workers=workers, **asked)
+        self.launch(program, workers=workers, asked=asked)
         for rank in range(workers):
             self.ready(rank)
         self.release()

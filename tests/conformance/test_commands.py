@@ -44,7 +44,7 @@ def test_a_file_that_cannot_be_executed_says_why(
     stage: Stage, tmp_path: Path, text: str, mode: int, words: str, asked: dict[str, int]
 ) -> None:
     name = file(tmp_path, text, mode)
-    stage.launch(Program(argv=(name,)), **asked)
+    stage.launch(Program(argv=(name,)), asked=asked)
     if mode == 0o755:
         stage.ready()
         stage.release()

@@ -79,7 +79,7 @@ def test_nothing_is_left_of_a_cgroup(stage: Stage) -> None:
 def test_a_cgroup_without_its_agent_is_swept_as_well(stage: Stage, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     text = f"echo $$ > {pids}; setsid env -i sleep 60 9>&- & echo $! >> {pids}; sleep 60"
-    stage.launch(script(text), memory_bytes=LIMIT)
+    stage.launch(script(text), asked={"memory_bytes": LIMIT})
     stage.ready()
     stage.release()
     stage.started()

@@ -38,7 +38,7 @@ def stage(store: Path) -> Iterator[Stage]:
 
 
 def run_as(stage: Stage, program: Program, user: str, **asked: int) -> None:
-    stage.launch(program, user=user, **asked)
+    stage.launch(program, user=user, asked=asked)
     stage.ready()
     stage.release()
     stage.exit()

@@ -110,7 +110,11 @@ def happening(rng: Random, house: House, number: int) -> ev.Event:
     if lot < 0.55:
         return ev.QueuesConfigured(queues=tuple(queue(rng, path) for path in rng.sample(QUEUES, 2)))
     if lot < 0.6:
-        usage = PastUsage(half_life_ms=rng.choice((1_000, 9_000)), weight=rng.choice((0.0, 1.0)))
+        usage = PastUsage(
+            half_life_ms=rng.choice((1_000, 9_000)),
+            weight=rng.choice((0.0, 1.0)),
+            told_every_ms=rng.choice((0, 1, 9_000)),
+        )
         grace = Preemption(grace_ms=rng.choice((0, 9_000)))
         limits = rng.random() < 0.5
         rules = Rules(usage=usage, preemption=grace, enforce_time_limits=limits)

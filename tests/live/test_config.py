@@ -308,7 +308,7 @@ def test_a_token_comes_from_the_environment_or_a_file_of_its_own(places: Places)
     assert places.load().token.text == "from-file"
     assert places.load({}, {"MAKEWAY_TOKEN": "direct"}).token.text == "direct"
     (places.home / "token").unlink()
-    with pytest.raises(Unavailable, match="token: it cannot be read: No such file"):
+    with pytest.raises(NotFound, match="token: there is no such file"):
         _ = places.load().token
 
 

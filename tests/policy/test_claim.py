@@ -243,3 +243,18 @@ def test_whose_slots_were_kept_before_another_became_first_in_line_was_not_let_p
         [node("n1", cpus=1)], [waiting], [replace(row, line_seq=4)], planned={"a": 5}
     )
     assert not schedule(kept).decisions
+
+
+def test_whoever_would_fit_if_nothing_were_kept_is_told_for_whom_it_is() -> None:
+    gang, late = job("gang", workers=2), job("late", nodes=("n1",))
+    victim = running(job("x", phase=JobPhase.EVICTING), "n2")
+    world = snapshot_of(
+        [node("n1", cpus=1), node("n2", cpus=1)],
+        [gang, late],
+        [victim],
+        reserved={"gang": running(gang, "n1", "n2").allocation},
+        leaving={"x": victim.allocation.placements},
+    )
+    wait = waits(schedule(world), world)["late"]
+    assert (wait.reason, wait.blocked_by) == (Reason.RESERVED_FOR_OTHER, ("gang",))
+    assert wait.text == "needs 1 worker of 1 cpu; there is room, but it is kept for gang"

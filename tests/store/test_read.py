@@ -337,6 +337,53 @@ def test_a_step_by_what_is_typed(named: Database, text: str, execution: str) -> 
     assert resolve.resolve_execution(named, text) == execution
 
 
+@pytest.fixture
+def jobs(database: Database) -> Database:
+    log = Log(database)
+    for at_ms, (job, name) in enumerate(
+        [("01a1", "bert"), ("01a2", "train"), ("01b3", "train"), ("01b4", "01a")]
+    ):
+        asked = msgspec.structs.replace(spec(), name=name)
+        event = ev.JobSubmitted(job=job, spec=asked)
+        log.append([ev.Entry(seq=log.last() + 1, at_ms=DAWN_MS + at_ms, cause=0, event=event)])
+    return database
+
+
+@pytest.mark.parametrize(
+    "text, job",
+    [
+        ("@last", "01b4"),
+        ("01a1", "01a1"),
+        ("01b3", "01b3"),
+        ("bert", "01a1"),
+        ("train", "01b3"),
+        ("01a", "01b4"),  # a name before a beginning
+    ],
+)
+def test_a_job_by_what_is_typed(jobs: Database, text: str, job: str) -> None:
+    assert resolve.resolve_job(jobs, text) == job
+    if text != "@last":
+        assert resolve.resolve_execution(jobs, text) == job
+
+
+def test_a_job_that_cannot_be_told(jobs: Database) -> None:
+    with pytest.raises(Conflict, match=r"'01b' may be any of 01b3, 01b4$"):
+        resolve.resolve_job(jobs, "01b")
+    for text in ("", "%", "TRAIN", "01a1 ", "\0", "é" * 5_000):
+        with pytest.raises(NotFound, match="there is no job"):
+            resolve.resolve_job(jobs, text)
+    with pytest.raises(InvalidInput, match="no Unicode"):
+        resolve.resolve_job(jobs, "\udcff")
+    with pytest.raises(NotFound) as caught:
+        resolve.resolve_job(jobs, "trian")
+    assert caught.value.hint == "the nearest is train"
+
+
+def test_the_last_job_where_there_is_none(database: Database) -> None:
+    with pytest.raises(NotFound, match="there is no job yet"):
+        resolve.resolve_job(database, "@last")
+
+
 @pytest.mark.parametrize("text", ["", "%", "_", "r%", "RA1", "ra1.", "zzz", "ra1.fetch.x"])
 def test_what_names_nothing(named: Database, text: str) -> None:
     if not text.startswith("ra1"):

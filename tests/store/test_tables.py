@@ -33,7 +33,6 @@ from tests.store.conftest import NewStore
 from tests.store.look import look, seqs
 from tests.store.world import World, bad_exit
 
-
 NOTE = (
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
     " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"

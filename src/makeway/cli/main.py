@@ -58,7 +58,7 @@ COMMANDS = {
 }
 CTRL_C = 130
 # They look at no store, or not always: a configuration that is wrong does not keep them from that.
-UNCONFIGURED = ("simulate", "compare", "why", "shares", "config", "version", "completion")
+UNCONFIGURED = ("simulate", "compare", "config", "version", "completion")
 
 
 class LazyGroup(click.Group):

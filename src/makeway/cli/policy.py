@@ -9,7 +9,7 @@ import click
 from makeway.cli.connect import asking, ordering
 from makeway.cli.output import OUTPUT, print_data
 from makeway.cli.plainfile import plain_file
-from makeway.errors import MakewayError
+from makeway.errors import InvalidInput, MakewayError
 from makeway.wire.cluster import PreviewView
 
 FILE = click.argument("file", metavar="FILE")
@@ -35,12 +35,25 @@ def show(ctx: click.Context, /, output: str) -> None:
 
 @policy.command()
 @FILE
+@click.option("--scenario", metavar="SCENARIO", help="Say what it would change in this scenario.")
+@click.option("--at", metavar="TIME", help="At this instant of the scenario; default: the end.")
 @OUTPUT
 @click.pass_context
-def check(ctx: click.Context, /, file: str, output: str) -> None:
+def check(
+    ctx: click.Context, /, file: str, scenario: str | None, at: str | None, output: str
+) -> None:
     """Say what would change if FILE were applied now; nothing is changed."""
+    if scenario is not None:
+        from makeway.cli.policy_scenario import tried
+
+        _print_preview(tried(file, scenario, at), output)
+        return
+    if at is not None:
+        raise InvalidInput("--at is an instant of a scenario", hint="name one: --scenario FILE")
     with asking(ctx) as desk:
-        _preview(file, desk.check_policy, output)
+        found = _preview(file, desk.check_policy, output)
+    if not found.applied and output in ("table", "wide", "name"):
+        click.echo(f"nothing was changed; apply it with: makeway policy apply {file}", err=True)
 
 
 @policy.command()
@@ -53,12 +66,19 @@ def apply(ctx: click.Context, /, file: str, output: str) -> None:
         _preview(file, desk.apply_policy, output)
 
 
-def _preview(file: str, ask: Callable[[Mapping[str, object]], PreviewView], output: str) -> None:
+def _preview(
+    file: str, ask: Callable[[Mapping[str, object]], PreviewView], output: str
+) -> PreviewView:
     written = plain_file(file)
     try:
         found = ask(written.values)
     except MakewayError as error:
         raise written.placed(error) from None
+    _print_preview(found, output)
+    return found
+
+
+def _print_preview(found: PreviewView, output: str) -> None:
     if output not in ("table", "wide", "name"):
         print_data(found, output)
         return
@@ -76,5 +96,3 @@ def _preview(file: str, ask: Callable[[Mapping[str, object]], PreviewView], outp
                 click.echo(f"  {line}")
     if not any(parts.values()):
         click.echo("it changes nothing")
-    if not found.applied:
-        click.echo(f"nothing was changed; apply it with: makeway policy apply {file}", err=True)

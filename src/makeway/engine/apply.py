@@ -81,6 +81,11 @@ def _rules_configured(state: State, event: ev.RulesConfigured, at_ms: int) -> No
     state.changed = True
 
 
+def _past_told(state: State, event: ev.PastUsageTold, at_ms: int) -> None:
+    if state.past is not None:
+        state.past.told(event.amounts, at_ms)
+
+
 # Any: each handler takes the one type that it is filed under, which a dict cannot express.
 HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.NodeJoined: _node_joined,
@@ -90,6 +95,7 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.NodeRemoved: _node_removed,
     ev.QueuesConfigured: _queues_configured,
     ev.RulesConfigured: _rules_configured,
+    ev.PastUsageTold: _past_told,
     **jobs.HANDLERS,
     **wishes.HANDLERS,
     **attempts.HANDLERS,

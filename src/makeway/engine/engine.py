@@ -17,7 +17,7 @@ Holds:   seq rises by 1 · replaying the entries gives the same state · a secon
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 
 import msgspec
@@ -37,6 +37,7 @@ from makeway.model.effect import (
     StopWorkers,
 )
 from makeway.model.job import Attempt
+from makeway.model.phase import JobPhase
 from makeway.policy.plan import Plan
 from makeway.policy.snapshot import Snapshot
 from makeway.workflows.advance import advance
@@ -96,13 +97,34 @@ class Engine:
     def replay(self, entries: Iterable[ev.Entry], last: int = 0) -> None:
         """Rebuild the state from a log; nothing is concluded and no order is given.
 
-        What is final leaves no trace in the state, so its entries may be left out; `last` is then
-        the seq at which the log goes on.
+        What is final leaves no trace in the state but how it ended, so its entries may be left out;
+        only of a job that others wait for (`awaited`) the last, `JobFinished`, has to stay in its
+        place. `last` is the seq at which the log goes on.
         """
         for entry in entries:
             self.state.seq = entry.seq - 1
-            apply(self.state, entry)
+            event = entry.event
+            if isinstance(event, ev.JobFinished) and event.job not in self.state.jobs:
+                self.state.ended[event.job] = event.phase
+                self.state.seq = entry.seq
+            else:
+                apply(self.state, entry)
         self.state.seq = max(self.state.seq, last)
+
+    def unknown(self, events: Iterable[ev.Event]) -> set[str]:
+        """Name the jobs that these submissions wait for and of which nothing is known here.
+
+        Those that have ended before a restart are among them: `recall` how, then submit.
+        """
+        state = self.state
+        return {one for one in awaited(events) if one not in state.jobs and one not in state.ended}
+
+    def recall(self, ended: Mapping[str, JobPhase]) -> None:
+        """Remember how jobs have ended. It is no news: the log told it before this state began."""
+        for job, phase in ended.items():
+            has_ended = phase.final and job not in self.state.jobs
+            assert has_ended, f"{job} has not ended"
+            self.state.ended[job] = phase
 
     def _next_ms(self) -> int | None:
         instants = (self.state.next_timer_ms(), self._wake_at_ms)
@@ -175,6 +197,13 @@ class Engine:
         if plan.wake_at_ms is not None:
             assert plan.wake_at_ms > now_ms, "the policy wants to be woken now: a bug of the policy"
             self._wake_at_ms = plan.wake_at_ms
+
+
+def awaited(events: Iterable[ev.Event]) -> set[str]:
+    """Name the jobs that submissions among these events wait for, and that are not among them."""
+    submitted = [event for event in events if isinstance(event, ev.JobSubmitted)]
+    names = {after.job for event in submitted for after in event.spec.after}
+    return names - {event.job for event in submitted}
 
 
 def outstanding(state: State) -> list[Effect]:

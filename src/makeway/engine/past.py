@@ -15,7 +15,7 @@ Source:  decayed usage of Slurm's fair share, as an integral instead of steps
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -33,6 +33,7 @@ class Past(msgspec.Struct):
     held: dict[str, Resources] = {}
     amounts: dict[str, Amounts] = {}
     since_ms: dict[str, int] = {}
+    told_at_ms: int | None = None
 
     def move(self, queue: str, change: Resources, at_ms: int) -> None:
         """Let a queue hold so much more (or less) from now on."""
@@ -52,6 +53,16 @@ class Past(msgspec.Struct):
                 mine = self.amounts[above]
                 for kind, amount in amounts.items():
                     mine[kind] = mine.get(kind, 0.0) + amount - before.get(kind, 0.0)
+
+    def tell(self, at_ms: int) -> dict[str, Amounts]:
+        """Give what every queue has used until now, to be written down."""
+        return self.read(self.amounts, at_ms)
+
+    def told(self, amounts: Mapping[str, Amounts], at_ms: int) -> None:
+        """Believe what was written down, whatever was known before."""
+        self.amounts = {path: dict(used) for path, used in amounts.items()}
+        self.since_ms = dict.fromkeys({*self.amounts, *self.held}, at_ms)
+        self.told_at_ms = at_ms
 
     def decay(self, half_life_ms: int, at_ms: int) -> None:
         """Let it halve in another time from now on."""

@@ -317,7 +317,7 @@ EXECUTION_OF = {
 }
 
 
-def _finished(state: State, event: ev.JobFinished, _at_ms: int) -> Iterator[Consequence]:
+def _finished(state: State, event: ev.JobFinished, at_ms: int) -> Iterator[Consequence]:
     execution = state.execution(event.job)
     if execution is not None:
         report = event.report or NO_REPORT
@@ -329,6 +329,16 @@ def _finished(state: State, event: ev.JobFinished, _at_ms: int) -> Iterator[Cons
             metrics=report.metrics,
         )
     yield from _dependents(state, event.job)
+    yield from _past(state, at_ms)
+
+
+def _past(state: State, at_ms: int) -> Iterator[Consequence]:
+    """Write down what queues used, since who has ended is not looked at after a restart."""
+    past, every_ms = state.past, state.rules.usage.told_every_ms
+    if past is None or not every_ms:
+        return
+    if past.told_at_ms is None or at_ms - past.told_at_ms >= every_ms:
+        yield ev.PastUsageTold(amounts=past.tell(at_ms))
 
 
 def _run_cancel_requested(

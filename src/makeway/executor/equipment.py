@@ -15,6 +15,7 @@ import msgspec
 from makeway.executor import cgroups
 from makeway.executor.devices import WHOLE, Devices
 from makeway.executor.folder import worker_folder
+from makeway.executor.gpus import gpu_count
 from makeway.executor.protocol import Launch
 from makeway.model.effect import LaunchWorkers, ResizeWorkers
 from makeway.model.resources import CPU, GPU, NOTHING, Resources
@@ -23,7 +24,8 @@ from makeway.model.resources import CPU, GPU, NOTHING, Resources
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What the workers of this machine have in common, by its settings.
 
-    gpus            how many each node has: by its name, or one number for all
+    gpus            how many each node has: by its name, or one number for all; None: each has those
+                    that are found in this machine
     pin             processors are given out whole, as far as whole ones are asked for
     cgroups         limit memory by a cgroup where we may; if not, the agents watch by themselves
     users_required  a worker whose user is no Unix user here does not start at all; if not, it runs
@@ -31,7 +33,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     environment     variables of every worker; a program's own come before them
     """
 
-    gpus: int | dict[str, int] = 0
+    gpus: int | dict[str, int] | None = None
     pin: bool = False
     cgroups: bool = True
     users_required: bool = False
@@ -43,7 +45,7 @@ class Equipment:
 
     def __init__(self, site: Site) -> None:
         """Take the settings; what the machine permits is found out when it is first needed."""
-        self._site, self._gpus = site, Devices(site.gpus)
+        self._site, self._gpus = site, Devices(gpu_count() if site.gpus is None else site.gpus)
         self._processors = tuple(sorted(os.sched_getaffinity(0))) if site.pin else ()
         self._pinned = Devices(len(self._processors))
 

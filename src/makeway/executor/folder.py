@@ -35,7 +35,6 @@ from makeway.failpoint import reach
 from makeway.model.record import ErrorRecord, Exit, Report, Yielded
 
 Kind = TypeVar("Kind")
-FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 LAUNCH, LOCK, AGENT, BEGUN = "launch.json", "lock", "agent.json", "begun"
 LOG, NOTICE, REPORT, ERROR, EXIT = "out.log", "notice", "report.json", "error.json", "exit.json"
@@ -62,11 +61,12 @@ def write_whole(path: Path, value: object, *, durable: bool = False) -> None:
     data = value if isinstance(value, bytes) else msgspec.json.encode(value)
     reach(f"{path.name}.write")
     name = f"{path.parent}/.{path.name}.{os.getpid()}"
+    fresh = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(name, FRESH, 0o644)
+        descriptor = os.open(name, fresh, 0o644)
     except FileExistsError:  # one of this pid died here, or a stranger put something in the way
         os.unlink(name)  # noqa: PTH108 - the hot path of every worker
-        descriptor = os.open(name, FRESH, 0o644)
+        descriptor = os.open(name, fresh, 0o644)
     try:
         while data:
             data = data[os.write(descriptor, data) :]

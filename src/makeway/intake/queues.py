@@ -7,7 +7,7 @@ Raises:  InvalidInput, with the place
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -89,6 +89,26 @@ def _class_limits(item: Item, rules: Rules) -> dict[int, ClassLimit]:
             resources=None if resources is None else resources.amounts("resources"),
         )
     return limits
+
+
+def under(queues: Iterable[Queue], before: Rules, after: Rules) -> tuple[Queue, ...]:
+    """Give queues whose classes mean what the same names mean under other rules.
+
+    A queue keeps the numbers of its classes. Where only the numbers behind the names change, what
+    was said of `high` is still meant of `high`.
+    """
+    moved = {value: name for name, value in reversed(before.classes.items())}
+    number = {value: after.classes.get(name, value) for value, name in moved.items()}
+    return tuple(
+        msgspec.structs.replace(
+            queue,
+            max_class=None
+            if queue.max_class is None
+            else number.get(queue.max_class, queue.max_class),
+            class_limits={number.get(key, key): one for key, one in queue.class_limits.items()},
+        )
+        for queue in queues
+    )
 
 
 def check_guarantees(queues: Mapping[str, Queue], lines: Mapping[str, Item]) -> None:

@@ -7,7 +7,7 @@ Holds:   what is written is read as the same; past usage is left away, since it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from makeway.intake.amounts import NAMES, in_units
 from makeway.intake.setup import Setup
@@ -27,7 +27,7 @@ def plain_of(setup: Setup) -> Plain:
     if setup.queues is not None:
         plain["queues"] = _tree(setup.queues, setup.users, rules)
     if setup.nodes is not None:
-        plain["nodes"] = [_node(node) for node in setup.nodes]
+        plain["nodes"] = [node_plain(node) for node in setup.nodes]
     return plain
 
 
@@ -92,10 +92,10 @@ def queue_plain(queue: Queue, rules: Rules) -> Plain:
     names = {value: name for name, value in reversed(rules.classes.items())}
     plain: Plain = {}
     if queue.weight != 1:
-        plain["weight"] = queue.weight
+        plain["weight"] = int(queue.weight) if queue.weight.is_integer() else queue.weight
     for key in ("guarantee", "limit"):
         if amounts := getattr(queue, key):
-            plain[key] = _amounts(amounts)
+            plain[key] = amounts_plain(amounts)
     if not queue.borrow:
         plain["borrow"] = False
     if queue.max_class is not None:
@@ -115,22 +115,33 @@ def _limit(limit: ClassLimit) -> Plain:
     if limit.running is not None:
         plain["running"] = limit.running
     if limit.resources is not None:
-        plain["resources"] = _amounts(limit.resources)
+        plain["resources"] = amounts_plain(limit.resources)
     return plain
 
 
-def _node(node: Node) -> Plain:
-    plain: Plain = {"name": node.name, **_amounts(node.capacity.amounts)}
+def node_plain(node: Node) -> Plain:
+    """Write one node."""
+    plain: Plain = {"name": node.name, **amounts_plain(node.capacity.amounts)}
     return {**plain, "labels": dict(node.labels)} if node.labels else plain
 
 
-def _amounts(amounts: Mapping[str, int]) -> Plain:
+def amounts_plain(amounts: Mapping[str, int]) -> Plain:
+    """Write amounts by the names and in the units of people."""
     return {NAMES.get(kind, kind): _amount(kind, amount) for kind, amount in amounts.items()}
 
 
 def _amount(kind: str, amount: int) -> float:
     whole = kind not in (CPU, GPU) or amount % 1000 == 0
     return int(in_units(kind, amount)) if whole else in_units(kind, amount)
+
+
+def leaves(plain: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Give every value that is no mapping, by the path of keys that lead to it."""
+    if isinstance(plain, dict):
+        for key, one in plain.items():
+            yield from leaves(one, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, plain
 
 
 def span(ms: int) -> str:

@@ -100,7 +100,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         if service.token or not service.token_file:
             return service.token
         path = Path(service.token_file)
-        return Secret(_text(path).strip())
+        return Secret(text_of(path).strip())
 
 
 def load(
@@ -158,7 +158,7 @@ def _fields(path: Path) -> dict[str, Item]:
     """Read the sections of a file, and refuse every key that there is not."""
     from makeway.intake.toml import read_toml  # only where there is a file
 
-    fields = read_toml(_text(path), str(path)).fields(SECTIONS, "the configuration")
+    fields = read_toml(text_of(path), str(path)).fields(SECTIONS, "the configuration")
     for section in ("service", "limits"):
         known = [one for one in SETTINGS if one.section == section]
         table = fields[section].mapping(section) if section in fields else {}
@@ -172,12 +172,15 @@ def _fields(path: Path) -> dict[str, Item]:
     return fields
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Read a file; what cannot be read is told with its path."""
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise InvalidInput("this is no text in UTF-8", where=f"{path}:{line}") from None
+    except FileNotFoundError:
+        raise NotFound("there is no such file", where=str(path)) from None
     except OSError as error:
         raise Unavailable(f"it cannot be read: {error.strerror}", where=str(path)) from None
 
@@ -249,7 +252,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 def rows(config: Config) -> Iterator[Row]:
     """Give every value that there is, with where it came from."""
     from makeway.intake.setup import Setup
-    from makeway.intake.written import plain_of, span
+    from makeway.intake.written import leaves, plain_of, span
 
     for setting in SETTINGS:
         value = getattr(getattr(config, setting.section), setting.attribute)
@@ -260,7 +263,7 @@ def rows(config: Config) -> Iterator[Row]:
     setup = Setup(rules=config.rules, queues=config.queues, users=config.users, nodes=config.nodes)
     plain = plain_of(setup)
     yield Row(key="nodes", value=plain["nodes"], origin=config.origin("nodes"))
-    for key, value in _flat(plain["policy"], "policy"):
+    for key, value in leaves(plain["policy"], "policy"):
         yield Row(key=key, value=value, origin=config.origin(key))
     yield Row(key="queues", value=plain["queues"], origin=config.origin("queues"))
 
@@ -272,11 +275,3 @@ def public(value: object) -> object:
 
 def _hidden(found: re.Match[str]) -> str:
     return "***" if found[1] is None else f"{found[1]}:***@"
-
-
-def _flat(value: object, name: str) -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict):
-        for key, one in value.items():
-            yield from _flat(one, f"{name}.{key}")
-    else:
-        yield name, value

@@ -12,6 +12,7 @@ from makeway.intake.located import item_of
 from makeway.intake.setup import Setup, setup_of
 from makeway.intake.written import plain_of
 from makeway.live.behind import Behind
+from makeway.live.foreseen import foreseen
 from makeway.live.preview import preview
 from makeway.model.cluster import ROOT
 from makeway.model.event import Event, NodeJoined, NodeRemoved, QueuesConfigured, RulesConfigured
@@ -22,7 +23,6 @@ from makeway.wire.cluster import DecisionView, PolicyView, PreviewView
 from makeway.wire.page import PAGE, Page
 
 KEYS = ("policy", "queues", "nodes")
-KIND_OF = {"evict": "evict", "lose": "evict", "grow": "resize", "shrink": "resize"}
 
 
 def decisions(
@@ -68,7 +68,7 @@ def check(service: Behind, body: Mapping[str, object]) -> PreviewView:
 def apply(service: Behind, body: Mapping[str, object]) -> PreviewView:
     """Apply it; what is said is what was foreseen a moment before."""
     setup = service.inbox.ask(lambda state: _setup(state, body))
-    foreseen = service.inbox.ask(lambda state: _foreseen(service, state, setup))
+    before = service.inbox.ask(lambda state: _foreseen(service, state, setup))
     events: list[Event] = []
     if setup.rules is not None:
         events.append(RulesConfigured(rules=setup.rules))
@@ -82,7 +82,7 @@ def apply(service: Behind, body: Mapping[str, object]) -> PreviewView:
     service.inbox.tell(events)
     if setup.queues is not None:
         service.owned_by(setup.users)
-    return replace(foreseen, applied=True)
+    return replace(before, applied=True)
 
 
 def _setup(state: State, body: Mapping[str, object]) -> Setup:
@@ -92,27 +92,7 @@ def _setup(state: State, body: Mapping[str, object]) -> Setup:
 
 def _foreseen(service: Behind, state: State, setup: Setup) -> PreviewView:
     users = {path: tuple(owners) for path, owners in service.terms().owners.items()}
-    found = preview(state, setup, service.now_ms(), users)
-    by_kind: dict[str, list[str]] = {"start": [], "evict": [], "resize": []}
-    for one in found.consequences:
-        text = f"{one.job} ({one.queue}): {one.kind}, {one.before} -> {one.workers} workers"
-        if one.beneficiary:
-            text += f", for {one.beneficiary} by rule {one.rule}"
-        by_kind[KIND_OF.get(one.kind, "start")].append(text + (f": {one.text}" if one.text else ""))
-    return PreviewView(
-        changes=tuple(f"{one.where}: {one.before} -> {one.after}" for one in found.changes),
-        starts=tuple(by_kind["start"]),
-        evictions=tuple(by_kind["evict"]),
-        resizes=tuple(by_kind["resize"]),
-        shares=tuple(
-            f"{one.path}: share {_part(one.share_before)} -> {_part(one.share_after)}"
-            for one in found.shares
-        ),
-    )
-
-
-def _part(share: float | None) -> str:
-    return "none" if share is None else f"{share:.1%}"
+    return foreseen(preview(state, setup, service.now_ms(), users))
 
 
 def _told(row: DecisionRow) -> DecisionView:

@@ -251,6 +251,12 @@ class JobFinished(Fact, frozen=True):
     report: Report | None = None
 
 
+class PastUsageTold(Fact, frozen=True):
+    """What each queue has used until now, decayed, in unit x ms by kind."""
+
+    amounts: dict[str, dict[str, float]]
+
+
 class ExecutionSubmitted(Fact, frozen=True):
     """A step's inputs are complete; its job follows."""
 
@@ -322,6 +328,7 @@ Event = (
     | AttemptEnded
     | JobRequeued
     | JobFinished
+    | PastUsageTold
     | ExecutionSubmitted
     | ExecutionEnded
     | RunFinished

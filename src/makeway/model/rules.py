@@ -42,6 +42,8 @@ class Preemption(msgspec.Struct, frozen=True, kw_only=True):
 class PastUsage(msgspec.Struct, frozen=True, kw_only=True):
     """How past usage counts: it halves in `half_life_ms`; `weight` 0 forgets it.
 
+    So often at the most, when a job ends, what all queues used is written down (`told_every_ms`; 0:
+    never), so that who goes on from the log of unfinished jobs alone forgets no more than that.
     With `fair_tree` queues are ranked by level: what each used of late over what its weight is
     worth, compared among siblings first (Slurm's Fair Tree).
     """
@@ -49,6 +51,7 @@ class PastUsage(msgspec.Struct, frozen=True, kw_only=True):
     half_life_ms: int = WEEK_MS
     weight: float = 0.0
     fair_tree: bool = False
+    told_every_ms: int = 0
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,4 +82,5 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 LIVE = Rules(
     preemption=Preemption(delay_ms=5_000, grace_ms=30_000, cooldown_ms=60_000),
     enforce_time_limits=True,
+    usage=PastUsage(told_every_ms=60_000),
 )

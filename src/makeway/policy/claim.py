@@ -58,10 +58,10 @@ class _Bundle(msgspec.Struct, order=True):
     victims: list[Running]
 
 
-def claim(cycle: Cycle, lane: Lane) -> bool:
-    """Try to take back what the head of this lane needs."""
-    legal = Legal(cycle, Claimant(lane.kind, lane.head, lane.need))
-    if find(lane.kind, cycle.ledger, soon=True) is not None and not legal.limited:
+def claim(cycle: Cycle, lane: Lane, *, limited: bool = False) -> bool:
+    """Try to take back what the head of this lane needs; `limited`: a limit holds it up."""
+    legal = Legal(cycle, Claimant(lane.kind, lane.head, lane.need), limited=limited)
+    if not limited and find(lane.kind, cycle.ledger, soon=True) is not None:
         return _commit(cycle, lane, [], legal)
     if not legal.may_try() or legal.hopeless():
         return False

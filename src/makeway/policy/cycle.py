@@ -218,6 +218,12 @@ class Cycle:
             return leavers(self.snapshot, job)
         return None
 
+    def keepers(self) -> dict[str, Allocation]:
+        """Give what is kept when this is carried out, by the job that it is kept for."""
+        over = self._started | {one.job for one in self._released}
+        before = {job: rows for job, rows in self.snapshot.reserved.items() if job not in over}
+        return before | {job: one.allocation for job, one in self._kept.items()}
+
     def starting(self) -> list[tuple[Job, list[Placement]]]:
         """Give the jobs that start in this cycle."""
         return [self._rows[job] for job in self._started]

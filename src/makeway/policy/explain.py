@@ -26,7 +26,7 @@ from makeway.policy.ledger import Ledger, parting
 from makeway.policy.level import Level
 from makeway.policy.limits import Barrier, barrier
 from makeway.policy.order import Lane
-from makeway.policy.place import most_workers, shape_of
+from makeway.policy.place import most_workers, place, shape_of
 from makeway.policy.say import are_free, class_named, count_of, listed, needs, quantity
 from makeway.policy.snapshot import Kind, Snapshot
 
@@ -86,7 +86,28 @@ class Explanation:
                 return behind
         if kind in cycle.protected:
             return _too_young(kind, cycle)
-        return no_room(kind, cycle.ledger)
+        return self._kept_for_others(kind) or no_room(kind, cycle.ledger)
+
+    def _kept_for_others(self, kind: Kind) -> Wait | None:
+        """Explain a job that would fit now if nothing were kept for anybody."""
+        keepers, ledger = self._cycle.keepers(), self._cycle.ledger
+        names = [name for name in kind.nodes or ledger.nodes if name in ledger.nodes]
+        if not keepers or (kind.domain is not None and kind.domain.required):
+            return None
+        rooms = {name: ledger.there(name) for name in names}
+        if place(kind.groups, rooms, ledger.nodes) is None:
+            return None
+        found = [
+            job
+            for job, rows in keepers.items()
+            if any(row.node in rooms for row in rows.placements)
+        ]
+        whom = tuple(found[:NAMED_MAX])
+        return Wait(
+            reason=Reason.RESERVED_FOR_OTHER,
+            text=f"{needs(kind.groups)}; there is room, but it is kept for {listed(whom)}",
+            blocked_by=whom,
+        )
 
     def _behind(self, lane: Lane, first: Lane) -> Wait | None:
         mine, theirs = lane.kind, first.kind

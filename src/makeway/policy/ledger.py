@@ -54,7 +54,7 @@ class Ledger:
     """What the cluster would look like; see the module."""
 
     __slots__ = (
-        "_by_class", "_capacity", "_jobs", "_log", "_sites", "_soon", "_taking", "_usage", "snapshot",
+        "_by_class", "_capacity", "_jobs", "_log", "_read", "_sites", "_soon", "_taking", "_touched", "_usage", "snapshot",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -62,7 +62,9 @@ class Ledger:
         self.snapshot = snapshot
         self._log: list[Booking] = []
         self._sites: dict[str, tuple[Resources, Resources, Resources]] = {}
-        self._taking: dict[tuple[Size, bool], tuple[Resources, dict[str, int]]] = {}
+        self._taking: dict[tuple[Size, bool], dict[str, int]] = {}
+        self._touched: list[str] = []  # nodes on which something was booked, in that order
+        self._read: dict[tuple[Size, bool], int] = {}  # how much of it each size has taken in
         self._capacity: Resources | None = None
         self._soon = NOTHING  # what was booked into the room that is soon there
         sums = snapshot.memo.sums.read(snapshot.held)
@@ -109,13 +111,22 @@ class Ledger:
     def taking(self, worker: Resources, *, soon: bool = False) -> dict[str, int]:
         """Give how many such workers each node takes; to be read, and good until a booking."""
         key = (tuple(worker.amounts.items()), soon)
-        known = self._taking.get(key)
-        if known is None:
-            copies = dict(self.snapshot.rooms.taking(worker))
-            known = self._taking[key] = (worker, copies)
-            for node in self._sites:
-                self._recount(node, worker, copies, soon=soon)
-        return known[1]
+        copies = self._taking.get(key)
+        if copies is None:
+            copies = self._taking[key] = dict(self.snapshot.rooms.taking(worker))
+            touched: Iterable[str] = self._sites
+        elif self._read[key] == len(self._touched):
+            return copies
+        else:
+            touched = dict.fromkeys(self._touched[self._read[key] :])
+        for node in touched:
+            count = worker.copies_in(self.room(node, soon=soon), COPIES_MAX)
+            if count:
+                copies[node] = count
+            else:
+                copies.pop(node, None)
+        self._read[key] = len(self._touched)
+        return copies
 
     def soon_total(self) -> Resources:
         """Give what all nodes together have once all have left who leave; at the least that."""
@@ -226,17 +237,9 @@ class Ledger:
             )
             if soon:
                 self._soon = self._soon + moved.times(soon)
-            for (_, later), (worker, copies) in self._taking.items():
-                self._recount(row.node, worker, copies, soon=later)
+            self._touched.append(row.node)
         usage = amount.times(booking.usage) if booking.usage else NOTHING
         self._charge(job.spec.queue, job.spec.priority, usage, booking.jobs)
-
-    def _recount(self, node: str, worker: Resources, copies: dict[str, int], *, soon: bool) -> None:
-        count = worker.copies_in(self.room(node, soon=soon), COPIES_MAX)
-        if count:
-            copies[node] = count
-        else:
-            copies.pop(node, None)
 
     def _charge(self, queue: str, priority: int, amount: Resources, jobs: int) -> None:
         if not amount and not jobs:

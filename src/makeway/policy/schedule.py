@@ -97,7 +97,7 @@ def _serve(cycle: Cycle, lane: Lane, backfill: Backfill) -> bool:
     if found is not None:
         if found.never:
             cycle.never[kind] = limit_never(kind, found)
-        elif claim(cycle, lane):
+        elif claim(cycle, lane, limited=True):
             return True
         cycle.barriers[kind], cycle.reasons[kind] = found, found.reason
         return False

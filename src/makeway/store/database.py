@@ -117,7 +117,7 @@ class Database:
     def write(self, statement: Statement, rows: Iterable[tuple[object, ...]]) -> None:
         """Carry out a statement once for each row; only within a transaction."""
         assert self._within == "transaction", "write within a transaction"
-        if given := self._kind.fit(rows):
+        if given := list(rows):
             self._connection.exec_driver_sql(self._text(statement), given)
 
     def load(self, upsert: Upsert, rows: Sequence[tuple[object, ...]]) -> None:
@@ -129,25 +129,18 @@ class Database:
     def find(self, query: Statement, values: tuple[object, ...] = ()) -> Sequence[Row]:
         """Give all rows of a query that is asked often."""
         with self._lock, self._plainly():
-            [given] = self._kind.fit([values])
-            return self._connection.exec_driver_sql(self._text(query), given).all()
+            return self._connection.exec_driver_sql(self._text(query), values).all()
 
     def rows(self, query: sa.Executable, values: Mapping[str, object] = NOTHING) -> Sequence[Row]:
         """Give all rows of a query."""
         with self._lock, self._plainly():
-            return self._connection.execute(query, self._fit(values)).all()
+            return self._connection.execute(query, values).all()
 
     def each(self, query: sa.Executable, values: Mapping[str, object] = NOTHING) -> Iterator[Row]:
         """Give the rows of a query one by one; only while `reading` or in a transaction."""
         assert self._within is not None, "go through rows within `reading`"
         options = {"stream_results": True}
-        return iter(self._connection.execute(query, self._fit(values), execution_options=options))
-
-    def _fit(self, values: Mapping[str, object]) -> Mapping[str, object]:
-        if not values:
-            return values
-        [fitted] = self._kind.fit([tuple(values.values())])
-        return dict(zip(values, fitted, strict=True))
+        return iter(self._connection.execute(query, values, execution_options=options))
 
     def _text(self, statement: Statement) -> str:
         text = self._texts.get(statement)
@@ -162,6 +155,8 @@ class Database:
             if self._lost and self._within is None:
                 self._dial_again()
             yield
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"this is no Unicode: {error.object!r}", where="text") from None
         except DBAPIError as error:
             self._lost = self._lost or self._kind.lost(error)
             problem = self._kind.problem(error)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -33,9 +33,6 @@ class Kind(Protocol):
 
     def roll_back(self, driver: Any) -> None:  # noqa: ANN401 - the driver's own kind
         """End what a driver may still be within."""
-
-    def fit(self, rows: Iterable[Values]) -> list[Values]:
-        """Give the rows as this kind can store them."""
 
     def load(self, connection: sa.Connection, upsert: Upsert, rows: Sequence[Values]) -> bool:
         """Write many rows at once, where that is quicker than one by one; say whether it was."""

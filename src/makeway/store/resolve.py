@@ -1,4 +1,4 @@
-"""Turn what a user types into ids: `@last`, the beginning of an id, `RUN.KEY`, a step's name.
+"""Turn what a user types into ids: `@last`, the beginning of an id, a name, `RUN.KEY`, a step's key.
 
 Raises:  Conflict: several ids begin so; it names some of them
          NotFound: there is none; it names the nearest
@@ -17,6 +17,7 @@ from makeway.store.database import Database
 from makeway.store.statement import same
 
 LAST = "@last"
+LAST_CHARACTER = "\U0010ffff"
 SHOWN_MAX = 5
 KNOWN_MAX = 200  # so many are looked through for the nearest
 
@@ -26,6 +27,8 @@ NEWEST_JOBS = sa.select(JOBS.id).order_by(JOBS.submitted_at_ms.desc(), JOBS.id.d
 ANY_ID = sa.union(
     sa.select(JOBS.id).where(same(JOBS.id)), sa.select(EXECUTIONS.id).where(same(EXECUTIONS.id))
 )
+THE_JOB = sa.select(JOBS.id).where(same(JOBS.id))
+NAMED = NEWEST_JOBS.where(same(JOBS.name)).limit(1)
 KEYS = sa.select(EXECUTIONS.key).where(same(EXECUTIONS.run)).order_by(EXECUTIONS.position)
 LAST_WITH_KEY = (
     sa.select(EXECUTIONS.id)
@@ -51,11 +54,35 @@ def resolve_run(database: Database, text: str) -> str:
     return found
 
 
+def resolve_job(database: Database, text: str) -> str:
+    """Give the id of the job that is meant by `@last`, an id, a name, or the beginning of an id.
+
+    Of several jobs of one name it is the latest. What is an id or a name is no beginning.
+    """
+    with database.reading():
+        if text == LAST:
+            last = _ids(database, NEWEST_JOBS.limit(1))
+            if not last:
+                raise NotFound("there is no job yet", hint="submit one with: makeway submit")
+            return last[0]
+        if _ids(database, THE_JOB, id=text):
+            return text
+        named = _ids(database, NAMED, name=text)
+        if named:
+            return named[0]
+        found = _beginning(database, JOBS.id, text)
+        if found is None:
+            newest = NEWEST_JOBS.limit(KNOWN_MAX)
+            names = _ids(database, sa.select(JOBS.name).where(JOBS.id.in_(newest)).distinct())
+            raise _nothing("job", text, [*names, *_ids(database, newest)])
+    return found
+
+
 def resolve_execution(database: Database, text: str) -> str:
     """Give the id of the step, or of the job, that is meant.
 
     `RUN.KEY`, where RUN may be short or `@last`; a KEY alone, of the last run that has it; an id of
-    a job or the beginning of one.
+    a job, its name, or the beginning of an id.
     """
     with database.reading():
         if _ids(database, ANY_ID, id=text):
@@ -63,7 +90,7 @@ def resolve_execution(database: Database, text: str) -> str:
         run, dot, key = text.partition(".")
         if dot and (run == LAST or _beginning(database, RUNS.id, run) is not None):
             return _step(database, resolve_run(database, run), key)
-        last = _ids(database, LAST_WITH_KEY, key=text)
+        last = _ids(database, LAST_WITH_KEY, key=text) or _ids(database, NAMED, name=text)
         if last:
             return last[0]
         found = _beginning(database, JOBS.id, text)
@@ -84,7 +111,8 @@ def _beginning(database: Database, column: sa.Column[str], text: str) -> str | N
     """Give the one id that is, or begins with, this text; nothing begins with nothing."""
     # substr and not LIKE, for which a, A and _ may be the same.
     so = sa.func.substr(column, 1, len(text)) == text
-    query = sa.select(column).where(so).order_by(column).limit(SHOWN_MAX + 1)
+    near = (column >= text) & (column <= text + LAST_CHARACTER)  # so that the index is used
+    query = sa.select(column).where(near, so).order_by(column).limit(SHOWN_MAX + 1)
     found = _ids(database, query) if text else []
     if len(found) > 1 and found[0] != text:
         shown = ", ".join(found[:SHOWN_MAX]) + (", …" if len(found) > SHOWN_MAX else "")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +81,6 @@ class Sqlite:
     def roll_back(self, driver: Any) -> None:  # noqa: ANN401 - the driver's own kind
         """End a transaction whose COMMIT was refused: SQLAlchemy takes that for an end."""
         driver.rollback()
-
-    def fit(self, rows: Iterable[Values]) -> list[Values]:
-        """Give the rows as they are."""
-        return list(rows)
 
     def load(self, connection: sa.Connection, upsert: Upsert, rows: Sequence[Values]) -> bool:
         """Leave it to the usual way, which is the quickest."""

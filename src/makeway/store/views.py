@@ -74,8 +74,6 @@ def _worker_of(*columns: str) -> sa.Update:
     return update(schema.worker, which, *columns)
 
 
-
-
 # ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
 
 JOB = insert(
@@ -322,7 +320,7 @@ UNSEEN = (
     *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
     *(ev.RulesConfigured, ev.QueuesConfigured),
     *(ev.JobCancelRequested, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobResizeRequested),
-    *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned),
+    *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned, ev.PastUsageTold),
 )
 
 FOLDS: dict[type, Fold] = {

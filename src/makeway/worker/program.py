@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from makeway.executor.folder import LOG, NOTICE
+from makeway.executor.gpus import VISIBLE, named
 from makeway.executor.protocol import Go, Launch
 from makeway.failpoint import reach
 from makeway.worker.account import SECRET, Account, become
@@ -114,7 +115,7 @@ def environment(starting: Starting) -> dict[str, str]:
     if launch.workers > 1 and "OMP_NUM_THREADS" not in os.environ:
         own["OMP_NUM_THREADS"] = 1
     if launch.devices is not None:
-        own["CUDA_VISIBLE_DEVICES"] = ",".join(str(device) for device in launch.devices)
+        own[VISIBLE] = named(launch.devices, os.environ)
     variables = {**os.environ, **{name: str(value) for name, value in own.items()}}
     if starting.account is not None:
         for name in SECRET:

@@ -1,0 +1,1 @@
+"""The executor's parts that need no process."""
