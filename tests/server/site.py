@@ -20,8 +20,8 @@ from makeway.live.desk import Office
 from makeway.live.service import Service, owner_of
 from makeway.live.service import Settings as ServiceSettings
 from makeway.server.app import create_app
+from makeway.server.listen import Running, serve
 from makeway.server.office import Settings
-from makeway.server.serve import Running, serve
 from makeway.wire.tokens import Scope, TokenRequest
 from tests.builders import node
 
