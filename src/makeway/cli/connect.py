@@ -78,17 +78,16 @@ def opened(whom: Asked) -> Iterator[Desk]:
         with Client(whom.url, whom.token) as client:
             yield client
         return
-    import importlib
+    from makeway.live.desk import ServiceDesk
+    from makeway.live.owner import user_name
+    from makeway.live.service import owner_of
+    from makeway.live.still import Still
 
+    still = Still(whom.store)
     try:
-        module = importlib.import_module("makeway.live.service")
-    except ModuleNotFoundError:
-        raise no_service(whom) from None
-    desk = module.open_embedded(whom.store)
-    try:
-        yield desk
+        yield ServiceDesk(still, owner_of(user_name()))
     finally:
-        getattr(desk, "close", _nothing)()
+        still.close()
 
 
 @contextmanager
@@ -105,7 +104,3 @@ def no_service(whom: Asked) -> Unreachable:
     """Make the error that no service works here."""
     hint = "start one with: makeway up; or name another one by --url or MAKEWAY_URL"
     return Unreachable("no service works in this store", where=str(whom.store), hint=hint)
-
-
-def _nothing() -> None:
-    """Do nothing: what has no `close` needs none."""

@@ -11,16 +11,20 @@ from types import FrameType
 
 import click
 
+from makeway import __version__
+from makeway.cli.amount_text import amounts_text
 from makeway.cli.configured import configured
 from makeway.errors import MakewayError
 from makeway.executor.folder import write_whole
 from makeway.live.assemble import embedded
 from makeway.live.config import Config
+from makeway.live.counts import Counts
 from makeway.live.entrance import Office, owner_token
 from makeway.live.owner import user_name
 from makeway.live.service import Service, owner_of, settings_of
+from makeway.policy.say import count_of
 from makeway.server.app import create_app
-from makeway.server.listen import serve
+from makeway.server.serve import serve
 from makeway.server.office import Settings
 
 ADDRESS = "service.json"  # in the store: where the service that lives there can be asked
@@ -46,14 +50,14 @@ def up(ctx: click.Context, /, host: str | None, port: int | None, config: str | 
     with embedded(store) as house:
         owner = owner_of(user_name())
         service = Service(house, settings_of(wanted), owner)
-        service.begin()
+        counts = service.begin()
         token = owner_token(service, owner.user)
         app = create_app(Office(service), _settings(wanted))
         running = serve(app, wanted.service.host, wanted.service.port)
         try:
             service.url = running.url
             write_whole(store / ADDRESS, {"url": running.url, "pid": os.getpid()})
-            _greet(service, token)
+            _greet(service, counts, token)
             with _signals(service, flags):
                 service.run()
         finally:
@@ -72,15 +76,13 @@ def _settings(config: Config) -> Settings:
     )
 
 
-def _greet(service: Service, token: Path) -> None:
-    status = service.status(service.owner)
-    kinds = ", ".join(f"{amount:g} {kind}" for kind, amount in status.capacity.items())
-    click.echo(f"makeway {status.version} at {service.url}", err=True)
-    click.echo(f"  {status.nodes} node(s): {kinds}", err=True)
-    click.echo(
-        f"  store {status.store}, {status.database}; token of its owner in {token}", err=True
-    )
-    click.echo(f"  {status.running} jobs run, {status.queued} wait. Ctrl-C ends it.", err=True)
+def _greet(service: Service, counts: Counts, token: Path) -> None:
+    kinds = amounts_text(counts.capacity)
+    nodes = count_of(counts.nodes, "node")
+    click.echo(f"makeway {__version__} at {service.url}", err=True)
+    click.echo(f"  {nodes}: {kinds}; {counts.running} jobs run, {counts.queued} wait", err=True)
+    click.echo(f"  store {service.store} ({service.reader.where})", err=True)
+    click.echo(f"  the owner's token is in {token}; Ctrl-C, or makeway down, ends the service", err=True)
 
 
 @contextmanager

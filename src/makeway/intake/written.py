@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from makeway.intake.amounts import NAMES, in_units
+from makeway.model.units import NAMES, in_units
 from makeway.intake.setup import Setup
 from makeway.model.cluster import ClassLimit, Node, Queue, lineage_of
 from makeway.model.resources import CPU, GPU

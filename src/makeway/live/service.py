@@ -20,7 +20,7 @@ from makeway.live.assemble import House
 from makeway.live.clock import fresh_id
 from makeway.live.config import DEFAULT, Config
 from makeway.live.controller import Controller
-from makeway.live.counts import counted
+from makeway.live.counts import Counts, counted
 from makeway.live.inbox import Inbox
 from makeway.live.keys import Keys, digest
 from makeway.live.machine import this_machine
@@ -89,7 +89,7 @@ class Service:
 
     # ── the loop ──────────────────────────────────────────────────────────────────────────────────
 
-    def begin(self) -> None:
+    def begin(self) -> Counts:
         """Go on where the log ends, with the machines, rules and queues of the settings."""
         controller, wanted = self._controller, self.settings
         controller.recover()
@@ -98,6 +98,7 @@ class Service:
         rules = wanted.rules or (before.rules if before.rules != Rules() else LIVE)
         controller.start(rules=rules)
         self._settle()
+        return counted(controller.state)
 
     def _settle(self) -> None:
         """Let machines, rules and queues be as the settings say."""
