@@ -157,7 +157,7 @@ class Feed:
                     if self._closing.is_set():
                         return
                     self._add(entry)
-            except Exception as error:  # noqa: BLE001 - without this thread nobody hears anything
+            except Exception as error:
                 if not isinstance(error, MakewayError) and not self._closing.is_set():
                     LOG.exception("the log cannot be followed")
                 self._closing.wait(AGAIN_S)
