@@ -24,12 +24,11 @@ from collections.abc import Container, Iterator
 import msgspec
 
 from makeway.model.cluster import Placement
-from makeway.model.job import SYSTEM_MIN
-from makeway.model.resources import NOTHING, Resources
-from makeway.policy.cost import lost_worker_ms, worth
+from makeway.model.resources import Resources
+from makeway.policy.cost import lost_worker_ms
 from makeway.policy.cycle import Cycle
 from makeway.policy.find import count_in, find
-from makeway.policy.ledger import usage_of_rows
+from makeway.policy.ledger import total_of, usage_of_rows
 from makeway.policy.legal import Claimant, Legal
 from makeway.policy.limits import barrier
 from makeway.policy.order import Lane
@@ -73,7 +72,8 @@ def claim(cycle: Cycle, lane: Lane, *, limited: bool = False) -> bool:
     enough = _take_surplus(cycle, lane, legal, taken) or _take_jobs(cycle, lane, legal, taken)
     if enough:
         taken = _fill_back(cycle, lane, taken)
-        enough = _worth_it(lane, taken, legal)
+        lost = total_of(usage_of_rows(one.row.job, one.rows) for one in taken)
+        enough = legal.worth_it(lost)
         enough = enough and legal.still([(one.row, one.rule, one.rows) for one in taken])
     if not enough:
         for one in reversed(taken):
@@ -224,16 +224,6 @@ def _fill_back(cycle: Cycle, lane: Lane, taken: list[_Taken]) -> list[_Taken]:
         fixed.add(name)
     kept.reverse()
     return kept
-
-
-def _worth_it(lane: Lane, taken: list[_Taken], legal: Legal) -> bool:
-    """Refuse to evict more than twice what starts, unless it is owed (or an administrator's)."""
-    if lane.kind.priority >= SYSTEM_MIN or legal.inside_guarantee:
-        return True
-    lost = NOTHING
-    for one in taken:
-        lost = lost + usage_of_rows(one.row.job, one.rows)
-    return worth(lane.need, lost)
 
 
 def _commit(cycle: Cycle, lane: Lane, taken: list[_Taken], legal: Legal) -> bool:
