@@ -93,7 +93,7 @@ def _one(name: str, fields: Mapping[str, Item], item: Item, rules: Rules) -> Giv
 def _groups(fields: Mapping[str, Item], item: Item) -> tuple[WorkerGroup, ...]:
     if "groups" not in fields:
         per_worker = fields.get("per_worker")
-        return (_group("worker", fields.get("workers"), per_worker),)
+        return (_group("worker", fields.get("workers") or _who_run(fields), per_worker),)
     for key in ("workers", "per_worker"):
         if key in fields:
             raise fields[key].wrong(f"groups stand in place of {key}")
@@ -109,6 +109,15 @@ def _groups(fields: Mapping[str, Item], item: Item) -> tuple[WorkerGroup, ...]:
     if not groups:
         raise item.wrong("a job needs at least one group")
     return tuple(groups)
+
+
+def _who_run(fields: Mapping[str, Item]) -> Item | None:
+    """Count the workers of a job that says where it runs, and not how many it has."""
+    item = option(fields, "running")
+    on = None if item is None else item.mapping("running").get("on")
+    if on is None or not isinstance(on.value, list) or not on.value:
+        return None
+    return Item(on.file, on.line, len(on.value))
 
 
 def _group(name: str, workers: Item | None, per_worker: Item | None) -> WorkerGroup:
@@ -188,7 +197,8 @@ def _placed(given: Given, fields: Mapping[str, Item], nodes: Mapping[str, object
     if not spec.workers_min <= len(on) <= most:
         asked = f"{most}" if spec.workers_min == most else f"{spec.workers_min} to {most}"
         raise inner["on"].wrong(
-            f"one node a worker: the job has {asked} workers, and on names {len(on)} nodes"
+            f"one node a worker: the job has {asked} workers, and on names {len(on)} nodes "
+            "(without workers, it has as many as on names)"
         )
     if option(fields, "after") is not None:
         raise item.wrong("a job that runs already waits for no other: leave after away")
