@@ -145,8 +145,9 @@ def printed(site: Site) -> str:
     command = ["sh", "-c", "echo é$RANK; printf rest"]
     job = site.ada.submit(command=command, workers=2, hold=False)["id"]
     with stream(site.ada, "/events?after=0&topics=jobs") as live:
-        while job not in (event := live.event())["data"] or event["event"] != "JobFinished":
-            pass
+        event = live.event()
+        while job not in event["data"] or event["event"] != "JobFinished":
+            event = live.event()
     return job
 
 
