@@ -42,7 +42,12 @@ def test_machines_come_and_go(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "body, word", [({"name": "n9", "cups": 2}, "cups"), ({}, "name"), ({"name": 3}, "name")]
+    "body, word",
+    [
+        ({"name": "n9", "cpus": -1}, "cpus"),
+        ({"name": "n9", "count": 2}, "count"),
+        ({"cpus": 2}, "name"),
+    ],
 )
 def test_a_machine_that_cannot_be_is_refused(site: Site, body: object, word: str) -> None:
     assert_problem(site.root.post("/nodes", body), 422, "bad-input", word)

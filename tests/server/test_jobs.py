@@ -25,7 +25,7 @@ def test_the_same_key_gives_the_same_job_however_often_it_is_sent(site: Site) ->
     again = site.ada.post("/jobs", JOB, Idempotency_Key="once")
     assert first.json["id"] == again.json["id"]
     other = site.ada.post("/jobs", {**JOB, "name": "other"}, Idempotency_Key="once")
-    assert_problem(other, 409, "conflict", "once")
+    assert_problem(other, 409, "conflict", "key")
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\tb"])

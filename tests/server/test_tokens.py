@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import pytest
 
-from makeway.wire.tokens import Scope
-from tests.server.site import JOB, PATIENCE_S, Site, assert_problem
+from makeway.server.office import Settings
+from makeway.wire.tokens import Caller, Scope
+from tests.server.site import JOB, PATIENCE_S, Site, assert_problem, site_in
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,20 @@ def test_without_a_token_nothing_is_told(site: Site, path: str) -> None:
 @pytest.mark.parametrize("header", ["Bearer wrong", "Bearer ", "Basic YTpi", "wrong"])
 def test_what_is_no_token_of_ours_is_refused(site: Site, header: str) -> None:
     assert_problem(site.nobody.get("/jobs", Authorization=header), 401, "not-signed-in")
+
+
+def test_who_is_refused_hears_so_though_their_body_is_large(site: Site) -> None:
+    body = {"name": "x" * 900_000}
+    assert_problem(site.nobody.post("/jobs", body), 401, "not-signed-in")
+
+
+def test_where_tokens_are_off_whoever_comes_is_the_one_that_is_named(tmp_path: Path) -> None:
+    guest = Caller(user="guest", scopes=frozenset({Scope.READ}))
+    with site_in(tmp_path / ".makeway", Settings(anonymous=guest)) as site:
+        assert site.nobody.get("/status").json["user"] == "guest"
+        assert_problem(site.nobody.post("/jobs", JOB), 403, "not-allowed")
+        assert site.ada.get("/status").json["user"] == "ada"
+        assert site.nobody.get("/jobs", Authorization="Bearer wrong").status == 401
 
 
 def test_a_token_in_a_url_is_not_looked_at(site: Site) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,6 +31,24 @@ from makeway.server.replies import answer
 API = "/api/v1"
 VERSION = "1"  # of the interface, not of makeway: GET /status says that
 
+# Requests hold tokens: no library passes on what it sees of them, whatever the environment says.
+UNTOLD: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+# What a browser lets the pages of `allowed_origins` send and read; never with the cookie.
+PAGES: dict[str, Any] = {
+    "allow_methods": ("GET", "POST", "PUT", "DELETE"),
+    "allow_headers": (
+        *("Authorization", "Content-Type", "Idempotency-Key"),
+        *("If-Match", "If-None-Match", "Last-Event-ID"),
+    ),
+    "expose_headers": ("ETag", "Location", "Retry-After"),
+}
+
 
 def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
     """Make the app in front of an office."""
@@ -42,12 +62,15 @@ def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan,
         generate_unique_id_function=_name,
+        telemetry=UNTOLD,
     )
     app.state.front = front
     for part in (jobs, streams, cluster, service, identity):
         app.include_router(part.routes, prefix=API)
     app.include_router(probes.routes)
     app.add_api_route(f"{API}/openapi.json", _describe, include_in_schema=False)
+    if origins := front.settings.allowed_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **PAGES)
     app.add_middleware(Guard, front=front)
     install(app)
     return app

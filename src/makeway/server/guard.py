@@ -111,7 +111,12 @@ def _too_long(length: str, most: int) -> MakewayError | None:
 
 
 async def _drain(scope: Scope, receive: Receive, most: int) -> None:
-    """Read a body that nobody wants, up to a size: its sender reads no answer before it is sent."""
+    """Read a body that nobody wants, up to a size: its sender reads no answer before it is sent.
+
+    Who asks first whether to send it at all hears at once that they need not.
+    """
+    if "expect" in Headers(scope=scope):
+        return
     size = 0
     async for part in Request(scope, receive).stream():
         size += len(part)

@@ -105,7 +105,7 @@ def serve(app: FastAPI, host: str, port: int) -> Running:
     config = uvicorn.Config(
         app,
         log_config=None,
-        log_level="warning",
+        log_level="critical",  # what goes wrong is logged by the guard, once
         access_log=False,
         server_header=False,
         proxy_headers=False,
