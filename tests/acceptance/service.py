@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.acceptance.terminal import MAKEWAY, Running, Terminal
 
 UP = ("up", "--port", "0")
-READY = "Ctrl-C ends it"
+READY = "ends the service"
 
 
 class Shop(Terminal):
