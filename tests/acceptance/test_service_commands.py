@@ -30,7 +30,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def test_a_job_is_brought_awaited_and_read(shop: Shop) -> None:
     job = shop.submits("--name", "hello", *ONE, "sh", "-c", "echo $WHO in $PWD", "--flag")
     assert shop.types("wait", job).returncode == 0
-    assert shop.types("logs", job).stdout == f" in {shop.folder}\n"
+    assert shop.types("logs", job).stdout == f"in {shop.folder}\n"
     found = shop.reads("job", "show", job)
     assert (found["phase"], found["name"], found["id"]) == ("succeeded", "hello", job)
     assert [one["number"] for one in found["attempts"]] == [1]
@@ -314,6 +314,7 @@ def test_a_job_outlives_its_service_and_the_store_answers_meanwhile(tmp_path: Pa
         follower = shop.begins("logs", "-f", job)
         follower.waits_for("begun")
         follower.sends(signal.SIGKILL)
+        assert follower.ends() == -signal.SIGKILL
         shop.closes()
         assert shop.phase(job) == "running"
         assert job in shop.types("queue").stdout

@@ -182,7 +182,7 @@ class ServiceDesk:
 
     def add_node(self, body: Mapping[str, object]) -> NodeView:
         """Let a machine take part, or change what it has."""
-        nodes = nodes_of(item_of({"nodes": [dict(body)]}, "node"))
+        nodes = nodes_of(item_of([dict(body)], "node"))
         if len(nodes) != 1:
             raise InvalidInput("one machine at a time", where="node: count")
         return self._change_node(nodes[0].name, ev.NodeJoined(node=nodes[0]))
