@@ -41,10 +41,13 @@ ENTRY_POINTS = (
     "makeway.cli.main",  # the command `makeway`
     "makeway.cli.reference",  # make docs
     "makeway.server.openapi",  # make docs
+    "makeway.health.stuck",  # whoever watches what runs live
     "makeway.report",  # the swarm and the bench read it
     "makeway.sim.faults",  # the swarm in tests/sim
     "makeway.sim.workload",  # the swarm and the bench
+    "makeway.store.idempotency",  # the service's
     "makeway.store.migrations",  # Alembic finds its files by path
+    "makeway.store.tokens",  # the service's
 )
 
 # A decorator's keyword arguments are what its user configures: a dataclass would only be in the way.

@@ -107,6 +107,8 @@ def _about_job(event: ev.Event) -> str:
             return f"{job}/{number} for {cause}"
         case ev.AttemptEnded(job=job, number=number, diagnosis=diagnosis):
             return f"{job}/{number}: {diagnosis.cause.value}"
+        case ev.AttemptJudged(job=job, number=number, symptom=symptom):
+            return f"{job}/{number}: {symptom.name if symptom else 'well again'}"
         case ev.JobRequeued(job=job, not_before_ms=at_ms, decision=decision):
             return f"{job} at {at_ms}: {_decided(decision)}"
         case ev.JobFinished(job=job, phase=phase):

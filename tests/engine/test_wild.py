@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from makeway.engine.engine import Engine
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement, Queue
-from makeway.model.job import After, On, WorkerGroup
+from makeway.model.job import After, Attempt, On, OnHang, WorkerGroup
 from makeway.model.phase import JobPhase
-from makeway.model.record import Yielded
+from makeway.model.record import Symptom, Yielded
 from makeway.model.rules import PastUsage, Preemption, Rules
 from makeway.policy.plan import Decided, Plan, Preempt, Promise, Release, Reserve, Resize, Start
 from makeway.policy.snapshot import Running, Snapshot
@@ -103,6 +103,8 @@ def happening(rng: Random, house: House, number: int) -> ev.Event:
             yielded = Yielded(fence=attempt.fence, step=step) if step and code == 75 else None
             return house.exited(attempt.job, worker.rank, code=code, step=step, yielded=yielded)
         return house.said(ev.WorkerReady, attempt.job, worker.rank)
+    if lot < 0.38 and state.attempts:
+        return judgement(rng, rng.choice([*state.attempts.values()]))
     if lot < 0.45:
         return of_machine(rng, rng.choice(("n1", "n2", "n3")))
     if lot < 0.5 and state.jobs:
@@ -135,6 +137,7 @@ def happening(rng: Random, house: House, number: int) -> ev.Event:
             queue=rng.choice(QUEUES),
             priority=rng.choice((0, 0, 100)),
             retries=1,
+            on_hang=rng.choice([*OnHang]),
             time_limit_ms=rng.choice((None, 15_000)),
             after=tuple(after[: rng.choice((0, 0, 1, 2))]),
         ),
@@ -146,6 +149,13 @@ def of_machine(rng: Random, name: str) -> ev.Event:
     drained = ev.NodeDrained(name=name, evict=rng.random() < 0.5)
     rarely = rng.choice((drained, ev.NodeRemoved(name=name)))
     return rng.choice((joined, joined, ev.NodeLost(name=name), ev.NodeUndrained(name=name), rarely))
+
+
+def judgement(rng: Random, attempt: Attempt) -> ev.Event:
+    symptom = rng.choice((None, Symptom(name="stuck", text="no step", since_ms=0)))
+    return ev.AttemptJudged(
+        job=attempt.job, number=attempt.number, fence=attempt.fence, symptom=symptom
+    )
 
 
 def wish(rng: Random, job: str) -> ev.Event:

@@ -20,8 +20,8 @@ from makeway.live.entrance import Office
 from makeway.live.service import Service, owner_of
 from makeway.live.service import Settings as ServiceSettings
 from makeway.server.app import create_app
+from makeway.server.listen import Running, serve
 from makeway.server.office import Settings
-from makeway.server.serve import Running, serve
 from makeway.wire.tokens import Scope, TokenRequest
 from tests.builders import node
 
@@ -90,8 +90,8 @@ class Person:
 class Site:
     """A service with its server, and who may come."""
 
-    def __init__(self, office: Office, running: Running) -> None:
-        self.office, self.running = office, running
+    def __init__(self, service: Service, running: Running, office: Office) -> None:
+        self.service, self.running, self.office = service, running, office
         self.root = self.person("root", *Scope)
         self.ada = self.person("ada")
         self.nobody = Person(running, None)
@@ -125,7 +125,7 @@ def site_in(store: Path, settings: Settings | None = None) -> Iterator[Site]:
     office = Office(services[0])
     running = serve(create_app(office, settings), "127.0.0.1", 0)
     try:
-        yield Site(office, running)
+        yield Site(services[0], running, office)
     finally:
         services[0].stop()
         running.stop()

@@ -29,8 +29,8 @@ def test_who_lives_and_can_work_says_so_without_a_token(site: Site) -> None:
 
 def test_a_service_that_has_ended_lives_but_cannot_work(tmp_path: Path) -> None:
     with site_in(tmp_path / ".makeway") as site:
-        site.office.service.stop()
-        site.office.service.wait_for(10**9, 10.0)
+        site.service.stop()
+        site.service.wait_for(10**9, 10.0)
         assert site.nobody.get("/healthz").status == 204
         answer = site.nobody.get("/readyz")
         assert_problem(answer, 503, "unavailable")

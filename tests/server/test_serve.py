@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from makeway.errors import Conflict, InvalidInput
-from makeway.server.serve import bound
+from makeway.server.listen import bound
 from tests.server.site import Site, Stream, site_in
 
 

@@ -44,6 +44,12 @@ class Server:
         found: str = self._server.get_uri(database=database)
         return found
 
+    @property
+    def folder(self) -> Path:
+        """Give the folder with its socket."""
+        found: Path = self._server.get_postmaster_info().socket_dir
+        return found
+
     def say(self, statement: str) -> None:
         """Carry out a statement as its administrator."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

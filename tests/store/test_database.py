@@ -231,7 +231,7 @@ def test_transactions_do_not_nest_and_writing_needs_one(database: Database) -> N
 
 
 def test_our_own_mistakes_stay_what_they_are(database: Database) -> None:
-    with pytest.raises(sa.exc.DBAPIError, match="no such table|does not exist"):
+    with pytest.raises(sa.exc.DBAPIError, match=r"no such table|does not exist"):
         look(database, "SELECT 1 FROM nowhere")
 
 

@@ -8,7 +8,7 @@ from makeway.errors import InvalidInput
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement
 from makeway.store.database import Database
-from makeway.store.decisions import DecisionFilter, DecisionRow, list_decisions
+from makeway.store.decisions import DecisionFilter, list_decisions
 from makeway.store.log import Log
 from tests.store.look import look
 from tests.store.world import DAWN_MS, World, bad_exit, spec
@@ -20,16 +20,15 @@ def held(workers: int) -> Allocation:
 
 def story(database: Database) -> None:
     """Start a job, let it grow, take it back for another one that is kept slots, and start that."""
-    one = {"job": "j1", "number": 1, "fence": 1}
-    events = (
+    events: tuple[ev.Event, ...] = (
         ev.JobSubmitted(job="j1", spec=spec()),
         ev.JobSubmitted(job="j2", spec=spec()),
         ev.AttemptStarted(job="j1", number=1, fence=1, allocation=held(1), barrier_at_ms=0),
         ev.AttemptResized(job="j1", number=1, fence=1, generation=2, allocation=held(3)),
         ev.SlotsReserved(job="j2", allocation=held(3), rule="priority", victims=("j1",)),
         ev.AttemptStopped(
-            **one, cause="preempted", grace_ms=9, beneficiary="j2", rule="priority",
-            text="j2 is of a higher class", lost_worker_ms=2**70,
+            job="j1", number=1, fence=1, cause="preempted", grace_ms=9, beneficiary="j2",
+            rule="priority", text="j2 is of a higher class", lost_worker_ms=2**70,
         ),
         ev.AttemptStarted(job="j2", number=1, fence=2, allocation=held(3), barrier_at_ms=0),
         ev.AttemptStopped(job="j2", number=1, fence=2, cause="cancel", grace_ms=9),
@@ -104,10 +103,3 @@ def test_decisions_are_chosen_and_paged(
 def test_a_limit_that_is_none(database: Database, limit: int) -> None:
     with pytest.raises(InvalidInput, match="is not between 1 and 1000"):
         list_decisions(database, DecisionFilter(limit=limit))
-
-
-def test_a_decision_says_nothing_more_than_it_knows() -> None:
-    row = DecisionRow(seq=1, at_ms=2, kind="start", job="j")
-    assert (row.beneficiary, row.rule, row.cause, row.text, row.lost_worker_ms) == (
-        *(None, None, None, "", 0),
-    )

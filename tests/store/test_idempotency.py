@@ -45,7 +45,7 @@ def test_what_is_not_appended_is_not_remembered(database: Database) -> None:
 def test_what_cannot_be_remembered_is_not_appended(database: Database) -> None:
     log = Log(database)
     log.append(jobs_submitted(1), also=[remember(REQUEST, "j1", 7)])
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         log.append(jobs_submitted(11), also=[remember(REQUEST, "j11", 7)])
     assert log.last() == 10
     assert look(database, "SELECT count(*) FROM job") == [(10,)]

@@ -165,7 +165,7 @@ def test_an_event_about_nothing_is_refused(database: Database) -> None:
         barrier_at_ms=0,
         allocation=Allocation((Placement("n1", "worker", 1),)),
     )
-    with pytest.raises(Exception, match="(?i)foreign key"):
+    with pytest.raises(Exception, match=r"(?i)foreign key"):
         Log(database).append([ev.Entry(seq=1, at_ms=0, cause=0, event=started)])
     assert Log(database).last() == 0
 

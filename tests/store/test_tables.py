@@ -71,12 +71,17 @@ def parts(sql: str) -> list[str]:
     return [head, *sorted(re.split(r", (?![^(]*\))", body.removesuffix(")")))]
 
 
+POSTGRES: Any = postgresql.dialect  # untyped where it is called
 OF_POSTGRES = (
-    "SELECT table_name, ordinal_position, column_name, data_type, is_nullable, column_default,"
-    " collation_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2",
+    (
+        "SELECT table_name, ordinal_position, column_name, data_type, is_nullable, column_default,"
+        " collation_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2"
+    ),
     "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
-    "SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
-    " WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2",
+    (
+        "SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"
+    ),
 )
 
 
@@ -114,7 +119,7 @@ def test_no_text_of_postgresql_sorts_by_a_language() -> None:
     for table in metadata.tables.values():
         for column in table.c:
             if isinstance(column.type, sa.Text):
-                kind: Any = column.type.dialect_impl(postgresql.dialect())
+                kind: Any = column.type.dialect_impl(POSTGRES())
                 assert kind.collation == "C", column
 
 

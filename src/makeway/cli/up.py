@@ -21,11 +21,11 @@ from makeway.live.config import Config
 from makeway.live.counts import Counts
 from makeway.live.entrance import Office, owner_token
 from makeway.live.owner import user_name
-from makeway.live.service import Service, owner_of, settings_of
+from makeway.live.service import Service, owner_of, plan_of, settings_of
 from makeway.policy.say import count_of
 from makeway.server.app import create_app
-from makeway.server.serve import serve
 from makeway.server.office import Settings
+from makeway.server.serve import serve
 
 ADDRESS = "service.json"  # in the store: where the service that lives there can be asked
 
@@ -34,8 +34,11 @@ ADDRESS = "service.json"  # in the store: where the service that lives there can
 @click.option("--host", help="The address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port (default 7070; 0: any).")
 @click.option("--config", metavar="FILE", help="The configuration (default ./makeway.toml).")
+@click.option("--standby", is_flag=True, help="Wait for the service that is at work to be gone.")
 @click.pass_context
-def up(ctx: click.Context, /, host: str | None, port: int | None, config: str | None) -> None:
+def up(
+    ctx: click.Context, /, host: str | None, port: int | None, config: str | None, standby: bool
+) -> None:
     """Run the service that a team shares, in the foreground, until Ctrl-C or `makeway down`.
 
     Jobs that run are not touched when it ends: the next `makeway up` finds them again. SIGHUP reads
@@ -46,8 +49,9 @@ def up(ctx: click.Context, /, host: str | None, port: int | None, config: str | 
         "service.store": ctx.find_root().params.get("store"),
     }  # fmt: skip
     wanted = configured(flags)
+    patience_s = float("inf") if standby else 0.0
     store = Path(wanted.service.store).resolve()
-    with embedded(store) as house:
+    with embedded(store, plan_of(wanted, patience_s)) as house:
         owner = owner_of(user_name())
         service = Service(house, settings_of(wanted), owner)
         counts = service.begin()
@@ -82,7 +86,9 @@ def _greet(service: Service, counts: Counts, token: Path) -> None:
     click.echo(f"makeway {__version__} at {service.url}", err=True)
     click.echo(f"  {nodes}: {kinds}; {counts.running} jobs run, {counts.queued} wait", err=True)
     click.echo(f"  store {service.store} ({service.reader.where})", err=True)
-    click.echo(f"  the owner's token is in {token}; Ctrl-C, or makeway down, ends the service", err=True)
+    click.echo(
+        f"  the owner's token is in {token}; Ctrl-C, or makeway down, ends the service", err=True
+    )
 
 
 @contextmanager

@@ -27,6 +27,8 @@ def refusal(state: State, event: ev.Event) -> str | None:
     match event:
         case ev.WorkerReady() | ev.WorkerStarted() | ev.WorkerExited():
             return _worker_refusal(state, event)
+        case ev.AttemptJudged():
+            return _judgement_refusal(state, event)
         case ev.NodeLost() | ev.NodeDrained() | ev.NodeUndrained() | ev.NodeRemoved():
             return _node_refusal(state, event)
         case ev.JobHoldRequested() | ev.JobReleaseRequested() | ev.JobRetryRequested():
@@ -113,6 +115,20 @@ def _worker_refusal(
         return "said already"
     if isinstance(event, ev.WorkerReady) and attempt.phase is not AttemptPhase.PREPARING:
         return "too late: the barrier was called off"
+    return None
+
+
+def _judgement_refusal(state: State, event: ev.AttemptJudged) -> str | None:
+    attempt = state.attempts.get(event.job)
+    if attempt is None:
+        return f"no attempt of {event.job} is alive"
+    if event.fence != attempt.fence:
+        return f"stale: fence {event.fence}, the living attempt has {attempt.fence}"
+    if attempt.phase is not AttemptPhase.RUNNING:
+        return f"its workers are not at work: it is {attempt.phase.value}"
+    before, now = attempt.symptom, event.symptom
+    if before == now or (before is not None and now is not None and before.name == now.name):
+        return "said already"
     return None
 
 

@@ -133,6 +133,11 @@ def _stopped(state: State, event: ev.AttemptStopped, at_ms: int) -> None:
     state.changed = True
 
 
+def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> None:
+    attempt = state.attempts[event.job]
+    state.attempts[event.job] = replace(attempt, symptom=event.symptom)
+
+
 def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> None:
     attempt, job = state.attempts[event.job], state.jobs[event.job]
     changed(ATTEMPT_CHANGES, attempt.phase, AttemptPhase.ENDED)
@@ -305,6 +310,7 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.AttemptReleased: _released,
     ev.AttemptStopped: _stopped,
     ev.AttemptResized: _resized,
+    ev.AttemptJudged: _judged,
     ev.AttemptEnded: _ended,
     ev.WorkerReady: _worker_ready,
     ev.WorkerStarted: _worker_started,

@@ -18,6 +18,7 @@ from makeway.engine.state import State
 from makeway.model.cluster import lineage_of
 from makeway.model.job import After, Job, JobSpec, On
 from makeway.model.phase import JobPhase
+from makeway.model.record import Symptom
 from makeway.model.wait import Reason, Wait
 
 MEANT = {
@@ -120,12 +121,48 @@ def circle(state: State, name: str, spec: JobSpec) -> list[str] | None:
     return None
 
 
+def behind(state: State, name: str) -> list[str]:
+    """Name all jobs that wait for this one, and those that wait for them, the nearest first."""
+    found: dict[str, None] = {}
+    todo = deque(state.dependents.get(name, ()))
+    while todo:
+        job = todo.popleft()
+        if job not in found:
+            found[job] = None
+            todo.extend(state.dependents.get(job, ()))
+    return [*found]
+
+
 def pending_wait(state: State, spec: JobSpec) -> Wait:
-    """Explain a job that is held until others have ended."""
+    """Explain a job that is held until others have ended; at the end of a chain somebody is stuck."""
     awaited = still_open(state, spec)
     text = "waits for " + ", ".join(f"{after.job} to {TO[after.on]}" for after in awaited)
     names = tuple(dict.fromkeys(after.job for after in awaited))
-    return Wait(reason=Reason.DEPENDENCY_PENDING, text=text, blocked_by=names)
+    detail: dict[str, object] = {}
+    for name, symptom in _stuck(state, names):
+        text += f"; {name} is {symptom.name}: {symptom.text}"
+        detail[name] = {
+            "symptom": symptom.name,
+            "since_ms": symptom.since_ms,
+            "evidence": [one.text for one in symptom.evidence],
+        }
+    return Wait(reason=Reason.DEPENDENCY_PENDING, text=text, detail=detail, blocked_by=names)
+
+
+def _stuck(state: State, names: Iterable[str]) -> list[tuple[str, Symptom]]:
+    """Find who is stuck among these jobs and those that they wait for in turn."""
+    found, seen, todo = [], set[str](), deque(names)
+    while todo:
+        name = todo.popleft()
+        if name in seen:
+            continue
+        seen.add(name)
+        attempt = state.attempts.get(name)
+        if attempt is not None and attempt.symptom is not None:
+            found.append((name, attempt.symptom))
+        elif name in state.pending:
+            todo.extend(after.job for after in still_open(state, state.jobs[name].spec))
+    return found
 
 
 def broken_wait(state: State, spec: JobSpec) -> Wait:

@@ -208,6 +208,7 @@ def _live_on(life: _Life, event: ev.Event, where: str) -> None:
             ev.WorkerExited(fence=fence)
             | ev.AttemptStopped(fence=fence)
             | ev.AttemptResized(fence=fence)
+            | ev.AttemptJudged(fence=fence)
         ):
             assert (life.alive, life.fence) == (True, fence), f"{where}: not the living attempt"
         case ev.AttemptEnded(fence=fence):

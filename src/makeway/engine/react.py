@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from makeway.engine.attempts import place_of, staying, within
-from makeway.engine.dependencies import broken, broken_wait, pending_wait, still_open
+from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
 from makeway.engine.state import State
 from makeway.engine.waiting import wake
 from makeway.engine.wishes import resized
@@ -26,7 +26,7 @@ from makeway.model.effect import (
     ResizeWorkers,
     StopWorkers,
 )
-from makeway.model.job import Attempt, JobSpec
+from makeway.model.job import Attempt, JobSpec, OnHang
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase
 from makeway.model.record import Cause, Exit, Report
 from makeway.model.rules import Rules
@@ -267,6 +267,25 @@ def _exited(state: State, event: ev.WorkerExited, _at_ms: int) -> Iterator[Conse
     )
 
 
+def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> Iterator[Consequence]:
+    yield from _told_again(state, event.job)
+    if event.symptom is not None and state.jobs[event.job].spec.on_hang is OnHang.RESTART:
+        yield _stop(state, state.attempts[event.job], "hang", event.symptom.text)
+
+
+def _requeued(state: State, event: ev.JobRequeued, _at_ms: int) -> Iterator[Consequence]:
+    yield from _told_again(state, event.job)  # it may have been stuck, and is so no longer
+
+
+def _told_again(state: State, awaited: str) -> Iterator[Consequence]:
+    """Say to all who wait for a job, and to who waits for those, what they wait for now."""
+    for name in behind(state, awaited):
+        job = state.jobs[name]
+        wait, before = pending_wait(state, job.spec), state.waits.get(name)
+        if job.held is None and before is not None and before.detail != wait.detail:
+            yield ev.JobWaiting(job=name, wait=wait)
+
+
 def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[Consequence]:
     job = state.jobs[event.job]
     if event.diagnosis.cause is Cause.NONE:
@@ -375,5 +394,7 @@ RULES: dict[type, Callable[[State, Any, int], Iterator[Consequence]]] = {
     ev.AttemptReleased: _released,
     ev.AttemptStopped: _stopped,
     ev.AttemptEnded: _ended,
+    ev.AttemptJudged: _judged,
+    ev.JobRequeued: _requeued,
     ev.JobFinished: _finished,
 }

@@ -13,7 +13,7 @@ Source:  first failure wins: PyTorch elastic, "multiprocessing/errors"
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -55,8 +55,14 @@ def diagnose(attempt: Attempt, step_before: int | None = None) -> Diagnosis:
 def reached(attempt: Attempt) -> int | None:
     """Give the furthest training step that is known of an attempt: what is saved, or was reported."""
     ends = [_exit(worker) for worker in attempt.workers]
-    saved = [end.yielded.step for end in ends if end.yielded is not None and _saved(end, attempt)]
+    saved = _steps(end for end in ends if _saved(end, attempt))
     return max(saved or [end.step for end in ends if end.step is not None], default=None)
+
+
+def _steps(ends: Iterable[Exit]) -> list[int]:
+    """Give the training steps up to which work is said to be saved."""
+    records = [end.yielded for end in ends]
+    return [one.step for one in records if one is not None and one.step is not None]
 
 
 def _ordered(
@@ -72,11 +78,13 @@ def _ordered(
             found = _diagnosis(Cause.TIMED_OUT, "established", attempt.stop_text)
             # What is saved beyond the last attempt is worth going on with; the same again is not.
             ends = [_exit(worker) for worker in failed]
-            far = [end.yielded.step for end in ends if end.yielded and _saved(end, attempt)]
+            far = _steps(end for end in ends if _saved(end, attempt))
             advanced = max(far, default=0) > (step_before or 0)
             return replace(found, cause_class=CauseClass.TEMPORARY) if advanced else found
         case "hang":
-            return _diagnosis(Cause.HUNG, "established", attempt.stop_text)
+            found = _diagnosis(Cause.HUNG, "established", attempt.stop_text)
+            seen = attempt.symptom.evidence if attempt.symptom else ()
+            return replace(found, evidence=(*found.evidence, *seen))
         case "barrier":
             missing = ", ".join(str(w.rank) for w in attempt.workers if not w.ready) or "none"
             waited = (attempt.barrier_at_ms - attempt.started_at_ms) / 1000
@@ -93,7 +101,7 @@ def _noticed(attempt: Attempt, failed: Sequence[Worker]) -> Diagnosis:
         end = _exit(worker)
         if end.code == NEVER_RETRY or (end.code == YIELDS and not _saved(end, attempt)):
             return _of_worker(worker, attempt)
-    step = max((end.yielded.step for w in failed if (end := _exit(w)).yielded), default=None)
+    step = max(_steps(_exit(worker) for worker in failed), default=None)
     why = attempt.stop_text or "the order to leave is in the log"
     fact = why if step is None else f"{why}; its work is saved up to step {step}"
     return _diagnosis(Cause.PREEMPTED, "established", fact)

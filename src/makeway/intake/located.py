@@ -76,7 +76,7 @@ class Item(msgspec.Struct, frozen=True):
         value = self.value
         if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
             raise self.wrong(f"{what} must be a text, not {self.said()}")
-        text = self.written or str(value)
+        text = self._as_written()
         if not text.isprintable() or len(text) > TEXT_MAX:
             raise self.wrong(f"{what} must be a text of at most {TEXT_MAX} signs on one line")
         return text
@@ -86,7 +86,7 @@ class Item(msgspec.Struct, frozen=True):
         value = self.value
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise self.wrong(f"{what} must be a text, not {self.said()}")
-        text = value if isinstance(value, str) else self.written or str(value)
+        text = self._as_written()
         try:
             size_bytes = len(text.encode())
         except UnicodeEncodeError:  # half of a pair of surrogates, which JSON may carry
@@ -174,6 +174,12 @@ class Item(msgspec.Struct, frozen=True):
     def resources(self, what: str) -> Resources:
         """Read what a worker asks for."""
         return Resources.of(self.amounts(what))
+
+    def _as_written(self) -> str:
+        try:
+            return self.written or str(self.value)
+        except ValueError:  # a whole number of thousands of digits, which Python does not write
+            raise self.wrong("a number of thousands of digits is no text") from None
 
     def _plain(self, what: str, wanted: str) -> None:
         if self.value is None or isinstance(self.value, dict | list):

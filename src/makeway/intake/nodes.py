@@ -15,6 +15,8 @@ from makeway.intake.located import Item, unique
 from makeway.model.cluster import Node
 
 NODES_MAX = 100_000
+# All other keys are resources.
+KEYS = ("name", "count", "labels")
 
 
 def nodes_of(item: Item) -> tuple[Node, ...]:
@@ -39,7 +41,7 @@ def _alike(item: Item) -> Iterator[Node]:
     if count > NODES_MAX:
         raise known["count"].wrong(f"count must be at most {NODES_MAX}")
     labels = known["labels"].mapping("labels") if "labels" in known else {}
-    rest = {key: value for key, value in known.items() if key not in ("name", "count", "labels")}
+    rest = {key: value for key, value in known.items() if key not in KEYS}
     capacity = replace(item, value=rest).resources("a node")
     texts = {label: value.text(label) for label, value in labels.items()}
     for number in range(1, count + 1):

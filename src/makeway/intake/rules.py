@@ -15,12 +15,15 @@ from makeway.intake.located import Item, option
 from makeway.model.rules import PastUsage, Preemption, Rules, Scope
 
 DEFAULTS = Rules()
+KEYS = (
+    "name", "priority_scope", "classes", "preemption", "backfill", "consolidate", "usage",
+    "enforce_time_limits",
+)  # fmt: skip
 
 
 def rules_of(item: Item, names: Sequence[str], defaults: Rules = DEFAULTS) -> Rules:
     """Read the settings of the policy; `names` are those of the policies that there are."""
-    keys = ("name", "priority_scope", "classes", "preemption", "backfill", "consolidate", "usage")
-    fields, known = item.fields(keys, "policy"), dict[str, object]()
+    fields, known = item.fields(KEYS, "policy"), dict[str, object]()
     if (name := option(fields, "name")) is not None:
         known["name"] = name.one_of(names, "policy")
     if (scope := option(fields, "priority_scope")) is not None:
@@ -36,6 +39,8 @@ def rules_of(item: Item, names: Sequence[str], defaults: Rules = DEFAULTS) -> Ru
     consolidate = option(fields, "consolidate")
     if consolidate is not None and consolidate.flag("consolidate"):
         raise consolidate.wrong("moving running jobs (consolidate) is not there yet")
+    if (limits := option(fields, "enforce_time_limits")) is not None:
+        known["enforce_time_limits"] = limits.flag("enforce_time_limits")
     if (usage := option(fields, "usage")) is not None:
         known["usage"] = _usage(usage, defaults.usage)
     return replace(defaults, **known)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from makeway.model.units import NAMES, in_units
 from makeway.intake.setup import Setup
 from makeway.model.cluster import ClassLimit, Node, Queue, lineage_of
 from makeway.model.resources import CPU, GPU
 from makeway.model.rules import LIVE, Rules
+from makeway.model.units import NAMES, in_units
 
 Plain = dict[str, object]
 
@@ -54,6 +54,7 @@ def rules_plain(rules: Rules) -> Plain:
         },
         "backfill": {"depth": rules.backfill_depth},
         "consolidate": rules.consolidate,
+        "enforce_time_limits": rules.enforce_time_limits,
         "usage": {
             "half_life": span(usage.half_life_ms),
             "weight": usage.weight,

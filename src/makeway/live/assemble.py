@@ -1,7 +1,8 @@
 """Build the house from its parts: the only place that knows them all.
 
-One controller a store at a time, by a lock that the kernel frees when the controller is gone,
-however it went: two would each believe that the machine is theirs.
+One controller a store at a time, by locks that are gone when the controller is, however it went: two
+would each believe that the machine is theirs. The folder of the store has one, since workers live
+in it; a database on a server has another, since it may be reached from elsewhere.
 """
 
 from __future__ import annotations
@@ -10,65 +11,85 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from makeway.engine.engine import Engine
+from makeway.errors import Unavailable
+from makeway.executor.equipment import Site
 from makeway.executor.local import LocalExecutor
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
 from makeway.policy.choose import decide
-from makeway.store.database import Database
+from makeway.store.database import Database, Location
 from makeway.store.lease import Lease, alone
 from makeway.store.log import Log
 from makeway.store.series import SeriesWriter
 
 
-class House:
-    """An embedded controller and what it stands on."""
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a house is built with.
 
-    def __init__(self, store: Path, database: Database, zygote: Zygote, lease: Lease) -> None:
+    database   a URL; empty: SQLite in the store
+    patience_s how long to wait for another controller to end, or to be gone
+    """
+
+    database: str = ""
+    site: Site = Site()
+    sample_ms: int = 1000
+    patience_s: float = 0
+
+
+USUAL = Plan()
+
+
+class House:
+    """A controller and what it stands on."""
+
+    def __init__(self, store: Path, plan: Plan, database: Database, lease: Lease) -> None:
         """Put the parts together."""
-        self.store, self.database, self.zygote = store, database, zygote
-        self.clock = WallClock()
+        self.store, self.plan, self.database = store, plan, database
+        self.zygote = Zygote(store)
+        self.clock, self._lease = WallClock(), lease
         self._executor: LocalExecutor | None = None
-        self.log = Log(database, lease)
         self.series = SeriesWriter(database)
 
     def controller(self) -> Controller:
         """Make the controller; from here on agents can call."""
-        self._executor = LocalExecutor(self.store, self.zygote)
-        return Controller(
-            Engine(decide),
-            self.log,
-            self.series,
-            self._executor,
-            self.clock,
+        self._executor = LocalExecutor(
+            self.store, self.zygote, sample_ms=self.plan.sample_ms, site=self.plan.site
         )
+        log = Log(self.database, self._lease)
+        return Controller(Engine(decide), log, self.series, self._executor, self.clock)
 
     def reader(self) -> Database:
         """Open another connection, for whoever only reads."""
-        return Database.open(self.store, read_only=True)
+        return Database.open(location_of(self.store, self.plan.database), read_only=True)
 
     def close(self) -> None:
         """Write what is in memory and let go of everything but the workers."""
-        self.series.flush()
+        with contextlib.suppress(Unavailable):  # samples of the last moment: nothing needs them
+            self.series.flush()
         if self._executor is not None:
             self._executor.close()
         else:
             self.zygote.close()
-        self.database.close()
 
 
 @contextlib.contextmanager
-def embedded(store: Path) -> Iterator[House]:
+def embedded(store: Path, plan: Plan = USUAL) -> Iterator[House]:
     """Open a store with a controller of one's own, for as long as the block runs."""
+    location = location_of(store, plan.database)
     with contextlib.ExitStack() as stack:
-        lease = stack.enter_context(alone(store))
-        zygote = Zygote(store)  # first: it imports while the database opens
-        try:
-            database = Database.open(store)
-        except BaseException:
-            zygote.close()
-            raise
-        house = House(store, database, zygote, lease)
+        lease = stack.enter_context(alone(store, plan.patience_s))
+        if plan.database:
+            lease = stack.enter_context(alone(location, plan.patience_s))
+        database = stack.enter_context(Database.open(location))
+        house = House(store, plan, database, lease)
         stack.callback(house.close)
         yield house
+
+
+def location_of(store: Path, database: str) -> Location:
+    """Say where the log of a store is."""
+    return database or store

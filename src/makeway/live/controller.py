@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from makeway.engine.engine import Engine, Step, outstanding
+from makeway.engine.engine import Engine, Step, awaited, outstanding
 from makeway.engine.state import State
 from makeway.executor.base import Executor, Readings
 from makeway.live.clock import Clock
@@ -29,6 +29,7 @@ from makeway.model.event import (
     Entry,
     Event,
     JobCancelRequested,
+    JobFinished,
     JobSubmitted,
     NodeJoined,
     RulesConfigured,
@@ -36,6 +37,7 @@ from makeway.model.event import (
     RunSubmitted,
 )
 from makeway.model.rules import LIVE, Rules
+from makeway.store.idempotency import Write
 from makeway.store.log import Log
 from makeway.store.series import SeriesWriter
 
@@ -80,7 +82,11 @@ class Controller:
     def recover(self) -> None:
         """Rebuild what was believed: everything that was not finished when the log ended."""
         last = self._log.last()
-        self._engine.replay(self._log.read_unfinished(), last)
+        entries = self._log.read_unfinished()
+        # Who waits for a job that has ended meanwhile must find out how, at its place in the log.
+        ends = self._log.read_ends(awaited(entry.event for entry in entries))
+        ordered = sorted({entry.seq: entry for entry in (*entries, *ends)}.items())
+        self._engine.replay((entry for _, entry in ordered), last)
         self._clock.not_before(self._log.last_at_ms())
 
     def start(self, *nodes: Node, rules: Rules = LIVE) -> Sequence[Entry]:
@@ -125,7 +131,9 @@ class Controller:
     def _obey(self, orders: Sequence[Order]) -> Sequence[Entry]:
         """Believe what was heard and what people want, in one step."""
         events, self._kept = self._kept, []
-        step = self._take([*events, *(event for order in orders for event in order.events)])
+        wishes = [event for order in orders for event in order.events]
+        self._recall(wishes)
+        step = self._take([*events, *wishes], [one for order in orders for one in order.also])
         if self._journal.trouble is not None:
             self._kept += [wish for order in orders for wish in _withdrawn(order)]
             self._refuse(orders)
@@ -147,10 +155,18 @@ class Controller:
             self._carry_out(self._journal.flush())
         return self._journal.trouble is None
 
-    def _take(self, events: Sequence[Event]) -> Step:
+    def _recall(self, events: Sequence[Event]) -> None:
+        """Let the engine know how jobs have ended that are waited for, and ended long ago."""
+        ends = self._log.read_ends(self._engine.unknown(events))
+        facts = [entry.event for entry in ends]
+        self._engine.recall(
+            {fact.job: fact.phase for fact in facts if isinstance(fact, JobFinished)}
+        )
+
+    def _take(self, events: Sequence[Event], also: Sequence[Write] = ()) -> Step:
         step = self._engine.step(events, self._clock.now_ms())
         self._wake_at_ms = step.wake_at_ms
-        self._carry_out(self._journal.write(step))
+        self._carry_out(self._journal.write(step, also))
         if step.entries and self._journal.trouble is None:
             self.heard(step.entries)
         return step

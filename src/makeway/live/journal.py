@@ -7,10 +7,13 @@ meanwhile; they need no store.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from makeway.engine.engine import Step
 from makeway.errors import Unavailable
 from makeway.model.effect import Effect
 from makeway.model.event import Entry
+from makeway.store.idempotency import Write
 from makeway.store.log import Log
 
 AGAIN_MS = 500
@@ -23,23 +26,25 @@ class Journal:
         """Take the log of an open store."""
         self._log = log
         self._entries: list[Entry] = []
+        self._also: list[Write] = []
         self._effects: list[Effect] = []
         self.trouble: Unavailable | None = None
 
-    def write(self, step: Step) -> list[Effect]:
-        """Write a step down and give the orders that may be carried out now."""
-        self._entries += step.entries
-        self._effects += step.effects
+    def write(self, step: Step, also: Sequence[Write] = ()) -> list[Effect]:
+        """Write a step down, with `also` beside it, and give the orders to be carried out now."""
+        assert self.trouble is None, "nothing is concluded while nothing can be written"
+        self._entries, self._also = [*step.entries], [*also] if step.entries else []
+        self._effects = [*step.effects]
         return self.flush()
 
     def flush(self) -> list[Effect]:
         """Try to write what is left; nothing is lost if that fails."""
         try:
             if self._entries:
-                self._log.append(self._entries)
+                self._log.append(self._entries, self._also)
         except Unavailable as error:
             self.trouble = error
             return []
         self.trouble = None
-        effects, self._entries, self._effects = self._effects, [], []
+        effects, self._entries, self._also, self._effects = self._effects, [], [], []
         return effects

@@ -16,7 +16,8 @@ import msgspec
 
 from makeway import __version__
 from makeway.engine.state import State
-from makeway.live.assemble import House
+from makeway.executor.equipment import Site
+from makeway.live.assemble import House, Plan
 from makeway.live.clock import fresh_id
 from makeway.live.config import DEFAULT, Config
 from makeway.live.controller import Controller
@@ -25,6 +26,7 @@ from makeway.live.inbox import Inbox
 from makeway.live.keys import Keys, digest
 from makeway.live.machine import this_machine
 from makeway.live.rights import Owners
+from makeway.live.settings import CpuLimits, MemoryLimits
 from makeway.live.submission import Terms, Wanted, assert_taken, events_of
 from makeway.model.cluster import ROOT, Node, Queue
 from makeway.model.event import (
@@ -264,4 +266,19 @@ def settings_of(config: Config) -> Settings:
         rules=config.rules if config.origin("policy") != DEFAULT else None,
         queues=config.queues if config.origin("queues") != DEFAULT else None,
         owners=config.users,
+    )
+
+
+def plan_of(config: Config, patience_s: float = 0) -> Plan:
+    """Take what the house is built with out of the configuration."""
+    limits, service = config.limits, config.service
+    site = Site(
+        pin=limits.cpu in (CpuLimits.AUTO, CpuLimits.PIN),
+        cgroups=limits.memory is not MemoryLimits.GUARD,
+    )
+    return Plan(
+        database=service.database,
+        site=site,
+        sample_ms=limits.sample_interval_ms,
+        patience_s=patience_s,
     )

@@ -107,7 +107,7 @@ class Still:
             database=self.reader.where, since_s=self._clock.now_ms() / 1000,
             last_event=counts.last, nodes=counts.nodes, running=counts.running,
             queued=counts.queued, capacity=counts.capacity, usage=counts.usage, user=caller.user,
-            scopes=tuple(sorted(scope.value for scope in caller.scopes)), storing=False,
+            scopes=tuple(sorted(scope.value for scope in caller.scopes)),
             text="no service works in this store",
         )  # fmt: skip
 

@@ -24,12 +24,14 @@ from makeway.live.inbox import Told
 from makeway.live.rights import Owners, assert_may, assert_may_use, own_queue
 from makeway.model.event import Event, JobHoldRequested, JobRejected, JobSubmitted
 from makeway.model.job import JobSpec
+from makeway.model.resources import CPU, Resources
 from makeway.model.rules import Rules
 from makeway.store.database import Database
 from makeway.store.resolve import resolve_job
 from makeway.wire.tokens import Caller, Scope
 
 WHOLE = "job"
+ONE_CPU = Resources.of({CPU: 1000})
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +58,7 @@ def read(body: Mapping[str, object], caller: Caller, terms: Terms, database: Dat
         user = named
     queue = own_queue(user, terms.declared, terms.owners)
     defaults = JobSpec(name=name_from(body.get("command")), user=user, queue=queue)
-    spec = spec_of(item, terms.rules, defaults)
+    spec = _with_room(spec_of(item, terms.rules, defaults), body)
     if spec.user != user:
         raise InvalidInput("only administrators bring jobs for others", where=f"{WHOLE}: user")
     assert_may_use(caller, spec.queue, spec.priority, terms.owners)
@@ -64,6 +66,21 @@ def read(body: Mapping[str, object], caller: Caller, terms: Terms, database: Dat
         replace(one, job=_known(database, one.job, at)) for at, one in enumerate(spec.after)
     )
     return Wanted(spec=replace(spec, after=after), hold=hold_of(item))
+
+
+def _with_room(spec: JobSpec, body: Mapping[str, object]) -> JobSpec:
+    """Let a worker of which nothing is said take one processor: nobody means none at all."""
+    written = body.get("groups")
+    silent = {
+        group.name
+        for at, group in enumerate(spec.groups)
+        if "per_worker" not in (written[at] if isinstance(written, list) else body)
+    }
+    groups = tuple(
+        replace(group, per_worker=ONE_CPU) if group.name in silent else group
+        for group in spec.groups
+    )
+    return replace(spec, groups=groups)
 
 
 def name_from(command: object) -> str:

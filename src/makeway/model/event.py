@@ -15,7 +15,7 @@ from makeway.model import fact, wish
 from makeway.model.cluster import Allocation, Node, Queue
 from makeway.model.job import JobSpec
 from makeway.model.phase import ExecutionPhase, JobPhase, RunPhase
-from makeway.model.record import Decision, Diagnosis, Exit, Output, Report
+from makeway.model.record import Decision, Diagnosis, Exit, Output, Report, Symptom
 from makeway.model.rules import Rules
 from makeway.model.wait import Wait
 from makeway.model.workflow import Reusable, Selection, Workflow
@@ -109,6 +109,15 @@ class WorkerExited(Fact, frozen=True):
     fence: int
     rank: int
     exit: Exit
+
+
+class AttemptJudged(Fact, frozen=True):
+    """Whoever watches an attempt sees a symptom in it, or (None) sees it no longer."""
+
+    job: str
+    number: int
+    fence: int
+    symptom: Symptom | None = None
 
 
 # ── concluded by the engine ───────────────────────────────────────────────────────────────────────
@@ -314,6 +323,7 @@ Event = (
     | WorkerReady
     | WorkerStarted
     | WorkerExited
+    | AttemptJudged
     | JobRejected
     | JobWaiting
     | JobChanged

@@ -14,7 +14,7 @@ import msgspec
 
 from makeway.model.cluster import Allocation
 from makeway.model.phase import AttemptPhase, JobPhase
-from makeway.model.record import Decision, Exit
+from makeway.model.record import Decision, Exit, Symptom
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.workflow import Binding
 
@@ -65,6 +65,13 @@ class After(msgspec.Struct, frozen=True, kw_only=True):
     on: On = On.SUCCEEDED
 
 
+class OnHang(StrEnum):
+    """What is done about an attempt that is stuck."""
+
+    REPORT = "report"
+    RESTART = "restart"
+
+
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
     """Nodes with one value of a label (a rack, a switch) that the whole gang should, or must, share."""
 
@@ -84,6 +91,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_every_ms  a durable checkpoint is made so often; None: an eviction loses everything
     startup_ms           recorded time from the start until work begins; lost with each eviction
     after                jobs that must have ended before; until then this one is held
+    on_hang              what is done when an attempt is stuck: it is told, or it is started again
     nodes                the only nodes it may run on; empty: any
     """
 
@@ -107,6 +115,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     after: tuple[After, ...] = ()
     nodes: tuple[str, ...] = ()
     domain: Domain | None = None
+    on_hang: OnHang = OnHang.REPORT
 
     @property
     def workers_min(self) -> int:
@@ -169,6 +178,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     stop_cause: str | None = None
     stop_text: str = ""
     generation: int = 0
+    symptom: Symptom | None = None
 
     @property
     def id(self) -> str:

@@ -140,6 +140,16 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     ref: str
 
 
+class Symptom(msgspec.Struct, frozen=True, kw_only=True):
+    """What is seen of an attempt that still runs: a pattern, since when, at which workers."""
+
+    name: str
+    text: str
+    since_ms: int
+    ranks: tuple[int, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """A named cause with its evidence; `rank` is the worker that failed first."""
 

@@ -24,18 +24,21 @@ from collections.abc import Container, Iterator
 import msgspec
 
 from makeway.model.cluster import Placement
-from makeway.model.job import SYSTEM_MIN
-from makeway.model.resources import NOTHING, Resources
-from makeway.policy.cost import lost_worker_ms, worth
+from makeway.model.resources import Resources
+from makeway.policy.cost import lost_worker_ms
 from makeway.policy.cycle import Cycle
 from makeway.policy.find import count_in, find
-from makeway.policy.ledger import usage_of_rows
+from makeway.policy.ledger import total_of, usage_of_rows
 from makeway.policy.legal import Claimant, Legal
 from makeway.policy.limits import barrier
 from makeway.policy.order import Lane
 from makeway.policy.plan import Preempt, Reserve
 from makeway.policy.rooms import COPIES_MAX
 from makeway.policy.snapshot import Running
+
+
+# By what it is ranked, and who: the keys are of one shape, whatever is in them.
+Ranked = tuple[tuple[Any, ...], Running]
 
 
 class _Taken(msgspec.Struct, eq=False):
@@ -69,7 +72,8 @@ def claim(cycle: Cycle, lane: Lane, *, limited: bool = False) -> bool:
     enough = _take_surplus(cycle, lane, legal, taken) or _take_jobs(cycle, lane, legal, taken)
     if enough:
         taken = _fill_back(cycle, lane, taken)
-        enough = _worth_it(lane, taken, legal)
+        lost = total_of(usage_of_rows(one.row.job, one.rows) for one in taken)
+        enough = legal.worth_it(lost)
         enough = enough and legal.still([(one.row, one.rule, one.rows) for one in taken])
     if not enough:
         for one in reversed(taken):
@@ -114,7 +118,7 @@ def _take_surplus(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -
 
 def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> bool:
     """Take whole jobs, the cheapest place of all nodes next."""
-    by_node: dict[str, list[tuple[tuple[object, ...], Running]]] = {}
+    by_node: dict[str, list[Ranked]] = {}
     for row in legal.jobs():
         key = _job_key(cycle, row, legal)
         for node in dict.fromkeys(one.node for one in cycle.rows_of(row)):
@@ -124,7 +128,7 @@ def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> b
         return False
     heap, rest = list[_Bundle](), dict[str, Iterator[_Bundle]]()
     for node, rows in by_node.items():
-        rows.sort(key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]  # keys are tuples
+        rows.sort(key=itemgetter(0))
         last = {row.job.id for key, row in rows if key[1]}
         rest[node] = _bundles(cycle, lane, node, [row for _, row in rows], last)
         _push(heap, rest[node])
@@ -146,9 +150,7 @@ def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> b
     return False
 
 
-def _could_be_enough(
-    cycle: Cycle, lane: Lane, by_node: dict[str, list[tuple[object, Running]]]
-) -> bool:
+def _could_be_enough(cycle: Cycle, lane: Lane, by_node: dict[str, list[Ranked]]) -> bool:
     """Say whether all of these together would make room for enough workers, were all to leave."""
     (group, *others) = lane.kind.groups
     if others:
@@ -224,16 +226,6 @@ def _fill_back(cycle: Cycle, lane: Lane, taken: list[_Taken]) -> list[_Taken]:
     return kept
 
 
-def _worth_it(lane: Lane, taken: list[_Taken], legal: Legal) -> bool:
-    """Refuse to evict more than twice what starts, unless it is owed (or an administrator's)."""
-    if lane.kind.priority >= SYSTEM_MIN or legal.inside_guarantee:
-        return True
-    lost = NOTHING
-    for one in taken:
-        lost = lost + usage_of_rows(one.row.job, one.rows)
-    return worth(lane.need, lost)
-
-
 def _commit(cycle: Cycle, lane: Lane, taken: list[_Taken], legal: Legal) -> bool:
     job, now_ms = lane.head, cycle.snapshot.now_ms
     allocation = find(lane.kind, cycle.ledger, soon=True)
@@ -276,7 +268,7 @@ def _surplus_key(cycle: Cycle, row: Running) -> tuple[int, float, int]:
     return row.job.priority, -(count - spec.workers_min) / most, -row.started_at_ms
 
 
-def _job_key(cycle: Cycle, row: Running, legal: Legal) -> tuple[object, ...]:
+def _job_key(cycle: Cycle, row: Running, legal: Legal) -> tuple[Any, ...]:
     """Order victims: others' before own, no weight, lowest class, least lost, youngest, id.
 
     Whoever would leave its queue with less than the claimant's comes after all others, and of the

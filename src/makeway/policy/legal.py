@@ -92,8 +92,8 @@ class Legal:
         cycle, found = self.cycle, set[str]()
         for queue in self.queues:
             for (priority, amount), herd in herds(cycle.snapshot, queue).items():
-                rule = self._of_herd(queue, priority, amount)
-                for row in herd if rule is not None else ():
+                useful = self.worth_it(amount) and self._of_herd(queue, priority, amount) is not None
+                for row in herd if useful else ():
                     found.add(row.job.id)
                     if cycle.stays(row) and self._old_enough(row):
                         yield row
@@ -101,8 +101,13 @@ class Legal:
             late = (row for row in cycle.let_past(self._since or 0) if row.job.id not in found)
             for row in late:
                 may_leave = row.job.spec.preemptible and self._let_past(row) and cycle.stays(row)
-                if may_leave and self._old_enough(row) and self.rule(row, row.usage) is not None:
+                useful = may_leave and self.worth_it(row.usage) and self._old_enough(row)
+                if useful and self.rule(row, row.usage) is not None:
                     yield row
+
+    def worth_it(self, lost: Resources) -> bool:
+        """Refuse to evict more than twice what starts, unless it is owed (or an administrator's)."""
+        return self.system or self.inside_guarantee or worth(self.claimant.need, lost)
 
     def hopeless(self) -> bool:
         """Say, by sums alone, that not even all that may be taken is enough."""

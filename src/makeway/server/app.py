@@ -17,7 +17,6 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from makeway import __version__
 from makeway.server import cluster, identity, jobs, probes, service, streams
 from makeway.server.describe import document
 from makeway.server.front import Front
@@ -28,6 +27,7 @@ from makeway.server.problems import install
 from makeway.server.replies import answer
 
 API = "/api/v1"
+VERSION = "1"  # of the interface, not of makeway: GET /status says that
 
 
 def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
@@ -35,7 +35,7 @@ def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
     front = Front(office, settings or Settings())
     app = FastAPI(
         title="makeway",
-        version=__version__,
+        version=VERSION,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
@@ -31,6 +32,7 @@ from makeway.model.event import Entry, Event, JobFinished
 from makeway.server.office import SELF, Office
 from makeway.wire.desk import Desk
 
+LOG = logging.getLogger("makeway.server")
 KEPT = 4_096
 CHUNK = 500
 AGAIN_S = 1.0
@@ -81,6 +83,7 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
         self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._pump, name="makeway-feed", daemon=True)
         self.ended: Counter[str] = Counter()
         # Reading the log for those who are behind takes no thread away from other requests.
         self.readers = CapacityLimiter(READERS)
@@ -93,12 +96,17 @@ class Feed:
     def start(self) -> None:
         """Follow the log from here on; call it from the server's loop."""
         self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._pump, name="makeway-feed", daemon=True).start()
+        self._thread.start()
 
     def close(self) -> None:
         """End every stream. The thread ends with the iterator that it waits for, at the latest."""
         self._closing.set()
         self._wake()
+
+    def join(self, patience_s: float) -> None:
+        """Wait until the thread has let go of the log, at most so long."""
+        if self._thread.ident is not None:
+            self._thread.join(patience_s)
 
     async def follow(self, after: int, quiet_s: float) -> AsyncIterator[Sequence[Item]]:
         """Give what comes after a place, some at a time; nothing, if it was quiet for so long."""
@@ -139,7 +147,7 @@ class Feed:
 
     def _pump(self) -> None:
         begun = False
-        while not self.closed:
+        while not self._closing.is_set():
             try:
                 desk = self._office.desk(SELF)
                 if not begun:
@@ -149,7 +157,9 @@ class Feed:
                     if self._closing.is_set():
                         return
                     self._add(entry)
-            except MakewayError:
+            except Exception as error:
+                if not isinstance(error, MakewayError) and not self._closing.is_set():
+                    LOG.exception("the log cannot be followed")
                 self._closing.wait(AGAIN_S)
             else:
                 self.close()  # the service ends, and has nothing more to say

@@ -8,6 +8,7 @@ no token.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from makeway.errors import InvalidInput, MakewayError
+from makeway.errors import InvalidInput, MakewayError, Unavailable
 from makeway.server.front import Front
 from makeway.server.hosts import wrong_host, wrong_origin
 from makeway.server.problems import BUG, TooLarge, refusal, told
@@ -65,6 +66,11 @@ class Guard:
                 await refusal(wrong)(scope, receive, sending)
                 return
             await self._app(scope, receive, sending)
+        except asyncio.CancelledError:
+            if not self._front.feed.closed:
+                raise
+            if not status:  # the server ends, and this has taken longer than it waits
+                await refusal(Unavailable("the service is ending"))(scope, receive, sending)
         except Exception:
             LOG.exception("%s %s failed", scope["method"], _route(scope))
             if status:

@@ -97,7 +97,7 @@ class Database:
         """
         with self._lock, self._plainly():
             assert self._within is None, f"a transaction within a {self._within}"
-            with self._until_done("transaction"):
+            with self._until_done():
                 self._kind.begin(self._connection, durable=durable)
                 self._within = "transaction"
                 yield
@@ -109,7 +109,7 @@ class Database:
             if self._within is not None:
                 yield
                 return
-            with self._until_done("reading"):
+            with self._until_done():
                 self._connection.exec_driver_sql(self._kind.begin_reading)
                 self._within = "reading"
                 yield
@@ -165,7 +165,7 @@ class Database:
             raise problem from error.orig
 
     @contextmanager
-    def _until_done(self, what: str) -> Iterator[None]:
+    def _until_done(self) -> Iterator[None]:
         try:
             yield
             self._connection.commit()

@@ -214,18 +214,20 @@ class ServerLock:
         self.where = postgres.name_of(url)
         self._url = url
         self._connection: Any = None
+        self._ours = False
 
     def take(self) -> bool:
         """Take it if nobody has it."""
-        return bool(self._ask(TAKE)[0][0])
+        taken = bool(self._ask(TAKE)[0][0])
+        self._ours = taken
+        return taken
 
     def refresh(self) -> bool:
         """Take it again if the connection was lost, and the lock with it."""
-        try:
-            self._ask(HAVE)
-        except Unavailable:
-            return self.take()
-        return True
+        with suppress(Unavailable):
+            if self._ours:
+                self._ask(HAVE)
+        return self._ours or self.take()
 
     def holder(self) -> str:
         """Say who has it, by what the server knows of the connection."""
@@ -237,6 +239,7 @@ class ServerLock:
 
     def release(self) -> None:
         """Let go of it, and of the connection."""
+        self._ours = False
         if self._connection is not None:
             self._connection.close()
             self._connection = None

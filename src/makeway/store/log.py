@@ -22,7 +22,7 @@ Cost:    an entry with its views 75 µs in a batch of ten, reading it 6 µs (bud
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -66,6 +66,8 @@ READ_UNFINISHED = ENTRIES.where(
     | EVENTS.run.in_(OPEN_RUNS)
     | (EVENTS.run.is_(None) & EVENTS.job.in_(OPEN_JOBS))
 )
+
+READ_ENDS = ENTRIES.where(EVENTS.type == "JobFinished")
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +129,11 @@ class Log:
         entries = [(self._entry(row), _owner(row)) for row in rows]
         lost = {owner for entry, owner in entries if entry is None and owner is not None}
         return [entry for entry, owner in entries if entry is not None and owner not in lost]
+
+    def read_ends(self, jobs: Collection[str]) -> list[Entry]:
+        """Give the entries by which these jobs have ended, of those that have."""
+        rows = self._database.rows(READ_ENDS.where(EVENTS.job.in_([*jobs]))) if jobs else ()
+        return [entry for row in rows if (entry := self._entry(row)) is not None]
 
     def last_at_ms(self) -> int:
         """Give the instant of the last entry, 0 when there is none."""

@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
@@ -123,23 +124,23 @@ class Postgres:
         """Write many rows at once: COPY, and one statement from there."""
         if len(rows) < COPY_ROWS_MIN:
             return False
-        table, columns = upsert.table.name, ", ".join(upsert.columns)
+        names = list(upsert.columns)
+        new = sa.table(f"{upsert.table.name}_new", *map(sa.column, names))
         connection.exec_driver_sql(
-            f"CREATE TEMPORARY TABLE IF NOT EXISTS {table}_new (LIKE {table}) ON COMMIT DELETE ROWS"
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {new.name} (LIKE {upsert.table.name})"
+            " ON COMMIT DELETE ROWS"
         )
         driver: Any = connection.connection.driver_connection
-        with (
-            driver.cursor() as cursor,
-            cursor.copy(f"COPY {table}_new ({columns}) FROM STDIN") as copy,
-        ):
+        into = f"COPY {new.name} ({', '.join(names)}) FROM STDIN"
+        with driver.cursor() as cursor, cursor.copy(into) as copy:
             for row in rows:
                 copy.write_row(row)
-        changes = ", ".join(f"{name} = excluded.{name}" for name in upsert.replace)
-        connection.exec_driver_sql(
-            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}_new"
-            f" ON CONFLICT ({', '.join(upsert.key)}) DO UPDATE SET {changes}"
+        from_there = insert(upsert.table).from_select(names, sa.select(*new.c))
+        changes = {name: from_there.excluded[name] for name in upsert.replace}
+        connection.execute(
+            from_there.on_conflict_do_update(index_elements=upsert.key, set_=changes)
         )
-        connection.exec_driver_sql(f"DELETE FROM {table}_new")
+        connection.execute(sa.delete(new))
         return True
 
     def problem(self, error: DBAPIError) -> Unavailable | None:

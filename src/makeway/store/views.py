@@ -321,6 +321,7 @@ UNSEEN = (
     *(ev.RulesConfigured, ev.QueuesConfigured),
     *(ev.JobCancelRequested, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobResizeRequested),
     *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned, ev.PastUsageTold),
+    ev.AttemptJudged,
 )
 
 FOLDS: dict[type, Fold] = {

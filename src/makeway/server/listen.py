@@ -28,6 +28,7 @@ from makeway.server.ports import who_listens
 BACKLOG = 1_024
 PORT_MAX = 65_535
 BEGIN_S, END_S = 10.0, 5.0
+LET_GO_S = 1.0
 GRACE_S = 1
 KEEP_ALIVE_S = 30
 TICKS_A_S = 10  # uvicorn's own count: what it does once a second it does every tenth tick
@@ -52,6 +53,7 @@ class Running:
         """End it and wait until it has ended; safe to repeat."""
         self._server.leave()
         self._thread.join(END_S)
+        self._server.front.feed.join(LET_GO_S)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until it has ended; say whether it has."""
@@ -66,7 +68,7 @@ class Server(uvicorn.Server):
         """Take how to serve, and whose streams to end."""
         super().__init__(config)
         self.begun = threading.Event()
-        self._front = front
+        self.front = front
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving = asyncio.Event()
 
@@ -90,7 +92,7 @@ class Server(uvicorn.Server):
     def leave(self) -> None:
         """End, from any thread."""
         self.should_exit = True
-        self._front.feed.close()
+        self.front.feed.close()
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._leaving.set)
 
