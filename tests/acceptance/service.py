@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.acceptance.terminal import MAKEWAY, Running, Terminal
 
@@ -67,6 +68,6 @@ def cpu_ms(folder: Path, *words: str) -> float:
     return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def lines(text: str) -> list[dict[str, object]]:
+def lines(text: str) -> list[Any]:
     """Read JSON, one value a line."""
     return [json.loads(line) for line in text.splitlines()]

@@ -94,9 +94,9 @@ def test_another_policy_decides(terminal: Terminal) -> None:
         (("simulate", "small.yaml", "--policy", "lifo"), 2, "no policy is called 'lifo'"),
         (("simulate", "small.yaml", "--at", "soon"), 2, "'soon' is not a time"),
         (("simulate", "small.yaml", "--at", "1", "--until", "2"), 2, "give one of them"),
-        (("why", "a"), 2, "--scenario FILE"),
+        (("why", "a"), 3, "there is no store here"),
         (("why", "z", "--scenario", "small.yaml"), 3, "there is no job 'z'"),
-        (("shares",), 2, "--scenario FILE"),
+        (("shares",), 3, "there is no store here"),
         (("shares", "moon", "--scenario", "small.yaml"), 3, "there is no queue 'moon'"),
     ],
 )

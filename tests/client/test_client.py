@@ -87,7 +87,12 @@ def test_a_filter_goes_into_the_query_and_a_name_stays_within_its_place(server: 
 def test_a_list_is_read_over_all_its_pages(server: Played) -> None:
     def play(heard: Heard, reply: Reply) -> None:
         second = "cursor=two" in heard.path
-        node = {"name": "n2" if second else "n1", "state": "ready", "capacity": {}, "free": {}}
+        node: dict[str, object] = {
+            "name": "n2" if second else "n1",
+            "state": "ready",
+            "capacity": {},
+            "free": {},
+        }
         reply.json({"items": [node], "next_cursor": None if second else "two"})
 
     server.play = play

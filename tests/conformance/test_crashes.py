@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from makeway.executor.protocol import Fork, Forked
 from makeway.failpoint import VARIABLE
 from makeway.model import event as ev
 from tests.conformance.stage import Stage, script
@@ -95,6 +96,22 @@ def test_a_controller_that_dies_at_a_step_of_the_launch_is_followed_by_one_that_
         else:  # it was forked, or about to be, and had not begun: the attempt can be repeated
             assert not stage.exit().started
             assert not truth.exists()
+    finally:
+        stage.close()
+
+
+def test_a_request_that_is_carried_out_late_brings_nobody_to_life_a_second_time(
+    store_dir: Path, tmp_path: Path
+) -> None:
+    truth = tmp_path / "truth"
+    stage = Stage(store_dir)
+    try:
+        assert stage.run(script(f"echo run >> {truth}"))[0].good
+        stage.zygote.ask(Fork(folder=str(stage.folder())))
+        [reply] = stage.zygote.replies() or []
+        assert isinstance(reply, Forked)
+        assert reply.pid is None
+        assert truth.read_text() == "run\n"
     finally:
         stage.close()
 

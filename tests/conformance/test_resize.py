@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from makeway.failpoint import VARIABLE
 from makeway.model import event as ev
 from makeway.model.job import Program
 from tests.conformance.stage import Stage, alive, eventually, script
@@ -18,6 +23,22 @@ mark() { echo "$1 $MAKEWAY_GENERATION $RANK $WORLD_SIZE $LOCAL_RANK $MASTER_PORT
 trap 'mark leaves; cp $MAKEWAY_NOTICE $TRUTH/notice.$RANK; exit 75' TERM
 mark begins
 while [ ! -e $TRUTH/done ]; do sleep 0.02; done
+"""
+
+
+RESIZES = """
+import sys
+from pathlib import Path
+from makeway.model.job import Program
+from tests.conformance.stage import Stage
+from tests.conformance.test_resize import TRUTH, begins, running
+truth = Path(sys.argv[2])
+stage = Stage(Path(sys.argv[1]))
+program = Program(argv=("/bin/sh", "-c", TRUTH), environment={"TRUTH": str(truth)})
+running(stage, program, 2)
+begins(stage, truth, 0, range(2))
+stage.resize(program, workers=3)
+begins(stage, truth, 1, range(3))
 """
 
 
@@ -160,6 +181,38 @@ def test_a_resize_goes_on_after_a_restart_at_any_moment(
     begins(stage, tmp_path, 1, range(3))
     assert [len(begun(tmp_path, rank)) for rank in range(3)] == [2, 2, 1]
     finish(stage, tmp_path, range(3))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "team.json.write",  # the generation begins
+        "team.json.written",
+        "launch.json.written:3",  # of the worker that joins
+        "executor.fork.after:3",
+        "team.json.write:2",  # all stand at the barrier
+        "team.json.written:2",
+    ],
+)
+def test_a_controller_that_dies_at_a_step_of_a_resize_is_followed_by_one_that_goes_on(
+    store_dir: Path, program: Program, tmp_path: Path, name: str
+) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", RESIZES, str(store_dir), str(tmp_path)],
+        env={**os.environ, VARIABLE: name},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    stage = Stage(store_dir)
+    try:
+        stage.launch(program, workers=3)
+        stage.release_at("127.0.0.1", 1)
+        stage.resize(program, workers=3)
+        begins(stage, tmp_path, 1, range(3))
+        assert [len(begun(tmp_path, rank)) for rank in range(3)] == [2, 2, 1]
+        finish(stage, tmp_path, range(3))
+    finally:
+        stage.close()
 
 
 def test_before_the_attempt_was_let_go_nothing_has_to_stop(

@@ -11,6 +11,15 @@ from tests.builders import job, node, running, snapshot_of
 from tests.tables import check, table, waits
 
 CASES = """
+what a limit above will never allow is refused now, whatever else it waits for
+          g
+          q
+nodes    n1 cpu 4
+queues   g limit cpu 2 | q max_running 1
+running  a q n1 cpu 1
+queued   b q cpu 3 | c q cpu 1
+expect   reject b ExceedsLimit | hold c QueueLimit
+
 one job on an empty cluster
 nodes    n1 cpu 2
 queued   a main cpu 1

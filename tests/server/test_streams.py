@@ -143,7 +143,7 @@ def test_an_administrator_alone_stops_the_service(site: Site) -> None:
 def printed(site: Site) -> str:
     """Run a job of two workers that print, and give its id when it has ended."""
     command = ["sh", "-c", "echo é$RANK; printf rest"]
-    job = site.ada.submit(command=command, workers=2, hold=False)["id"]
+    job: str = site.ada.submit(command=command, workers=2, hold=False)["id"]
     with stream(site.ada, "/events?after=0&topics=jobs") as live:
         while job not in (event := live.event())["data"] or event["event"] != "JobFinished":
             pass

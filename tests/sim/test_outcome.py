@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from makeway.cli.scenario_bars import bars
 from makeway.cli.simulate import open_world, run_to
 from makeway.errors import Unavailable
 from makeway.sim.outcome import outcome, wait_of
@@ -234,3 +235,23 @@ def test_a_job_without_a_runtime_does_not_hold_up_the_end(tmp_path: Path) -> Non
     played = Played(HEAD + "jobs: [{name: a, per_worker: {cpus: 1}}]", tmp_path)
     assert (played.printed["at_s"], played.job("a")["phase"]) == (0, "running")
     assert isinstance(played.world, World)
+
+
+def test_without_a_number_of_workers_a_running_job_has_as_many_as_it_has_nodes(
+    tmp_path: Path,
+) -> None:
+    text = HEAD + (
+        "jobs: [{name: a, per_worker: {cpus: 1}, runtime: 60s, running: {on: [n1, n2, n1]}}]\n"
+    )
+    job = Played(text, tmp_path, 1).job("a")
+    assert (job["workers"], job["placement"]) == (3, {"n1": 2, "n2": 1})
+
+
+def test_a_job_that_ran_before_is_drawn_with_the_workers_that_it_had(tmp_path: Path) -> None:
+    text = HEAD + (
+        "jobs: [{name: e, workers: {min: 1, max: 8}, per_worker: {cpus: 1}, runtime: 60s,\n"
+        "        running: {on: [n1, n2], since: -30s}}]\n"
+    )
+    line = next(one for one in bars(Played(text, tmp_path, 30).printed, 80) if one[0] == "e")
+    assert set(line[1:].strip()) == {"2", "8"}
+    assert line.split()[1].startswith("2")

@@ -35,23 +35,29 @@ def server() -> Iterator[postgres.Server]:
         yield running
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], scope="session"
-)
-def new_store(request: pytest.FixtureRequest) -> NewStore:
-    """Give what makes an empty store, as often as it is asked to."""
-    if request.param == "postgres":
-        running: postgres.Server = request.getfixturevalue("server")
-        return running.database
-    made: Path = request.getfixturevalue("empty_store")
+@pytest.fixture(scope="session")
+def new_folder(empty_store: Path) -> NewStore:
+    """Give what makes an empty store in a folder, as often as it is asked to."""
 
     @contextmanager
     def copy() -> Iterator[Location]:
         with tempfile.TemporaryDirectory() as place:
-            shutil.copy(made / FILE, place)
+            shutil.copy(empty_store / FILE, place)
             yield Path(place)
 
     return copy
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], scope="session"
+)
+def new_store(request: pytest.FixtureRequest) -> NewStore:
+    """Give what makes an empty store of either kind."""
+    if request.param == "postgres":
+        running: postgres.Server = request.getfixturevalue("server")
+        return running.database
+    made: NewStore = request.getfixturevalue("new_folder")
+    return made
 
 
 @pytest.fixture

@@ -143,6 +143,8 @@ def _queue_line(jobs: Sequence[Row], counts: Sequence[int], unit: int, scale: _S
 def _pieces(found: Row) -> dict[str, list[_Piece]]:
     """Cut the attempts of every job where the number of its workers changed."""
     sizes: dict[str, list[tuple[float, int]]] = {}
+    adopted = found["adopted"]  # these began without a decision
+    assert isinstance(adopted, dict)
     for one in _rows(found, "decisions"):
         if one["kind"] in ("start", "resize"):
             size = (_number(one["at_s"]), int(str(one["workers"])))
@@ -157,7 +159,7 @@ def _pieces(found: Row) -> dict[str, list[_Piece]]:
             last_s = _number(found["at_s"]) if over is None else _number(over)
             cuts = [cut for cut in sizes.get(name, ()) if first_s <= cut[0] <= last_s]
             if not cuts or cuts[0][0] > first_s:
-                cuts.insert(0, (first_s, int(str(attempt["workers_max"]))))
+                cuts.insert(0, (first_s, int(str(adopted[name]))))
             ends = [cut[0] for cut in cuts[1:]] + [last_s]
             for place, ((at_s, workers), end_s) in enumerate(zip(cuts, ends, strict=True)):
                 sign = ENDS.get(str(attempt["end"]), "") if place == len(cuts) - 1 else ""

@@ -24,8 +24,8 @@ from makeway.live.owner import user_name
 from makeway.live.service import Service, owner_of, plan_of, settings_of
 from makeway.policy.say import count_of
 from makeway.server.app import create_app
+from makeway.server.listen import serve
 from makeway.server.office import Settings
-from makeway.server.serve import serve
 
 ADDRESS = "service.json"  # in the store: where the service that lives there can be asked
 

@@ -1,7 +1,8 @@
 """Find out what has become of a worker that was launched before: it lives, or how it ended.
 
     exit.json is there          it ended so
-    the lock is free            nobody lives there; without `begun` nothing of the user's has run
+    the lock is free            nobody lives there; without `begun` nothing of the user's has run,
+                                without `agent.json` there was never anybody
     the agent lives             it is adopted: pid, start time and boot must all be the same
     else                        the agent is gone and the worker holds the lock: it has nobody to
                                 answer for it, and is swept away
@@ -24,15 +25,18 @@ from makeway.model.record import Exit
 SWEEP_S = 5.0
 
 
-def find(folder: Path) -> int | Exit:
-    """Give the agent's pid, or how its worker ended."""
+def find(folder: Path) -> int | Exit | None:
+    """Give the agent's pid, or how its worker ended; None if it was never brought to life."""
     ended = files.read_exit(folder)
     if ended is not None:
         return ended
     lock = files.try_lock(folder)
     if lock is not None:
         os.close(lock)
-        return files.read_exit(folder) or swept(folder)
+        ended = files.read_exit(folder)
+        if ended is None and not (folder / files.AGENT).exists():
+            return None
+        return ended or swept(folder)
     agent = files.read_whole(folder / files.AGENT, files.AgentRecord)
     if agent is None or not _is_agent(agent):
         return swept(folder)
@@ -40,7 +44,7 @@ def find(folder: Path) -> int | Exit:
 
 
 def swept(folder: Path) -> Exit:
-    """Kill whatever is left of a worker that lost its agent, and say how it ended."""
+    """Kill whatever is left of a worker that lost its agent; say, and write down, how it ended."""
     launch = files.read_whole(folder / files.LAUNCH, Launch)
     cgroup = Path(launch.cgroup) if launch is not None and launch.cgroup else None
     marker = f"MAKEWAY_DIR={folder}\0"
@@ -60,12 +64,14 @@ def swept(folder: Path) -> Exit:
     if cgroup is not None:
         cgroups.remove(cgroup)
     begun = (folder / files.BEGUN).exists()
-    return Exit(
+    ended = Exit(
         at_ms=time.time_ns() // 1_000_000,
         lost="its agent vanished without a record" if begun else "it vanished before it began",
         started=begun,
         oom_kills=kills,
     )
+    files.write_whole(folder / files.EXIT, ended, durable=True)
+    return ended
 
 
 def _is_agent(agent: files.AgentRecord) -> bool:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import signal
 import socket
 import threading
 import time
@@ -44,7 +43,7 @@ from makeway.executor.protocol import (
     Stop,
 )
 from makeway.executor.team import Team
-from makeway.executor.watched import Caller, Watched
+from makeway.executor.watched import ANSWER_MS, Caller, Watched
 from makeway.executor.zygote import Zygote
 from makeway.failpoint import reach
 from makeway.model.effect import (
@@ -60,7 +59,6 @@ from makeway.model.resources import Resources
 
 DOOR = "controller.sock"
 DEFAULT = Site()
-SILENT_MS = 5_000
 LOOK_MS = 200
 
 
@@ -75,6 +73,7 @@ class LocalExecutor:
         self._place = Place(store=store, controller=store / DOOR, sample_ms=sample_ms)
         self._teams: dict[tuple[str, int], Team] = {}
         self._by_folder: dict[str, Watched] = {}
+        self._peers: set[socket.socket] = set()  # those who have not said yet who they are as well
         self._by_peer: dict[socket.socket, Watched] = {}
         self._events: list[Event] = []
         self._readings: list[Readings] = []
@@ -182,7 +181,7 @@ class LocalExecutor:
     def _stop(self, worker: Watched, cause: str, grace_ms: int) -> None:
         worker.order(Stop(fence=worker.launch.fence, cause=cause, grace_ms=grace_ms))
         # The agent kills in time by itself; this is for one that does not answer.
-        worker.kill_at_ms = _now_ms() + grace_ms + SILENT_MS
+        worker.kill_at_ms = _now_ms() + grace_ms + ANSWER_MS
 
     def _watch_over(self, team: Team, launch: Launch) -> Watched:
         worker = Watched(launch=launch, folder=self._folder(launch))
@@ -200,14 +199,16 @@ class LocalExecutor:
         known = files.read_whole(worker.folder / files.LAUNCH, Launch)
         if known is not None:
             worker.launch = known
-        self._look(worker)
-        if worker.pidfd is not None:
-            self._equipment.hold(worker.launch, asked)
-
-    def _look(self, worker: Watched) -> None:
         found = find(worker.folder)
+        if not isinstance(found, Exit):
+            self._equipment.hold(worker.launch, asked)
+        self._take_up(worker, found)
+
+    def _take_up(self, worker: Watched, found: int | Exit | None) -> None:
         if isinstance(found, Exit):
             self._gone(worker, found)
+        elif found is None:
+            self._ask_for_agent(worker)
         else:
             self._watch(worker, found)
 
@@ -233,7 +234,8 @@ class LocalExecutor:
             timeout_ms = min(timeout_ms, LOOK_MS)
         for key, _ in self._selector.select(timeout_ms / 1000):
             key.data(key.fileobj)
-        _kill_silent(late)
+        for worker in late:
+            worker.kill_late(_now_ms())
         observed = Observed(events=self._events, readings=self._readings)
         self._events, self._readings = [], []
         return observed
@@ -258,7 +260,7 @@ class LocalExecutor:
         for worker in self._by_folder.values():
             if worker.pidfd is not None:
                 os.close(worker.pidfd)
-        for peer in self._by_peer:
+        for peer in self._peers:
             peer.close()
         self._teams.clear()
         self._by_folder.clear()
@@ -271,6 +273,7 @@ class LocalExecutor:
             while True:
                 peer, _ = self._door.accept()
                 peer.settimeout(None)
+                self._peers.add(peer)
                 caller = Caller(peer, self._heard, self._hung_up)
                 self._selector.register(peer, selectors.EVENT_READ, caller.hear)
 
@@ -278,10 +281,11 @@ class LocalExecutor:
         worker = self._by_folder.get(message.folder)
         if worker is None or worker.pidfd is not None:
             return
-        if message.pid is not None:
-            self._watch(worker, message.pid)
-        else:
-            self._gone(worker, Exit(at_ms=_now_ms(), lost=message.problem, started=False))
+        found: int | Exit | None = message.pid
+        if found is None:  # there is one already, or there can be none
+            found = find(worker.folder)
+            found = found or Exit(at_ms=_now_ms(), lost=message.problem, started=False)
+        self._take_up(worker, found)
 
     def _listen_to_zygote(self) -> None:
         for key in list(self._selector.get_map().values()):
@@ -301,11 +305,8 @@ class LocalExecutor:
         self._zygote.restart()
         self._listen_to_zygote()
         for worker in list(self._by_folder.values()):
-            if worker.pidfd is None and worker.peer is None:
-                if (worker.folder / files.AGENT).exists():
-                    self._look(worker)
-                elif (worker.folder / files.LAUNCH).exists():
-                    self._ask_for_agent(worker)
+            if worker.pidfd is None and (worker.folder / files.LAUNCH).exists():
+                self._take_up(worker, find(worker.folder))
 
     def _heard(self, peer: socket.socket, message: FromAgent) -> None:
         """Take a message of an agent; the first one says who calls."""
@@ -340,6 +341,7 @@ class LocalExecutor:
         """Forget a connection that is over; the agent calls again if it lives."""
         self._selector.unregister(peer)
         peer.close()
+        self._peers.discard(peer)
         worker = self._by_peer.pop(peer, None)
         if worker is not None and worker.peer is peer:
             worker.peer = None
@@ -381,17 +383,6 @@ class LocalExecutor:
 
 def _exited(launch: Launch, ended: Exit) -> WorkerExited:
     return WorkerExited(job=launch.job, fence=launch.fence, rank=launch.rank, exit=ended)
-
-
-def _kill_silent(late: list[Watched]) -> None:
-    """Kill the agents that did not do in time what they were told."""
-    now_ms = _now_ms()
-    for worker in late:
-        if worker.kill_at_ms is not None and now_ms >= worker.kill_at_ms:
-            worker.kill_at_ms = now_ms + SILENT_MS
-            if worker.pidfd is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
 
 
 def _now_ms() -> int:

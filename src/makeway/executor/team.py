@@ -21,9 +21,7 @@ import msgspec
 
 from makeway.executor import folder as files
 from makeway.executor.protocol import Go, Launch, Resize, Stop
-from makeway.executor.watched import Watched
-
-ANSWER_MS = 5_000
+from makeway.executor.watched import ANSWER_MS, Watched
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):

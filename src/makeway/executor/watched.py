@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import msgspec
 
 from makeway.executor.protocol import Frames, FromAgent, Launch, Message, send
+
+# An agent has this long to answer beyond the grace time that it gives its worker.
+ANSWER_MS = 5_000
 
 
 class Watched(msgspec.Struct, kw_only=True, eq=False):
@@ -50,6 +54,14 @@ class Watched(msgspec.Struct, kw_only=True, eq=False):
             if self.peer is not None:
                 with contextlib.suppress(OSError):
                     send(self.peer, order)
+
+    def kill_late(self, now_ms: int) -> None:
+        """Kill an agent that did not do in time what it was told."""
+        if self.kill_at_ms is not None and now_ms >= self.kill_at_ms:
+            self.kill_at_ms = now_ms + ANSWER_MS
+            if self.pidfd is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
 
 class Caller:

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Container, Iterator
+from operator import itemgetter
+from typing import Any
 
 import msgspec
 
@@ -35,7 +37,6 @@ from makeway.policy.order import Lane
 from makeway.policy.plan import Preempt, Reserve
 from makeway.policy.rooms import COPIES_MAX
 from makeway.policy.snapshot import Running
-
 
 # By what it is ranked, and who: the keys are of one shape, whatever is in them.
 Ranked = tuple[tuple[Any, ...], Running]

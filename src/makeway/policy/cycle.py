@@ -122,7 +122,7 @@ class Cycle:
 
     def let_past(self, seq: int) -> Iterator[Running]:
         """Give who was started after the entry with this seq, the latest first."""
-        for row in reversed(self.snapshot.running.values()):
+        for row in reversed(self.snapshot.running.values()):  # type: ignore[call-overload]  # a dict
             if row.started_seq <= seq:
                 return
             yield row

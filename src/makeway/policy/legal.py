@@ -92,7 +92,9 @@ class Legal:
         cycle, found = self.cycle, set[str]()
         for queue in self.queues:
             for (priority, amount), herd in herds(cycle.snapshot, queue).items():
-                useful = self.worth_it(amount) and self._of_herd(queue, priority, amount) is not None
+                useful = (
+                    self.worth_it(amount) and self._of_herd(queue, priority, amount) is not None
+                )
                 for row in herd if useful else ():
                     found.add(row.job.id)
                     if cycle.stays(row) and self._old_enough(row):

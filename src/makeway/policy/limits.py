@@ -39,14 +39,19 @@ class Barrier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def barrier(kind: Kind, need: Resources, ledger: Ledger, terms: Terms) -> Barrier | None:
-    """Find the first limit, from the job's queue upwards, that does not let it start."""
+    """Find the first limit, from the job's queue upwards, that does not let it start.
+
+    One that never will goes before all others.
+    """
     if not kind.preemptible and (found := _firm(kind, need, ledger, terms)) is not None:
         return found
+    first: Barrier | None = None
     for path in lineage_of(kind.queue) if terms.limited else ():
         found = _at(path, kind, need, ledger, terms) if path and path in terms.limited else None
-        if found is not None:
+        if found is not None and found.never:
             return found
-    return None
+        first = first or found
+    return first
 
 
 def growth_barrier(kind: Kind, need: Resources, ledger: Ledger, terms: Terms) -> bool:
@@ -67,7 +72,9 @@ def growth_barrier(kind: Kind, need: Resources, ledger: Ledger, terms: Terms) ->
 
 def _at(path: str, kind: Kind, need: Resources, ledger: Ledger, terms: Terms) -> Barrier | None:
     queue = terms.queues[path]
-    over = _over(ledger.usage(path), need, terms.ceiling.get(path, {}))
+    over = _over(NOTHING, need, queue.limit)  # what it alone exceeds goes before the rest
+    if over is None:
+        over = _over(ledger.usage(path), need, terms.ceiling.get(path, {}))
     if over is not None:
         hard = over in queue.limit and ledger.usage(path)[over] + need[over] > queue.limit[over]
         reason = Reason.QUEUE_LIMIT if hard else Reason.BORROWING_OFF
@@ -79,12 +86,13 @@ def _at(path: str, kind: Kind, need: Resources, ledger: Ledger, terms: Terms) ->
     classes = queue.class_limits.get(kind.own_priority)
     if classes is not None:
         jobs, used = ledger.of_class(path, kind.own_priority)
-        if classes.running is not None and jobs >= classes.running:
+        over = _over(NOTHING, need, classes.resources or {})
+        if over is None and classes.running is not None and jobs >= classes.running:
             return Barrier(
                 reason=Reason.CLASS_LIMIT, queue=path, limit=classes.running, used=jobs,
                 never=classes.running == 0,
             )  # fmt: skip
-        over = _over(used, need, classes.resources or {})
+        over = over or _over(used, need, classes.resources or {})
         if over is not None:
             limit = (classes.resources or {})[over]
             return Barrier(

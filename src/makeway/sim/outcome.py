@@ -45,6 +45,7 @@ def outcome(scenario: Scenario, world: World, wall_s: float, *, advise: bool = T
         "queues": queues_of(world, [queue.path for queue in scenario.queues]),
         "jobs": jobs,
         "decisions": story.decisions,
+        "adopted": story.adopted,
         "metrics": _metrics(world, story, wall_s),
     }
 

@@ -42,6 +42,15 @@ def jobs_of(item: Item, nodes: Mapping[str, object], rules: Rules) -> Iterator[t
         yield replace(given, name=full, spec=replace(given.spec, name=full)), item
 
 
+def _who_run(fields: Mapping[str, Item]) -> dict[str, Item]:
+    """Count the workers of a job that says where it runs, and not how many it has."""
+    item = option(fields, "running")
+    on = None if item is None else item.mapping("running").get("on")
+    if "groups" in fields or on is None or not isinstance(on.value, list) or not on.value:
+        return {}
+    return {"workers": replace(on, value=len(on.value))}
+
+
 def after_of(item: Item, named: Mapping[str, list[str]]) -> tuple[After, ...]:
     """Read what a job waits for; a name with copies stands for all of them."""
     return tuple(
@@ -49,7 +58,8 @@ def after_of(item: Item, named: Mapping[str, list[str]]) -> tuple[After, ...]:
     )
 
 
-def _one(name: str, fields: Mapping[str, Item], rules: Rules) -> Given:
+def _one(name: str, given: Mapping[str, Item], rules: Rules) -> Given:
+    fields = {**_who_run(given), **given}
     spec = asked_of(fields, rules, replace(DEFAULTS, name=name))
     runtime, at, exit_time = (option(fields, key) for key in ("runtime", "at", "exit_time"))
     runtime_ms = None if runtime is None else runtime.span_ms("runtime")

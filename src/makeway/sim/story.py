@@ -27,6 +27,7 @@ class Story:
         """Begin with nothing; `classes` are priorities by name."""
         self.jobs: dict[str, Row] = {}
         self.decisions: list[Row] = []
+        self.adopted: dict[str, int] = {}  # by job: with so many workers it ran at the beginning
         self.refusals: dict[str, Wait] = {}
         self._specs: dict[str, JobSpec] = {}
         self._classes = {priority: name for name, priority in classes.items()}
@@ -39,6 +40,7 @@ class Story:
             case ev.JobSubmitted(job=job, spec=spec, since_ms=since_ms):
                 self._submit(job, spec, at_s if since_ms is None else since_ms / 1000)
             case ev.AttemptAdopted(job=job, allocation=allocation, started_at_ms=started_ms):
+                self.adopted[job] = allocation.workers
                 self._begin(job, 1, allocation, started_ms / 1000)
             case ev.AttemptStarted(job=job, number=number, allocation=allocation):
                 self._begin(job, number, allocation, at_s)

@@ -106,6 +106,7 @@ class Postgres:
             creator=create,
             poolclass=StaticPool,
             hide_parameters=True,
+            module=_driver(self.where),
             paramstyle="format",  # values by their places, as everywhere in the store
             use_native_hstore=False,
         )
@@ -158,13 +159,7 @@ class Postgres:
 
 def dial(url: str, name: str) -> Any:  # noqa: ANN401 - the driver's own kind
     """Open a connection of the driver's, which the server lists under this name."""
-    try:
-        import psycopg  # an extra
-    except ImportError:
-        problem = "PostgreSQL needs psycopg, which is not installed"
-        hint = "pip install 'makeway[postgres]'"
-        raise Unavailable(problem, where=name_of(url), hint=hint) from None
-    connection = psycopg.connect(
+    connection = _driver(name_of(url)).connect(
         url,
         autocommit=True,  # transactions begin and end where we say so
         connect_timeout=CONNECT_S,
@@ -174,6 +169,16 @@ def dial(url: str, name: str) -> Any:  # noqa: ANN401 - the driver's own kind
     )
     connection.adapters.register_dumper(str, _text_dumper())
     return connection
+
+
+def _driver(where: str) -> Any:  # noqa: ANN401 - the module itself, which is an extra
+    try:
+        import psycopg
+    except ImportError:
+        problem = "PostgreSQL needs psycopg, which is not installed"
+        hint = "pip install 'makeway[postgres]'"
+        raise Unavailable(problem, where=where, hint=hint) from None
+    return psycopg
 
 
 def name_of(url: str) -> str:

@@ -24,7 +24,7 @@ import threading
 from pathlib import Path
 
 from makeway.errors import MakewayError
-from makeway.executor.folder import try_lock
+from makeway.executor.folder import AGENT, EXIT, try_lock
 from makeway.executor.processes import reap
 from makeway.executor.protocol import (
     Define,
@@ -44,7 +44,12 @@ from makeway.worker.flowfile import build_workflow, load_file
 
 
 def main() -> None:
-    """Serve the controller until it is gone."""
+    """Serve the controller until it is gone, in the middle of a reply if need be."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        _serve()
+
+
+def _serve() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     wake = _wake_on_child()
     warm_up()
@@ -126,6 +131,10 @@ def _fork(message: Fork, control: socket.socket, wake: int, loaded: str) -> Fork
         return Forked(folder=message.folder, pid=None, problem=str(error))
     if lock is None:
         return Forked(folder=message.folder, pid=None, problem="its lock is held: it runs already")
+    if (folder / AGENT).exists() or (folder / EXIT).exists():
+        # Whoever asked may have died long ago, and its successor asked another process.
+        os.close(lock)
+        return Forked(folder=message.folder, pid=None, problem="it was brought to life before")
     reach("zygote.fork.before")
     pid = os.fork()
     if pid == 0:
