@@ -13,7 +13,7 @@ from typing import Any
 from tests.acceptance.terminal import MAKEWAY, Running, Terminal
 
 UP = ("up", "--port", "0")
-READY = "Ctrl-C ends it"
+READY = "ends the service"
 
 
 class Shop(Terminal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -12,8 +13,10 @@ from makeway.cli.connect import asked, opened
 from makeway.cli.job_text import FINAL
 from makeway.cli.news import in_peace
 from makeway.errors import NotFound
-from makeway.wire.desk import Desk, LogReader
 from makeway.wire.jobs import JobView
+
+if TYPE_CHECKING:
+    from makeway.wire.desk import Desk, LogReader
 
 LOOK_EVERY_S, LOOK_AT_JOB_EVERY_S = 0.2, 1.0
 CHUNK = 1 << 16

@@ -11,12 +11,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from makeway.cli.connect import Asked, opened
 from makeway.model.event import Entry
-from makeway.wire.desk import Desk
+
+if TYPE_CHECKING:
+    from makeway.wire.desk import Desk
 
 CTRL_C = 130
 

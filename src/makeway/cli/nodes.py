@@ -94,7 +94,8 @@ def add(
 def remove(ctx: click.Context, /, name: str, output: str) -> None:
     """Take a machine out; what runs there is lost and goes back into the queue."""
     with ordering(ctx) as desk:
-        _print(desk.remove_node(name), output)
+        gone = desk.remove_node(name)
+    print_one(gone, output, "name", lambda: click.echo(f"{gone.name} takes no part any more"))
 
 
 def labels_text(node: NodeView) -> str:

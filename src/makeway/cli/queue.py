@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -16,9 +17,11 @@ from makeway.cli.job_text import JOBS, LINE, NOTHING, state_of, wait_text
 from makeway.cli.listing import every, print_page
 from makeway.cli.output import OUTPUT
 from makeway.errors import InvalidInput
-from makeway.wire.desk import Desk
 from makeway.wire.jobs import JobsWanted, JobView
 from makeway.wire.page import PAGE_MAX, Page
+
+if TYPE_CHECKING:
+    from makeway.wire.desk import Desk
 
 OPEN = ("queued", "running", "evicting")
 PHASES = (*OPEN, "succeeded", "failed", "cancelled")

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from makeway.cli.connect import Asked
 from makeway.cli.job_text import FINAL, state_of, wait_text
 from makeway.cli.news import News, about, last_event
-from makeway.wire.desk import Desk
 from makeway.wire.jobs import JobView
+
+if TYPE_CHECKING:
+    from makeway.wire.desk import Desk
 
 ENDED_BADLY, TOO_LATE = 5, 6
 # Should an event ever be missed, it is noticed so much later.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -16,8 +17,10 @@ from makeway.cli.why import AT, SCENARIO
 from makeway.errors import InvalidInput, NotFound
 from makeway.model.units import NAMES, in_units
 from makeway.wire.cluster import QueueView
-from makeway.wire.desk import Desk
 from makeway.wire.page import Page
+
+if TYPE_CHECKING:
+    from makeway.wire.desk import Desk
 
 NOTHING = "–"
 EMPTY = "there is no queue yet: one comes with its first job, or with a policy file"

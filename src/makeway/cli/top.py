@@ -22,13 +22,14 @@ from makeway.cli.output import Column, print_table
 from makeway.cli.queue import EMPTY_LINE, OPEN, line_of
 from makeway.cli.shares import columns_of
 from makeway.wire.cluster import NodeView, QueueView, StatusView
-from makeway.wire.desk import Desk
 from makeway.wire.jobs import JobsWanted, JobView
 from makeway.wire.page import PAGE_MAX
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
+
+    from makeway.wire.desk import Desk
 
 DRAW_EVERY_S, LOOK_EVERY_S = 0.5, 5.0
 QUIT = ("q", "Q", "\x03", "\x1b", "")

@@ -13,7 +13,7 @@ Cost:    one connection that is kept; a question takes 0.3 ms beyond what the se
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -86,7 +86,7 @@ class Client:
 
         Without a key it gets one of its own, so that it may be sent again if a connection breaks.
         """
-        key = key or secrets.token_hex(16)
+        key = key or os.urandom(16).hex()
         if not (key.isascii() and key.isprintable()):
             raise InvalidInput("a key has letters, digits and signs of ASCII only", where="key")
         headers = {"Idempotency-Key": key}
@@ -252,7 +252,6 @@ def connect(url: str | None = None, token: str | None = None) -> Client:
     (MAKEWAY_STORE, default `.makeway`), else http://127.0.0.1:7070. Without a token it is that of
     MAKEWAY_TOKEN, else, for the service of the store, its owner's.
     """
-    import os
     from pathlib import Path
 
     from makeway.client.address import PORT

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from makeway.model.cluster import Placement
-from makeway.model.job import WorkerGroup
+if TYPE_CHECKING:  # a client reads what was written, and needs neither
+    from makeway.model.cluster import Placement
+    from makeway.model.job import WorkerGroup
 
 # {"n1": 2}, or {"ps": {"n1": 1}}. One mapping and no union of two, which could not be read back.
 Placed = Mapping[str, int | Mapping[str, int]]
