@@ -103,7 +103,7 @@ JOBS = {
     "{name: a, after: [c]}, {name: b, after: [a]}, {name: c, after: [b]}": (
         "jobs wait for each other in a circle: a -> c -> b -> a"
     ),
-    "{name: a, running: {on: [n, n]}}": "the job has 1 workers, and on names 2 nodes",
+    "{name: a, workers: 1, running: {on: [n, n]}}": "the job has 1 workers, and on names 2 nodes",
     "{name: a, workers: {min: 2, max: 3}, running: {on: [n]}}": "the job has 2 to 3 workers",
     "{name: a, running: {on: [n], since: 5s}}": "it cannot have begun after the beginning",
     "{name: a, per_worker: {cpus: 5}, running: {on: [n]}}": "a cannot run on n: it has no room",
