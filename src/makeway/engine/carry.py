@@ -7,7 +7,7 @@ behind it wait for the same.
 
 from __future__ import annotations
 
-from makeway.engine.react import grace_ms
+from makeway.engine.orders import grace_ms
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Job
