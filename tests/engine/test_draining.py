@@ -10,6 +10,7 @@ from makeway.model.record import Cause
 from makeway.model.wait import Reason
 from makeway.policy.ledger import Ledger
 from makeway.policy.plan import Reserve
+from makeway.policy.why import why
 from tests import builders
 from tests.engine.hand import Led, on
 from tests.engine.house import House
@@ -70,6 +71,23 @@ def test_when_every_machine_is_drained_the_wait_says_so() -> None:
     house.tell(ev.NodeDrained(name="n1"))
     house.submit("a")
     assert house.engine.state.waits["a"].text.endswith("; n1 is being drained")
+
+
+def test_whoever_asks_why_is_told_that_the_machine_might_take_work_again() -> None:
+    house = drained("a", "b")
+    house.submit("c", cpus=4)
+    house.submit("d", cpus=1)
+    snapshot = house.engine.state.snapshot(house.now_ms)
+    assert not [one for one in why(snapshot, "c").unblock if "undrain" in one]
+    house.exits("a")
+    snapshot = house.engine.state.snapshot(house.now_ms)
+    assert "undrain n1, if you may" in why(snapshot, "c").unblock
+
+
+def test_a_job_is_not_evicted_from_it_to_make_room_that_nobody_gets() -> None:
+    house = drained("a", "b")
+    house.submit("c", cpus=4, priority=100)
+    assert house.orders == ["stop b/1 for preempted in 0 s"]
 
 
 def test_an_elastic_job_does_not_grow_onto_it() -> None:
