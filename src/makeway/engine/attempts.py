@@ -218,6 +218,22 @@ def within(attempt: Attempt, spec: JobSpec) -> Allocation:
     return _rows(slots)
 
 
+def before_node(attempt: Attempt, node: str) -> Allocation:
+    """Give the slots of those who stay when the first worker on that node, and all behind it, leave."""
+    slots = _slots(staying(attempt))
+    count = next((place for place, slot in enumerate(slots) if slot[0] == node), len(slots))
+    return _rows(slots[:count])
+
+
+def enough(allocation: Allocation, spec: JobSpec) -> bool:
+    """Say whether an attempt can go on with these workers."""
+    counts = Counter[str]()
+    for row in allocation.placements:
+        counts[row.group] += row.count
+    whole = all(counts[group.name] >= group.count_min for group in spec.groups)
+    return whole and allocation.workers > 0
+
+
 def _resized(state: State, event: ev.AttemptResized, at_ms: int) -> None:
     attempt = state.attempts[event.job]
     alive = attempt.phase in (AttemptPhase.PREPARING, AttemptPhase.RUNNING)

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from makeway.engine.state import State
 from makeway.model import event as ev
+from makeway.model.cluster import Allocation
 from makeway.model.job import Attempt, JobSpec
 from makeway.model.rules import Rules
 
 # Peers of a worker that failed have nobody to talk to: they get little time to notice.
 PEER_GRACE_MS = 5_000
+
+
+def shrink(state: State, attempt: Attempt, to: Allocation, rule: str) -> ev.AttemptResized:
+    """Let an attempt go on with fewer workers."""
+    return ev.AttemptResized(
+        job=attempt.job,
+        number=attempt.number,
+        fence=attempt.fence,
+        generation=attempt.generation + 1,
+        allocation=to,
+        grace_ms=grace_ms("preempted", state.jobs[attempt.job].spec, state.rules),
+        rule=rule,
+    )
 
 
 def grace_ms(cause: str, spec: JobSpec, rules: Rules) -> int:

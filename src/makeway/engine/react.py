@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from makeway.engine import wishes
-from makeway.engine.attempts import place_of
+from makeway.engine.attempts import before_node, enough, place_of, staying
 from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
-from makeway.engine.orders import stop
+from makeway.engine.orders import shrink, stop
 from makeway.engine.state import State
 from makeway.engine.waiting import wake
 from makeway.health.decide import decide
@@ -61,10 +61,14 @@ def due(state: State, now_ms: int) -> Iterator[ev.Event]:
 
 
 def _node_drained(state: State, event: ev.NodeDrained, _at_ms: int) -> Iterator[Consequence]:
-    if event.evict:
-        for attempt in state.attempts.values():
-            there = any(one.node == event.name and one.exit is None for one in attempt.workers)
-            if there and attempt.phase is not AttemptPhase.STOPPING:
+    for attempt in state.attempts.values() if event.evict else ():
+        stays = staying(attempt)
+        there = any(row.node == event.name for row in stays.placements)
+        if there and attempt.phase is not AttemptPhase.STOPPING:
+            rest = before_node(attempt, event.name)
+            if enough(rest, state.jobs[attempt.job].spec):
+                yield shrink(state, attempt, rest, "drained")
+            else:
                 yield stop(state, attempt, "drained", f"node {event.name} is being drained")
     yield from _nothing_kept(state, event.name, "is being drained")
 

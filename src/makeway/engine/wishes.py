@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from makeway.engine import dependencies, waiting
 from makeway.engine.attempts import staying, within
 from makeway.engine.dependencies import pending_wait
-from makeway.engine.orders import grace_ms
+from makeway.engine.orders import shrink
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Attempt, Job, JobSpec, WorkerGroup
@@ -221,15 +221,7 @@ def _change_follows(state: State, event: ev.JobChanged, _at_ms: int) -> Iterator
         return
     after = within(attempt, event.spec)
     if after.workers < staying(attempt).workers:
-        yield ev.AttemptResized(
-            job=attempt.job,
-            number=attempt.number,
-            fence=attempt.fence,
-            generation=attempt.generation + 1,
-            allocation=after,
-            grace_ms=grace_ms("preempted", event.spec, state.rules),
-            rule="resize",
-        )
+        yield shrink(state, attempt, after, "resize")
 
 
 RULES: dict[type, Callable[[State, Any, int], Iterator[ev.Event]]] = {
