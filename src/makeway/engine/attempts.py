@@ -134,12 +134,23 @@ def _stopped(state: State, event: ev.AttemptStopped, at_ms: int) -> None:
 def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> None:
     attempt = state.attempts[event.job]
     state.attempts[event.job] = replace(attempt, symptom=event.symptom)
+    _tell_again(state, event.job)
+
+
+def _tell_again(state: State, name: str) -> None:
+    """Have it said anew why those wait for whom this job stands in the way."""
+    for job, wait in state.waits.items():
+        if name in wait.blocked_by and job in state.waiting and state.jobs[job].held is None:
+            state.untold[job] = None
+            state.changed = True
 
 
 def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> None:
     attempt, job = state.attempts[event.job], state.jobs[event.job]
     changed(ATTEMPT_CHANGES, attempt.phase, AttemptPhase.ENDED)
     del state.attempts[job.id]
+    if attempt.symptom is not None:
+        _tell_again(state, job.id)
     holding.end(state, job.id, at_ms)
     if attempt.released_at_ms is not None:
         served_ms = job.served_ms + at_ms - attempt.released_at_ms

@@ -7,6 +7,7 @@ behind it wait for the same.
 
 from __future__ import annotations
 
+from makeway.engine.dependencies import with_symptoms
 from makeway.engine.orders import grace_ms
 from makeway.engine.state import State
 from makeway.model import event as ev
@@ -85,7 +86,8 @@ def _first(state: State, hold: Hold, over: set[str], kept: set[str]) -> Job | No
 def _explained(state: State, plan: Plan, name: str) -> Wait | None:
     if name in state.paused:
         return aside(state.paused[name])
-    return None if plan.explain is None else plan.explain(state.kind_of[name], name)
+    wait = None if plan.explain is None else plan.explain(state.kind_of[name], name)
+    return None if wait is None else with_symptoms(state, wait)
 
 
 def _alike(one: Reason, other: Reason) -> bool:
