@@ -3,7 +3,7 @@
 What is true now is counted when it is asked for, what has happened as it happens. Amounts have the
 units of people, sizes are bytes, times are seconds.
 
-Cost:    3 ms, of which the controller counts open jobs for 1 ms a thousand
+Cost:    3 ms of CPU with a thousand open jobs
 
 Source:  Prometheus' text exposition format, version 0.0.4
 """
