@@ -14,7 +14,7 @@ from makeway.codec import decode_entry
 from makeway.model.event import JobSubmitted
 from makeway.server import feed
 from makeway.server.office import Settings
-from tests.server.site import Person, Site, Stream, assert_problem, site_in
+from tests.server.site import PATIENCE_S, Person, Site, Stream, assert_problem, site_in
 
 
 def stream(person: Person, path: str, **headers: str) -> closing[Stream]:
@@ -103,8 +103,9 @@ def test_a_stream_that_is_never_quiet_ends_with_its_token_too(site: Site) -> Non
         with stream(Person(site.running, made["token"]), "/events") as live:
             assert live.event()
             site.root.ask("DELETE", f"/tokens/{made['view']['id']}")
+            until_s = time.monotonic() + PATIENCE_S
             while live.event():
-                pass
+                assert time.monotonic() < until_s
     finally:
         over.set()
         busy.join()
