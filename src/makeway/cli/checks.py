@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from makeway import __version__
 from makeway.cli.connect import Asked, opened
-from makeway.cli.doctor import Finding
 from makeway.errors import MakewayError, Unreachable
 from makeway.model.units import size_text
 
@@ -30,6 +31,15 @@ NETWORKED = ("nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "glusterfs", "fuse
 CLOCK_OFF_S = 2.0
 POSTGRES_PORT, CONNECT_S = 5432, 3.0
 BUILT_S = 1_735_689_600  # 2025-01-01: a clock before that is wrong
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at, and what is there: `state` is ok, warn or fail."""
+
+    check: str
+    state: str
+    text: str
+    advice: str = ""
 
 
 def python(whom: Asked) -> Iterator[Finding]:
