@@ -69,7 +69,8 @@ def on_a_terminal(folder: Path, *words: str) -> Iterator[Screen]:
         stderr=theirs,
         env={**os.environ, "TERM": "xterm-256color"},
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # Ctrl-C is a key of this one
+        # Ctrl-C is a key of this terminal: the command's session must own it.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread here
     )
     os.close(theirs)
     try:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from makeway.wire.desk import Desk
 
 LOOK_EVERY_S = 0.2
+WELL = ("succeeded", "succeeded_with_failures")
 
 
 class EndedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +59,7 @@ def wait(ctx: click.Context, /, ids: tuple[str, ...], timeout: str | None, outpu
     late = [name for name, one in {**found, **over}.items() if one is None]
     for name in late:
         click.echo(f"{name} has not ended within {timeout}; it goes on", err=True)
-    if any(one.phase != "succeeded" for one in ended):
+    if any(one.phase not in WELL for one in ended):
         return ENDED_BADLY
     return TOO_LATE if late else 0
 
@@ -68,15 +69,22 @@ def _timeout_s(text: str) -> float:
 
 
 def _sorted_out(desk: Desk, whom: Asked, ids: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Tell jobs from runs: what is no job may be a run of the store."""
+    """Tell jobs from runs: an id of a run, or its beginning, begins the ids of its jobs too."""
     jobs, runs = [], []
     for ref in ids:
         try:
-            jobs.append(desk.job(ref).id)
+            job = desk.job(ref)
         except NotFound as error:
             run = _run_of(whom.store, ref)
             if run is None:
                 raise error from None
+            runs.append(run)
+            continue
+        run = job.run if job.run is not None and job.run.startswith(ref) else None
+        run = None if run is None else _run_of(whom.store, run)
+        if run is None:
+            jobs.append(job.id)
+        else:
             runs.append(run)
     return list(dict.fromkeys(jobs)), list(dict.fromkeys(runs))
 
