@@ -129,8 +129,10 @@ def cgroups(whom: Asked) -> Iterator[Finding]:
     try:
         names = (CGROUPS / "cgroup.controllers").read_text("utf-8").split()
     except OSError:
-        if (CGROUPS / "memory").is_dir():
-            yield _warn("cgroups", "version 1", advice)
+        if os.access(CGROUPS / "memory", os.W_OK):
+            yield _ok("cgroups", "version 1, which this user may divide")
+        elif (CGROUPS / "memory").is_dir():
+            yield _warn("cgroups", "version 1, which this user may not divide", advice)
         else:
             yield _warn("cgroups", "there are none", advice)
         return
@@ -195,8 +197,10 @@ def disk(whom: Asked) -> Iterator[Finding]:
 
 def postgres(whom: Asked) -> Iterator[Finding]:
     """Look whether PostgreSQL can be reached, if it is what is to be used."""
-    del whom
-    address = os.environ.get("MAKEWAY_DATABASE", "")
+    from makeway.cli.configured import configured
+
+    given = {"service.store": str(whom.store)}
+    address = configured(given, cluster=False).service.database
     if not address.startswith("postgres"):
         yield _ok("database", "SQLite, in the store")
         return
@@ -213,7 +217,7 @@ def postgres(whom: Asked) -> Iterator[Finding]:
         psycopg.connect(plain, connect_timeout=int(CONNECT_S)).close()
     except (OSError, socket.gaierror, psycopg.Error) as error:
         reason = str(error).strip().partition("\n")[0]
-        advice = "start it, or correct MAKEWAY_DATABASE"
+        advice = "start it, or correct service.database of the configuration"
         yield _fail("database", f"PostgreSQL at {where}: {reason}", advice)
     else:
         yield _ok("database", f"PostgreSQL at {where} answers")
