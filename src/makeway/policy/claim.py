@@ -122,7 +122,7 @@ def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> b
                 by_node.setdefault(node, []).append((key, row))
     heap, rest = list[_Bundle](), dict[str, Iterator[_Bundle]]()
     for node, rows in by_node.items():
-        rows.sort(key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]  # keys are tuples
+        rows.sort(key=lambda pair: pair[0])
         last = {row.job.id for key, row in rows if key[1]}
         rest[node] = _bundles(cycle, lane, node, [row for _, row in rows], last)
         _push(heap, rest[node])
