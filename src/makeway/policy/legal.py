@@ -146,8 +146,9 @@ class Legal:
         return None
 
     def straddles(self, row: Running) -> bool:
-        """Say whether by rule B alone: without the job its queue would have less than the claimant's."""
-        if self.rule(row, row.usage) != "reclaim" or self.inside_guarantee:
+        """Say whether without the job its queue would have less than the claimant's: rule B alone."""
+        lower = row.job.priority < self.claimant.kind.priority
+        if self.inside_guarantee or (lower and self._wide and self.cycle.rules.preemption.priority):
             return False
         here, there = self._parting(row.job.spec.queue)
         return self._level(here, self.claimant.need) > self._level(there, NOTHING, row.usage)
