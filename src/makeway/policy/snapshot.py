@@ -16,6 +16,7 @@ from makeway.model.cluster import Allocation, Node, Placement, Queue
 from makeway.model.job import Domain, Job, WorkerGroup
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Rules
+from makeway.policy.held import Held
 from makeway.policy.memo import Memo
 from makeway.policy.rooms import Rooms
 
@@ -36,13 +37,6 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     started_seq: int = 0
     line_seq: int | None = None
     resized_seq: int = 0
-
-
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """How many jobs of one queue and one class hold something, and how much they hold."""
-
-    jobs: int = 0
-    usage: Resources = NOTHING
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
