@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from makeway.answers.shares import queue_views
 from makeway.answers.trial import trial
 from makeway.answers.waits import Asked, written
+from makeway.engine.dependencies import with_symptoms
 from makeway.engine.state import State
 from makeway.errors import Conflict, InvalidInput, NotFound
 from makeway.executor.folder import worker_folder
@@ -263,6 +264,8 @@ class ServiceDesk:
     def _ask_why(self, state: State, job: str) -> tuple[Wait | None, tuple[str, ...]]:
         asked = Asked(self._service.snapshot(state), state.waiting, state.waits)
         wait = asked.wait_of(job)
+        if wait is not None:
+            wait = with_symptoms(state, wait)
         return wait, tuple(_chain(state, job))
 
 
