@@ -121,6 +121,8 @@ class State:
             reserved=self.reserved,
             planned=self.planned,
             past={} if self.past is None else self.past.read(self.queues, now_ms),
+            by_id=self.waiting,
+            kind_by_id=self.kind_of,
             rooms=self.rooms,
             memo=self.memo,
         )

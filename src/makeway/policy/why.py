@@ -166,7 +166,7 @@ def changed(snapshot: Snapshot, kind: Kind, job: Job, other: Job) -> Snapshot:
         del lanes[kind]
     lanes[kind_of(other)] = [other]
     queues = {**snapshot.queues, **with_parents(snapshot.queues, other.spec.queue)}
-    return replace(snapshot, lanes=lanes, queues=queues)
+    return replace(snapshot, lanes=lanes, queues=queues, by_id={}, kind_by_id={})
 
 
 def without(snapshot: Snapshot, row: Running) -> Snapshot:
