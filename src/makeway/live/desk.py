@@ -135,6 +135,7 @@ class ServiceDesk:
 
     def log(self, ref: str, attempt: int | None = None, rank: int | None = None) -> WorkerLogs:
         """Open what the workers of an attempt print."""
+        assert_may(self.caller, Scope.READ)
         row = self._row(ref)
         number = attempt or row.attempts
         if not 0 <= number <= row.attempts:

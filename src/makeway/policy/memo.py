@@ -115,6 +115,11 @@ def own_part(path: str) -> str:
     return f"{path}/"
 
 
+def branch_above(path: str) -> str:
+    """Name the queue of which this branch, a queue or an own part, is a child."""
+    return path[:-1] if path.endswith("/") else path.rpartition("/")[0]
+
+
 @lru_cache(maxsize=1 << 16)
 def counted_in(path: str) -> tuple[str, ...]:
     """Give all that a job of this queue is counted in: its own part, the queue, and all above."""
