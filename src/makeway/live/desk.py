@@ -69,7 +69,8 @@ class ServiceDesk:
         wait = self._inbox.ask(lambda state: trial(self._service.snapshot(state), wanted.spec))
         row = JobRow(
             id="", spec=wanted.spec, phase=JobPhase.QUEUED, text="", wait=wait, attempts=0,
-            not_before_ms=None, submitted_at_ms=self._service.now_ms(), started_at_ms=None,
+            held=False, workers=None, not_before_ms=None,
+            submitted_at_ms=self._service.now_ms(), started_at_ms=None,
             ended_at_ms=None,
         )  # fmt: skip
         return WhyView(job=job_view(row, self._service.classes), wait=written(wait))
