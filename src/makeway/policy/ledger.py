@@ -75,9 +75,9 @@ class Ledger:
             row = snapshot.running[job]
             gone = row.job.phase is JobPhase.EVICTING
             self._book(Booking(row.job, rows, leaving=1, usage=-1, jobs=-1 if gone else 0))
-        waiting = {job.id: job for job in snapshot.waiting()} if snapshot.reserved else {}
+        keepers = snapshot.keepers() if snapshot.reserved else {}
         for name, allocation in snapshot.reserved.items():
-            self._book(Booking(waiting[name], allocation.placements, kept=1, usage=1, jobs=1))
+            self._book(Booking(keepers[name][0], allocation.placements, kept=1, usage=1, jobs=1))
         self._log.clear()
 
     # ── what is there ─────────────────────────────────────────────────────────────────────────────
@@ -142,6 +142,10 @@ class Ledger:
     def usage(self, path: str) -> Resources:
         """Give what the queue and all queues below it hold; for an own part, that alone."""
         return self._usage.get(path, NOTHING)
+
+    def usages(self) -> dict[str, Resources]:
+        """Give what all queues, and their own parts, hold at this moment."""
+        return dict(self._usage)
 
     def jobs_in(self, path: str) -> int:
         """Count the jobs that hold something in the queue and all queues below it."""

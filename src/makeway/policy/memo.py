@@ -17,13 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from makeway.model.cluster import lineage_of
 from makeway.model.resources import NOTHING, Resources
-
-if TYPE_CHECKING:
-    from makeway.policy.snapshot import Held
+from makeway.policy.held import Held
 
 T = TypeVar("T")
 Key = tuple[str, int]

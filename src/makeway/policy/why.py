@@ -25,11 +25,12 @@ from makeway.policy.backfill import Backfill
 from makeway.policy.cycle import Cycle
 from makeway.policy.explain import Explanation, aside
 from makeway.policy.find import count_in
+from makeway.policy.held import Held
 from makeway.policy.ledger import Ledger, usage_of_rows
 from makeway.policy.rooms import Rooms
 from makeway.policy.say import class_named, count_of
 from makeway.policy.schedule import run
-from makeway.policy.snapshot import Held, Kind, Running, Snapshot, kind_of
+from makeway.policy.snapshot import Kind, Running, Snapshot, kind_of
 
 READY = Wait(reason=Reason.NOT_READY, text="it is about to start")
 
@@ -165,7 +166,7 @@ def changed(snapshot: Snapshot, kind: Kind, job: Job, other: Job) -> Snapshot:
         del lanes[kind]
     lanes[kind_of(other)] = [other]
     queues = {**snapshot.queues, **with_parents(snapshot.queues, other.spec.queue)}
-    return replace(snapshot, lanes=lanes, queues=queues)
+    return replace(snapshot, lanes=lanes, queues=queues, by_id={}, kind_by_id={})
 
 
 def without(snapshot: Snapshot, row: Running) -> Snapshot:
