@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 
 from makeway.model.cluster import Allocation, Placement
 from makeway.model.job import Job
-from makeway.model.resources import Resources
+from makeway.model.resources import NOTHING, Resources
 from makeway.model.wait import Reason, Wait
 from makeway.policy.kept import leavers
 from makeway.policy.ledger import Ledger
-from makeway.policy.level import Levels
+from makeway.policy.level import Level, Levels
 from makeway.policy.limits import Barrier, barrier
 from makeway.policy.memo import own_part
 from makeway.policy.order import Lane, lanes_of
@@ -60,6 +60,8 @@ class Cycle:
         self._classes: dict[str, list[int]] | None = None
         self._lowest: int | None = None
         self._first: str | None = None
+        self._above: Mapping[str, Level] = {}
+        self._above_at: tuple[int, tuple[str, ...]] | None = None
         self._dues: Mapping[str, Resources] | None = None
         self._rows: dict[str, tuple[Job, list[Placement]]] = {}
         self._started: set[str] = set()
@@ -77,6 +79,18 @@ class Cycle:
             demand = demands(self.snapshot, self._began)
             self._dues = dues(self.snapshot.memo, self.terms, demand)
         return self._dues
+
+    def above_due(self, kinds: tuple[str, ...]) -> Mapping[str, Level]:
+        """Give the branches that hold more of any of these kinds than they are due, with levels."""
+        key = (self.ledger.stamp, kinds)
+        if key != self._above_at:
+            found, usage = dict[str, Level](), self.ledger.usages()
+            for path, amount in usage.items():
+                held, owed = amount.amounts, self.due.get(path, NOTHING).amounts
+                if any(held.get(kind, 0) > owed.get(kind, 0) for kind in kinds):
+                    found[path] = self.levels.with_usage(path, amount, kinds)
+            self._above, self._above_at = found, key
+        return self._above
 
     @property
     def elastic(self) -> list[Running]:
