@@ -21,9 +21,7 @@ ENDS = {Cause.NONE: "succeeded", Cause.PREEMPTED: "preempted", Cause.CANCELLED: 
 
 
 class Now(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed of an open job at this moment: what it holds, why it waits, its place,
-    and what is wrong with it while it runs.
-    """
+    """What is believed of an open job now: what it holds, why it waits, its place, its trouble."""
 
     rows: Sequence[Placement] = ()
     wait: Wait | None = None

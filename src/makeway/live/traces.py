@@ -44,17 +44,15 @@ def keep_traces(folder: Path, pid: int) -> Path | None:
 
 def _process(pid: int) -> dict[str, object]:
     here = PROC / str(pid)
-    threads = []
-    with contextlib.suppress(OSError):
-        for thread in sorted(here.glob("task/*"), key=lambda path: int(path.name))[:THREADS_MAX]:
-            threads.append(
-                {
-                    "thread": int(thread.name),
-                    "state": _state(thread),
-                    "waits_in": _text(thread / "wchan"),
-                    "kernel_stack": _text(thread / "stack").splitlines(),
-                }
-            )
+    threads = [
+        {
+            "thread": int(thread.name),
+            "state": _state(thread),
+            "waits_in": _text(thread / "wchan"),
+            "kernel_stack": _text(thread / "stack").splitlines(),
+        }
+        for thread in sorted(here.glob("task/*"), key=lambda path: int(path.name))[:THREADS_MAX]
+    ]
     command = _text(here / "cmdline").replace("\0", " ").strip()
     return {"pid": pid, "command": command, "threads": threads}
 
