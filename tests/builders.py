@@ -23,6 +23,7 @@ from makeway.model.cluster import (
 )
 from makeway.model.job import Job, JobSpec, WorkerGroup
 from makeway.model.resources import CPU, GPU, MEMORY, Resources
+from makeway.policy.held import Held
 from makeway.policy.plan import (
     Plan,
     Preempt,
@@ -34,7 +35,7 @@ from makeway.policy.plan import (
     Start,
 )
 from makeway.policy.rooms import Rooms
-from makeway.policy.snapshot import Held, Kind, Running, Snapshot, kind_key, kind_of
+from makeway.policy.snapshot import Kind, Running, Snapshot, kind_key, kind_of
 
 NOW_MS = 1_000_000
 SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}

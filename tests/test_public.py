@@ -38,7 +38,8 @@ def test_to_import_makeway_loads_nothing() -> None:
     before = loaded_by("")
     loaded = loaded_by("import makeway as mw\nmw.__version__\ndir(mw)") - before
     assert {name for name in loaded if name.split(".")[0] not in sys.stdlib_module_names} == {
-        "makeway"
+        "makeway",
+        "makeway.version",
     }
 
 

@@ -17,7 +17,7 @@ from tests.tidy.source import read
 
 # A package imports only from floors below its own. `__init__` is the public face, makeway itself.
 FLOORS = {
-    1: ("model", "errors", "failpoint"),
+    1: ("model", "errors", "failpoint", "version"),
     2: (
         *("policy", "health", "workflows", "lineage", "codec", "report", "executor"),
         *("intake", "wire"),

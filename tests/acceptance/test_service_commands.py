@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.acceptance.screen import on_a_terminal
 from tests.acceptance.service import Shop, cpu_ms, lines, opened
 
 pytestmark = pytest.mark.slow
@@ -323,3 +324,28 @@ def test_a_job_outlives_its_service_and_the_store_answers_meanwhile(tmp_path: Pa
         shop.opens()
         assert shop.phase(job) == "running"
         assert len(shop.reads("job", "show", job)["attempts"]) == 1
+
+
+def test_everything_is_watched_on_a_terminal_until_q(shop: Shop) -> None:
+    job = shop.submits("--hold", "--name", "on-screen", *ONE, "true")
+    for words, key in ((("top",), b"q"), (("queue", "-w"), b"\x03")):
+        with on_a_terminal(shop.folder, *words) as screen:
+            screen.waits_for("on-screen")
+            shop.types("job", "show", job)
+            screen.presses(key)
+            assert screen.ends() == (0 if words == ("top",) else 130)
+    shop.types("cancel", job)
+
+
+def test_a_run_of_a_workflow_is_awaited_like_a_job(tmp_path: Path) -> None:
+    there = Shop(tmp_path)
+    step = (
+        "import makeway as mw\n\n@mw.step(cpus=0.1)\ndef one(x: int) -> int:\n    return 1 // x\n\n"
+    )
+    flow = "@mw.workflow\ndef flow(x: int = 1):\n    return one(x)\n"
+    (tmp_path / "flow.py").write_text(step + flow, "utf-8")
+    there.types("run", "flow.py")
+    assert there.reads("wait", "@last")["phase"] == "succeeded"
+    there.types("run", "flow.py", "-P", "x=0", expect=5)
+    (name,) = there.types("runs", "--limit", "1", "-o", "name").stdout.split()
+    assert f"run {name} failed" in there.types("wait", name, expect=5).stdout

@@ -9,7 +9,8 @@ from makeway.model.job import WorkerGroup
 from makeway.model.record import Cause
 from makeway.model.wait import Reason
 from makeway.policy.ledger import Ledger
-from makeway.policy.plan import Reserve
+from makeway.policy.plan import Reserve, Start
+from makeway.policy.why import why
 from tests import builders
 from tests.engine.hand import Led, on
 from tests.engine.house import House
@@ -72,6 +73,23 @@ def test_when_every_machine_is_drained_the_wait_says_so() -> None:
     assert house.engine.state.waits["a"].text.endswith("; n1 is being drained")
 
 
+def test_whoever_asks_why_is_told_that_the_machine_might_take_work_again() -> None:
+    house = drained("a", "b")
+    house.submit("c", cpus=4)
+    house.submit("d", cpus=1)
+    snapshot = house.engine.state.snapshot(house.now_ms)
+    assert not [one for one in why(snapshot, "c").unblock if "undrain" in one]
+    house.exits("a")
+    snapshot = house.engine.state.snapshot(house.now_ms)
+    assert "undrain n1, if you may" in why(snapshot, "c").unblock
+
+
+def test_a_job_is_not_evicted_from_it_to_make_room_that_nobody_gets() -> None:
+    house = drained("a", "b")
+    house.submit("c", cpus=4, priority=100)
+    assert house.orders == ["stop b/1 for preempted in 0 s"]
+
+
 def test_an_elastic_job_does_not_grow_onto_it() -> None:
     house = House("n1", "n2", cpus=4)
     group = WorkerGroup(count_min=1, count_max=8, per_worker=builders.amounts(cpus=1))
@@ -103,6 +121,35 @@ def test_with_evict_what_runs_there_leaves_and_nothing_is_charged() -> None:
     assert told[2] == "AttemptStarted a/2 on n2"
     diagnosis = next(e.event.diagnosis for e in house.log if isinstance(e.event, ev.AttemptEnded))
     assert (diagnosis.cause, "n1 is being drained" in diagnosis.text) == (Cause.PREEMPTED, True)
+
+
+def test_with_evict_an_elastic_job_that_can_go_on_without_only_shrinks() -> None:
+    house = Led("n1", "n2", cpus=4)
+    group = WorkerGroup(count_min=2, count_max=8, per_worker=builders.amounts(cpus=1))
+    for job in ("a", "b"):
+        house.submit(job, groups=(group,))
+    house.decide(Start(job="a", allocation=on("n2*2", "n1*1")))
+    house.decide(Start(job="b", allocation=on("n2", "n1*2")))
+    house.go("a")
+    house.go("b")
+    assert house.tell(ev.NodeDrained(name="n1", evict=True)) == [
+        "AttemptResized a/1 on n2*2",
+        "AttemptStopped b/1 for drained",
+    ]
+    assert house.tell(ev.NodeDrained(name="n1", evict=True)) == []
+
+
+def test_surplus_workers_there_are_not_taken_for_somebody_who_gains_nothing() -> None:
+    house = House("n1", "n2", cpus=4)
+    group = WorkerGroup(count_min=1, count_max=4, per_worker=builders.amounts(cpus=1))
+    house.submit("a", groups=(group,))
+    house.submit("b", groups=(group,))
+    assert {worker.node for worker in house.attempt("a").workers} == {"n1"}
+    house.go("a")
+    house.go("b")
+    house.tell(ev.NodeDrained(name="n1"))
+    house.submit("c", cpus=1)
+    assert house.orders == ["resize b/1 to n2*3 in 0 s"]
 
 
 def test_who_is_drained_already_may_still_be_told_to_evict() -> None:

@@ -52,6 +52,18 @@ def test_who_comes_later_is_told_as_well() -> None:
     assert "a is stuck" in house.engine.state.waits["d"].text
 
 
+def test_who_waits_for_the_room_of_a_stuck_job_says_so_too() -> None:
+    house = House("n1", cpus=4)
+    house.submit("a", cpus=4, on_hang=OnHang.REPORT)
+    house.go("a")
+    house.submit("b", cpus=4)
+    assert judged(house) == ["JobWaiting b: InsufficientFree"]
+    text = house.engine.state.waits["b"].text
+    assert text.endswith(f"0 cpus are free; a is stuck: {STUCK.text}")
+    assert judged(house, None) == ["JobWaiting b: InsufficientFree"]
+    assert house.engine.state.waits["b"].text.endswith("0 cpus are free")
+
+
 def test_as_long_as_a_job_says_nothing_else_it_is_only_reported() -> None:
     house = waiting()
     judged(house)

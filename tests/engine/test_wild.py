@@ -7,6 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makeway import codec
 from makeway.engine.engine import Engine
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement, Queue
@@ -193,3 +194,6 @@ def test_every_sum_is_what_one_would_count_and_the_log_gives_it_again(seed: int)
         shadow.replay(house.log[told:])
         told = len(house.log)
         assert believed(shadow.state, house.now_ms) == believed(house.engine.state, house.now_ms)
+    for event in (entry.event for entry in house.log):
+        version = codec.version_of(type(event).__name__)
+        assert codec.decode_event(codec.encode_event(event), version) == event

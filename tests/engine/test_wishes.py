@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from makeway.model import event as ev
+from makeway.model.cluster import Queue
 from makeway.model.job import After, WorkerGroup
 from makeway.model.phase import JobPhase
 from makeway.model.wait import Reason
@@ -243,6 +244,16 @@ def test_what_cannot_be_done_is_refused_with_a_reason_and_changes_nothing(
     assert house.tell(event) == []
     assert [why_not in said for said in house.refused] == [True], house.refused
     assert believed(house.engine.state, house.now_ms) == before
+
+
+def test_what_a_queue_would_never_let_start_is_refused_too() -> None:
+    house = full()
+    house.tell(ev.QueuesConfigured(queues=(Queue(path="lab", limit={"cpu_milli": 2_000}),)))
+    house.submit("b")
+    house.tell(ev.JobResizeRequested(job="b", count_min=1, count_max=3))
+    assert house.refused == []
+    house.tell(ev.JobResizeRequested(job="b", count_min=3, count_max=3))
+    assert "queue lab may never hold more than 2 cpus" in house.refused[0]
 
 
 def test_a_job_is_held_once() -> None:

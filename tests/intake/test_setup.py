@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from makeway.cli.yamlfile import read_text
 from makeway.errors import InvalidInput
 from makeway.intake.located import item_of
-from makeway.intake.setup import Setup, may_submit, setup_of, submitters
+from makeway.intake.setup import Setup, setup_of
 from makeway.intake.toml import read_toml
 from makeway.intake.written import plain_of
 from makeway.model.cluster import ClassLimit, Node, Queue
@@ -86,16 +86,6 @@ def test_a_class_of_a_queue_may_be_one_that_the_same_file_makes() -> None:
     assert queues[-1].max_class == 500
     with pytest.raises(InvalidInput, match="there is no class 'urgent'"):
         read("queues: [{name: lab, max_class: urgent}]")
-
-
-def test_users_are_those_of_the_nearest_queue_that_names_any() -> None:
-    users = read(YAML).users
-    assert submitters(users, "lab/rest/deep") == ("ada", "bob")
-    assert submitters(users, "lab/ada") == ("ada",)
-    assert submitters(users, "other") == ("*",)
-    assert may_submit(users, "other", "eve")
-    assert not may_submit(users, "lab/ada", "bob")
-    assert not may_submit({"lab": ()}, "lab/ada", "ada")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from makeway.model.cluster import Queue
 from makeway.model.phase import JobPhase
 from makeway.model.wait import Reason
 from makeway.policy.plan import Preempt
@@ -56,6 +57,13 @@ queued   b1..b4 two cpu 1
 expect   preempt a4 for b1 by reclaim | preempt a3 for b2 by reclaim | reserve b1 on n1
          reserve b2 on n1 | hold b1 WaitingForEviction by a4 | hold b2 WaitingForEviction by a3
          hold b3 InsufficientFree by a1 a2 b1 b2 | hold b4 InsufficientFree by a1 a2 b1 b2
+
+a large job that would cost the least hides no small one that alone is worth it
+          one  two
+nodes    n1 cpu 4
+running  small one n1 cpu 1 age 900s | large one n1 cpu 3 age 1s
+queued   b two cpu 1
+expect   preempt small for b by reclaim | reserve b on n1 | hold b WaitingForEviction by small
 
 three queues and an odd number: who would overshoot takes nothing
           one  two  three
@@ -258,3 +266,21 @@ def test_whoever_would_fit_if_nothing_were_kept_is_told_for_whom_it_is() -> None
     wait = waits(schedule(world), world)["late"]
     assert (wait.reason, wait.blocked_by) == (Reason.RESERVED_FOR_OTHER, ("gang",))
     assert wait.text == "needs 1 worker of 1 cpu; there is room, but it is kept for gang"
+
+
+@pytest.mark.parametrize("weight, leaves", [(1.0, set()), (3.0, {"s"})])
+def test_who_was_let_past_stays_if_it_could_take_a_place_back_from_a_third_at_once(
+    weight: float, leaves: set[str]
+) -> None:
+    # With a weight of 1 `rich` holds more than it is due, and `s` would be back a moment later.
+    others = [running(job(f"r{n}", "rich", cpus=1, order=n), "n1") for n in range(1, 7)]
+    others.append(running(job("h", "big", cpus=3, order=7), "n1"))
+    late = replace(running(job("s", "small", cpus=1, order=9), "n1"), started_seq=9)
+    world = snapshot_of(
+        [node("n1", cpus=12)],
+        [job("gang", "big", cpus=3, order=8)],
+        [*others, late],
+        [Queue(path="rich", weight=weight), Queue(path="big"), Queue(path="small")],
+        planned={"gang": 1},
+    )
+    assert {one.job for one in schedule(world).decisions if isinstance(one, Preempt)} == leaves

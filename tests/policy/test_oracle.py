@@ -17,11 +17,12 @@ from makeway.model.cluster import Queue
 from makeway.model.job import Job
 from makeway.model.resources import CPU
 from makeway.model.rules import Preemption, Rules, Scope
-from makeway.policy.ledger import parting, way
+from makeway.policy.ledger import parting, total_of, way
 from makeway.policy.plan import Plan, Preempt, Start
 from makeway.policy.schedule import schedule
 from makeway.policy.share import standings
 from makeway.policy.snapshot import Running, Snapshot
+from makeway.policy.terms import terms_of
 from tests.builders import NOW_MS, group, job, node, running, snapshot_of
 from tests.policy.oracle import reference
 from tests.policy.test_properties import settled
@@ -181,6 +182,24 @@ def test_nobody_waits_below_its_due_for_room_that_another_has_above_its_own(
     world: Snapshot,
 ) -> None:
     assert not [*liftable(settled(world))]
+
+
+@given(world=unit_worlds(FLAT, WEIGHTS, CLASSES), sure=st.tuples(*[st.integers(0, 3)] * len(FLAT)))
+def test_nobody_waits_within_its_guarantee_and_as_many_run(
+    world: Snapshot, sure: tuple[int, ...]
+) -> None:
+    promised = {
+        path: replace(world.queues[path], guarantee={CPU: 1000 * amount})
+        for path, amount in zip(FLAT, sure, strict=True)
+    }
+    world = replace(world, queues={**world.queues, **promised})
+    after = settled(world)
+    capacity = total_of(one.capacity for one in world.nodes.values())
+    guarantee, found = terms_of(after, capacity).guarantee, standings(after)
+    for one in after.waiting():
+        path = one.spec.queue
+        assert found[path].usage[CPU] + 1000 > guarantee[path].get(CPU, 0), one.id
+    assert len(after.running) == len(reference(world).runs)
 
 
 @given(world=unit_worlds(FLAT, WEIGHTS))

@@ -157,6 +157,12 @@ def test_who_may_only_read_submits_nothing(site: Site) -> None:
     assert_problem(reader.post("/jobs", JOB), 403, "not-allowed", "submit")
 
 
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/{}", "/jobs/{}/why", "/jobs/{}/logs", "/events"])
+def test_who_may_not_read_is_told_nothing(site: Site, path: str) -> None:
+    job, writer = site.ada.submit()["id"], site.person("will", Scope.SUBMIT)
+    assert_problem(writer.get(path.format(job)), 403, "not-allowed", "read")
+
+
 def test_why_says_that_it_is_held(site: Site) -> None:
     job = site.ada.submit()["id"]
     answer = site.ada.get(f"/jobs/{job}/why").json

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 from makeway.model.wait import Reason
-from tests.server.site import Site, assert_problem, site_in
+from tests.server.site import Site, Stream, assert_problem, site_in
 
 SAMPLE = re.compile(r'^makeway_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[\d.]+(e[+-]\d+)?$')
 
@@ -48,6 +49,16 @@ def test_the_numbers_say_what_there_is(tmp_path: Path) -> None:
         assert shown['makeway_capacity{kind="cpus"}'] == 8
         assert shown['makeway_capacity{kind="memory"}'] == 8 * 2**30
         assert shown["makeway_events_total"] == site.ada.get("/status").json["last_event"]
+
+
+def test_jobs_that_have_ended_are_counted_by_how(site: Site) -> None:
+    name = 'makeway_jobs_ended_total{phase="cancelled"}'
+    before = numbers(site)[name]
+    with closing(Stream(site.ada, "/events?topics=jobs")) as live:
+        site.ada.post(f"/jobs/{site.ada.submit()['id']}:cancel")
+        while live.event()["event"] != "JobFinished":
+            pass
+    assert numbers(site)[name] == before + 1
 
 
 def test_every_reason_to_wait_is_a_label(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from makeway.codec import decode_entry
 from makeway.model.event import JobSubmitted
 from makeway.server import feed
 from makeway.server.office import Settings
-from tests.server.site import Person, Site, Stream, assert_problem, site_in
+from tests.server.site import PATIENCE_S, Person, Site, Stream, assert_problem, site_in
 
 
 def stream(person: Person, path: str, **headers: str) -> closing[Stream]:
@@ -86,6 +87,28 @@ def test_a_stream_ends_when_its_token_is_revoked(site: Site) -> None:
         assert live.line().startswith(":")
         site.root.ask("DELETE", f"/tokens/{made['view']['id']}")
         assert live.event() == {}
+
+
+def test_a_stream_that_is_never_quiet_ends_with_its_token_too(site: Site) -> None:
+    made = site.root.post("/tokens", {"user": "iris"}).json
+    over = threading.Event()
+
+    def keep_busy() -> None:
+        while not over.wait(0.02):
+            site.ada.submit()
+
+    busy = threading.Thread(target=keep_busy)
+    busy.start()
+    try:
+        with stream(Person(site.running, made["token"]), "/events") as live:
+            assert live.event()
+            site.root.ask("DELETE", f"/tokens/{made['view']['id']}")
+            until_s = time.monotonic() + PATIENCE_S
+            while live.event():
+                assert time.monotonic() < until_s
+    finally:
+        over.set()
+        busy.join()
 
 
 def test_who_falls_behind_what_is_kept_reads_it_from_the_log(

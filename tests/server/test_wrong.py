@@ -144,6 +144,21 @@ def test_a_connection_serves_on_after_a_request_that_was_wrong(site: Site) -> No
     connection.close()
 
 
+def test_who_goes_away_in_the_middle_is_no_mistake_of_ours(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = site.ada.connection()
+    connection.putrequest("POST", f"{API}/jobs")
+    for name, value in {**site.ada.signed(), "Content-Type": "application/json"}.items():
+        connection.putheader(name, value)
+    connection.putheader("Content-Length", "1000")
+    connection.endheaders(b"{")
+    connection.close()
+    for _ in range(3):  # by then it has been noticed
+        assert site.ada.get("/jobs").status == 200
+    assert not caplog.records
+
+
 def test_our_own_mistake_is_told_without_its_inside(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

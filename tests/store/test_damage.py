@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from makeway.engine.engine import Engine
+from makeway.errors import Unavailable
 from makeway.model import event as ev
 from makeway.model.workflow import run_of
 from makeway.store.database import FILE, Database
+from makeway.store.lease import alone
 from makeway.store.log import Log
 from tests.store.look import look
+from tests.store.test_log import jobs_submitted
 from tests.store.world import World, start_everything
 
 
@@ -117,6 +120,47 @@ def test_damage_of_what_is_over_stops_nobody(database: Database) -> None:
     assert log.damaged == {}
     assert len(list(log.read())) == len(world.entries) - 1
     assert [one.job for one in log.damaged.values()] == ["j0002"]
+
+
+def test_entries_that_are_missing_are_named(database: Database) -> None:
+    world, log = told(), Log(database)
+    log.append(world.entries)
+    last = log.last()
+    with database.transaction():
+        for which in ("= 1", "BETWEEN 3 AND 4"):
+            database._connection.exec_driver_sql(f"DELETE FROM event WHERE seq {which}")
+    gaps = ["the entries 1 to 1 are missing", "the entries 3 to 4 are missing"]
+    assert [entry.seq for entry in log.read()] == [2, *range(5, last + 1)]
+    assert [one.problem for one in log.damaged.values()] == gaps
+    again = Log(database)
+    again.read_unfinished()
+    assert [one.problem for one in again.damaged.values()] == gaps
+
+
+def test_a_log_without_its_end_is_not_taken_for_a_whole_one(folder: Path) -> None:
+    def append(first: int) -> None:
+        with alone(folder) as lease, Database.open(folder) as database:
+            Log(database, lease).append(jobs_submitted(first))
+
+    append(1)
+    earlier = (folder / FILE).read_bytes()
+    append(11)
+    (folder / FILE).write_bytes(earlier)  # as if put back from a copy
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="ends at entry 10, and went on to 20") as caught:
+            append(11)
+    assert "remove log.end" in caught.value.hint
+    (folder / "log.end").unlink()
+    append(11)
+    append(21)
+
+
+@pytest.mark.parametrize("text", ["", "x", "\0" * 9, "-1"])
+def test_an_end_that_cannot_be_read_is_none(folder: Path, text: str) -> None:
+    (folder / "log.end").write_text(text)
+    with alone(folder) as lease, Database.open(folder) as database:
+        Log(database, lease).append(jobs_submitted(1))
+    assert (folder / "log.end").read_text().startswith("10\n")
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import random
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -19,10 +21,12 @@ from makeway.store.log import Log
 from makeway.store.postgres import COPY_ROWS_MIN, name_of
 from makeway.store.read import list_jobs
 from makeway.store.series import SeriesKey, SeriesWriter, read_series
+from tests.store.conftest import NewStore
 from tests.store.look import add, look, seqs
 from tests.store.postgres import Server
 from tests.store.test_log import jobs_submitted
-from tests.store.world import spec
+from tests.store.test_views import check_beliefs, dump, opened
+from tests.store.world import World, spec
 
 # ── where a store is ──────────────────────────────────────────────────────────────────────────────
 
@@ -182,3 +186,25 @@ def test_many_samples_are_written_as_few_are(server: Server, count: int) -> None
             writer.flush()
         points = read_series(database, SeriesKey("j", 1, 0, "loss"), max_points=count + 4)
     assert repr([point.value for point in points]) == repr(values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_both_databases_fold_a_log_into_the_same_views(
+    new_folder: NewStore, server: Server, seed: int
+) -> None:
+    world, numbers = World(), random.Random(seed)
+    for _ in range(100):
+        world.happen(numbers.randrange(10**9))
+    with ExitStack() as stack:
+        for database in (
+            lived := opened(stack, new_folder),
+            other := opened(stack, server.database),
+        ):
+            for batch in world.batches:
+                Log(database).append(batch)
+        # By their texts: a NaN is not equal to itself.
+        assert repr(list(Log(other).read())) == repr(world.entries)
+        assert repr(Log(other).read_unfinished()) == repr(Log(lived).read_unfinished())
+        assert dump(other) == dump(lived)
+        check_beliefs(other, world.state)

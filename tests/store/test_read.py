@@ -189,6 +189,8 @@ def test_jobs_are_chosen_by_what_they_are(database: Database, world: Kept) -> No
     assert listed(queue="la") == listed(queue="lab/vis") == listed(queue="lab/vision/ada") == []
     assert listed(user="ada", limit=1) == [second]
     assert listed(user="bob") == []
+    assert listed(name="by-hand") == [second, first]
+    assert listed(name="by") == []
     assert listed(before=second, limit=1) == [first]
     assert listed(before=fetch) == []
 
@@ -200,6 +202,13 @@ def test_a_job_says_what_was_asked_for(database: Database, world: Kept) -> None:
     assert row.run is None
     assert (row.phase, row.attempts, row.wait) == (JobPhase.RUNNING, 1, None)
     assert row.submitted_at_ms == row.started_at_ms == world.now_ms
+
+
+def test_a_job_says_how_many_workers_it_has(database: Database, world: Kept) -> None:
+    job = world.submit_job(workers=3)
+    assert (read.get_job(database, job).workers, read.get_job(database, job).held) == (3, False)
+    world.finish()
+    assert read.get_job(database, job).workers is None
 
 
 def test_a_refused_job_says_why(database: Database, world: Kept) -> None:

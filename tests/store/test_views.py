@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, get_args
@@ -28,7 +27,6 @@ from makeway.store.statement import driver_text
 from makeway.store.views import ATTEMPT_DECIDED, EXECUTION_MOVES, FOLDS, WORKER_READY
 from tests.store.conftest import NewStore
 from tests.store.look import look
-from tests.store.postgres import Server
 from tests.store.world import DAWN_MS, World, bad_exit, good_exit, output, start_everything
 
 VIEWS = (
@@ -92,28 +90,6 @@ def test_however_the_log_is_folded_the_views_are_the_same(
         again.replay(Log(lived).read())
         for slot in BELIEVED:
             assert repr(getattr(again.state, slot)) == repr(getattr(world.state, slot)), slot
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_both_databases_fold_a_log_into_the_same_views(
-    new_folder: NewStore, server: Server, seed: int
-) -> None:
-    world, numbers = World(), random.Random(seed)
-    for _ in range(100):
-        world.happen(numbers.randrange(10**9))
-    with ExitStack() as stack:
-        for database in (
-            lived := opened(stack, new_folder),
-            other := opened(stack, server.database),
-        ):
-            for batch in world.batches:
-                Log(database).append(batch)
-        # By their texts: a NaN is not equal to itself.
-        assert repr(list(Log(other).read())) == repr(world.entries)
-        assert repr(Log(other).read_unfinished()) == repr(Log(lived).read_unfinished())
-        assert dump(other) == dump(lived)
-        check_beliefs(other, world.state)
 
 
 def opened(stack: ExitStack, new_store: NewStore) -> Database:

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from makeway import __version__
 from makeway.cli.connect import Asked, opened
-from makeway.cli.doctor import Finding
 from makeway.errors import MakewayError, Unreachable
 from makeway.model.units import size_text
 
@@ -30,6 +31,15 @@ NETWORKED = ("nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "glusterfs", "fuse
 CLOCK_OFF_S = 2.0
 POSTGRES_PORT, CONNECT_S = 5432, 3.0
 BUILT_S = 1_735_689_600  # 2025-01-01: a clock before that is wrong
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at, and what is there: `state` is ok, warn or fail."""
+
+    check: str
+    state: str
+    text: str
+    advice: str = ""
 
 
 def python(whom: Asked) -> Iterator[Finding]:
@@ -119,8 +129,10 @@ def cgroups(whom: Asked) -> Iterator[Finding]:
     try:
         names = (CGROUPS / "cgroup.controllers").read_text("utf-8").split()
     except OSError:
-        if (CGROUPS / "memory").is_dir():
-            yield _warn("cgroups", "version 1", advice)
+        if os.access(CGROUPS / "memory", os.W_OK):
+            yield _ok("cgroups", "version 1, which this user may divide")
+        elif (CGROUPS / "memory").is_dir():
+            yield _warn("cgroups", "version 1, which this user may not divide", advice)
         else:
             yield _warn("cgroups", "there are none", advice)
         return
@@ -185,8 +197,10 @@ def disk(whom: Asked) -> Iterator[Finding]:
 
 def postgres(whom: Asked) -> Iterator[Finding]:
     """Look whether PostgreSQL can be reached, if it is what is to be used."""
-    del whom
-    address = os.environ.get("MAKEWAY_DATABASE", "")
+    from makeway.cli.configured import configured
+
+    given = {"service.store": str(whom.store)}
+    address = configured(given, cluster=False).service.database
     if not address.startswith("postgres"):
         yield _ok("database", "SQLite, in the store")
         return
@@ -203,7 +217,7 @@ def postgres(whom: Asked) -> Iterator[Finding]:
         psycopg.connect(plain, connect_timeout=int(CONNECT_S)).close()
     except (OSError, socket.gaierror, psycopg.Error) as error:
         reason = str(error).strip().partition("\n")[0]
-        advice = "start it, or correct MAKEWAY_DATABASE"
+        advice = "start it, or correct service.database of the configuration"
         yield _fail("database", f"PostgreSQL at {where}: {reason}", advice)
     else:
         yield _ok("database", f"PostgreSQL at {where} answers")

@@ -104,6 +104,16 @@ def opened(whom: Asked) -> Iterator[Desk]:
 
 
 @contextmanager
+def again(desk: Desk, whom: Asked) -> Iterator[Desk]:
+    """Look anew: a service knows what has happened since, a store is opened once more."""
+    if whom.url is not None:
+        yield desk
+        return
+    with opened(whom) as fresh:
+        yield fresh
+
+
+@contextmanager
 def ordering(ctx: click.Context) -> Iterator[Desk]:
     """Open the way to a service that does things; a store alone only answers questions."""
     whom = asked(ctx)

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
-import msgspec
 
+from makeway.cli.checks import CHECKS, Finding
 from makeway.cli.connect import asked
 from makeway.cli.output import OUTPUT, Column, print_data, print_list
 
 STATES = {"ok": "ok", "warn": "warn", "fail": "FAIL"}
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What was looked at, and what is there: `state` is ok, warn or fail."""
-
-    check: str
-    state: str
-    text: str
-    advice: str = ""
 
 
 COLUMNS = (
@@ -34,8 +25,6 @@ COLUMNS = (
 @click.pass_context
 def doctor(ctx: click.Context, /, output: str) -> int:
     """Check this machine, the store and the service; exit 1 if something cannot work."""
-    from makeway.cli.checks import CHECKS
-
     whom = asked(ctx)
     found: Sequence[Finding] = [finding for check in CHECKS for finding in check(whom)]
     if output in ("json", "yaml"):

@@ -110,7 +110,8 @@ class JobPrinter:
 
     def print_rest(self) -> None:
         """Print the last lines, which have no end."""
-        self._print()
+        if self._wish.follow:
+            self._print()
         for rank, rest in sorted(self._rest.items()):
             if rest:
                 click.echo(self._prefix(rank) + rest)
@@ -121,11 +122,14 @@ class JobPrinter:
         self._reader = self._desk.log(self._job, attempt, self._wish.worker)
 
     def _print(self) -> None:
+        """Print what there is; who only looks once has all of it by the first call."""
         while self._reader is not None and (new := self._reader.more()):
             for rank, data in new:
                 *lines, self._rest[rank] = (self._rest.get(rank, b"") + data).split(b"\n")
                 for line in lines:
                     click.echo(self._prefix(rank) + line)
+            if not self._wish.follow:
+                return
 
     def _prefix(self, rank: int) -> bytes:
         return f"[{rank}] ".encode() if self._several else b""

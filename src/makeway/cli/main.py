@@ -142,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         error.show(sys.stderr)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped.", err=True)
+        click.echo("stopped; jobs of a service go on.", err=True)
         code = CTRL_C
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at its end

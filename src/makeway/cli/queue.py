@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from makeway.cli.connect import Asked, asked, asking, opened
+from makeway.cli.connect import Asked, again, asked, asking, opened
 from makeway.cli.job_text import JOBS, LINE, NOTHING, state_of, wait_text
 from makeway.cli.listing import every, print_page
 from makeway.cli.output import OUTPUT
@@ -88,8 +88,9 @@ def watch_line(
         seen = last_event(desk)
         news = News(whom, seen)
         while True:
-            seen = last_event(desk)
-            show(line_of(desk, wanted))
+            with again(desk, whom) as now:
+                seen = last_event(now)
+                show(line_of(now, wanted))
             drawn = time.monotonic()
             entry = news.next(LOOK_EVERY_S)
             while entry is not None and entry.seq <= seen:

@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from makeway.cli.amount_text import amounts_text
-from makeway.cli.connect import Asked, asked, opened
+from makeway.cli.connect import Asked, again, asked, opened
 from makeway.cli.job_text import LINE
 from makeway.cli.nodes import EMPTY as NO_NODES
 from makeway.cli.nodes import NODES
@@ -112,7 +112,8 @@ def _watch(desk: Desk, whom: Asked) -> None:
                 while (entry := news.next(0)) is not None:
                     changed = changed or entry.seq > found.status.last_event
                 if changed or time.monotonic() - drawn_at > LOOK_EVERY_S:
-                    found, drawn_at = look(desk), time.monotonic()
+                    with again(desk, whom) as now:
+                        found, drawn_at = look(now), time.monotonic()
                 live.update(drawn(found, console.height), refresh=True)
 
 

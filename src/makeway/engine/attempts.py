@@ -136,12 +136,23 @@ def _stopped(state: State, event: ev.AttemptStopped, at_ms: int) -> None:
 def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> None:
     attempt = state.attempts[event.job]
     state.attempts[event.job] = replace(attempt, symptom=event.symptom)
+    _tell_again(state, event.job)
+
+
+def _tell_again(state: State, name: str) -> None:
+    """Have it said anew why those wait for whom this job stands in the way."""
+    for job, wait in state.waits.items():
+        if name in wait.blocked_by and job in state.waiting and state.jobs[job].held is None:
+            state.untold[job] = None
+            state.changed = True
 
 
 def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> None:
     attempt, job = state.attempts[event.job], state.jobs[event.job]
     changed(ATTEMPT_CHANGES, attempt.phase, AttemptPhase.ENDED)
     del state.attempts[job.id]
+    if attempt.symptom is not None:
+        _tell_again(state, job.id)
     holding.end(state, job.id, at_ms)
     if attempt.released_at_ms is not None:
         served_ms = job.served_ms + at_ms - attempt.released_at_ms
@@ -218,6 +229,22 @@ def within(attempt: Attempt, spec: JobSpec) -> Allocation:
     while any(count > 0 for count in over.values()):
         over[slots.pop()[1]] -= 1
     return _rows(slots)
+
+
+def before_node(attempt: Attempt, node: str) -> Allocation:
+    """Give the slots of those who stay when the first worker on that node, and all behind it, leave."""
+    slots = _slots(staying(attempt))
+    count = next((place for place, slot in enumerate(slots) if slot[0] == node), len(slots))
+    return _rows(slots[:count])
+
+
+def enough(allocation: Allocation, spec: JobSpec) -> bool:
+    """Say whether an attempt can go on with these workers."""
+    counts = Counter[str]()
+    for row in allocation.placements:
+        counts[row.group] += row.count
+    whole = all(counts[group.name] >= group.count_min for group in spec.groups)
+    return whole and allocation.workers > 0
 
 
 def _resized(state: State, event: ev.AttemptResized, at_ms: int) -> None:

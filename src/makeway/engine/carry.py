@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from makeway.engine.react import grace_ms
+from makeway.engine.dependencies import with_symptoms
+from makeway.engine.orders import grace_ms
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Job
@@ -88,7 +89,8 @@ def _first(state: State, hold: Hold, over: Collection[str], kept: Collection[str
 def _explained(state: State, plan: Plan, name: str) -> Wait | None:
     if name in state.paused:
         return aside(state.paused[name])
-    return None if plan.explain is None else plan.explain(state.kind_of[name], name)
+    wait = None if plan.explain is None else plan.explain(state.kind_of[name], name)
+    return None if wait is None else with_symptoms(state, wait)
 
 
 def _alike(one: Reason, other: Reason) -> bool:

@@ -138,15 +138,24 @@ def pending_wait(state: State, spec: JobSpec) -> Wait:
     awaited = still_open(state, spec)
     text = "waits for " + ", ".join(f"{after.job} to {TO[after.on]}" for after in awaited)
     names = tuple(dict.fromkeys(after.job for after in awaited))
-    detail: dict[str, object] = {}
-    for name, symptom in _stuck(state, names):
+    wait = Wait(reason=Reason.DEPENDENCY_PENDING, text=text, blocked_by=names)
+    return with_symptoms(state, wait)
+
+
+def with_symptoms(state: State, wait: Wait) -> Wait:
+    """Add to a wait who is stuck among those that it names, and among those that they wait for."""
+    text, detail = wait.text, dict(wait.detail)
+    stuck = _stuck(state, wait.blocked_by)
+    if not stuck:
+        return wait
+    for name, symptom in stuck:
         text += f"; {name} is {symptom.name}: {symptom.text}"
         detail[name] = {
             "symptom": symptom.name,
             "since_ms": symptom.since_ms,
             "evidence": [one.text for one in symptom.evidence],
         }
-    return Wait(reason=Reason.DEPENDENCY_PENDING, text=text, detail=detail, blocked_by=names)
+    return replace(wait, text=text, detail=detail)
 
 
 def _stuck(state: State, names: Iterable[str]) -> list[tuple[str, Symptom]]:

@@ -26,7 +26,8 @@ from makeway.engine.admit import refusal
 from makeway.engine.apply import apply
 from makeway.engine.attempts import staying
 from makeway.engine.carry import carried_out, waits
-from makeway.engine.react import due, grace_ms, react
+from makeway.engine.orders import grace_ms
+from makeway.engine.react import due, react
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.effect import (

@@ -15,7 +15,8 @@ from makeway.engine.state import State
 from makeway.model.cluster import Allocation, Node, Placement, usage_of
 from makeway.model.job import Job, JobSpec
 from makeway.model.resources import NOTHING, Resources
-from makeway.policy.snapshot import Held, Running
+from makeway.policy.held import Held
+from makeway.policy.snapshot import Running
 
 
 def join(state: State, node: Node) -> None:

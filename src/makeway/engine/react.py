@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from makeway.engine.attempts import place_of, staying, within
+from makeway.engine import wishes
+from makeway.engine.attempts import before_node, enough, place_of, staying
 from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
+from makeway.engine.orders import shrink, stop
 from makeway.engine.state import State
 from makeway.engine.waiting import wake
-from makeway.engine.wishes import resized
 from makeway.health.decide import decide
 from makeway.health.diagnose import diagnose, reached
 from makeway.model import event as ev
@@ -26,16 +27,12 @@ from makeway.model.effect import (
     ResizeWorkers,
     StopWorkers,
 )
-from makeway.model.job import Attempt, JobSpec, OnHang
+from makeway.model.job import Attempt, OnHang
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase
 from makeway.model.record import Cause, Exit, Report
-from makeway.model.rules import Rules
-from makeway.policy.explain import held
 
 Consequence = ev.Event | Effect
 
-# Peers of a worker that failed have nobody to talk to: they get little time to notice.
-PEER_GRACE_MS = 5_000
 NO_REPORT = Report()
 
 
@@ -54,21 +51,25 @@ def due(state: State, now_ms: int) -> Iterator[ev.Event]:
             continue
         limit_at_ms = state.limit_at_ms(attempt)
         if attempt.phase is AttemptPhase.PREPARING:
-            yield _stop(state, attempt, "barrier")
+            yield stop(state, attempt, "barrier")
         elif limit_at_ms is not None and limit_at_ms <= now_ms:
             limit_ms = state.jobs[job].spec.time_limit_ms or 0
-            yield _stop(state, attempt, "timeout", f"its limit is {limit_ms / 1000:g} s")
+            yield stop(state, attempt, "timeout", f"its limit is {limit_ms / 1000:g} s")
 
 
 # ── machines ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _node_drained(state: State, event: ev.NodeDrained, _at_ms: int) -> Iterator[Consequence]:
-    if event.evict:
-        for attempt in state.attempts.values():
-            there = any(one.node == event.name and one.exit is None for one in attempt.workers)
-            if there and attempt.phase is not AttemptPhase.STOPPING:
-                yield _stop(state, attempt, "drained", f"node {event.name} is being drained")
+    for attempt in state.attempts.values() if event.evict else ():
+        stays = staying(attempt)
+        there = any(row.node == event.name for row in stays.placements)
+        if there and attempt.phase is not AttemptPhase.STOPPING:
+            rest = before_node(attempt, event.name)
+            if enough(rest, state.jobs[attempt.job].spec):
+                yield shrink(state, attempt, rest, "drained")
+            else:
+                yield stop(state, attempt, "drained", f"node {event.name} is being drained")
     yield from _nothing_kept(state, event.name, "is being drained")
 
 
@@ -123,43 +124,6 @@ def _never(state: State, job: str) -> Iterator[Consequence]:
     yield ev.JobFinished(job=job, phase=JobPhase.CANCELLED, text=wait.text)
 
 
-# ── what people ask of a job ──────────────────────────────────────────────────────────────────────
-
-
-def _hold_requested(state: State, event: ev.JobHoldRequested, _at_ms: int) -> Iterator[Consequence]:
-    yield ev.JobWaiting(job=event.job, wait=held(state.jobs[event.job]))
-
-
-def _release_requested(
-    state: State, event: ev.JobReleaseRequested, _at_ms: int
-) -> Iterator[Consequence]:
-    if event.job in state.pending:
-        yield ev.JobWaiting(job=event.job, wait=pending_wait(state, state.jobs[event.job].spec))
-
-
-def _resize_requested(
-    state: State, event: ev.JobResizeRequested, _at_ms: int
-) -> Iterator[Consequence]:
-    yield ev.JobChanged(job=event.job, spec=resized(state.jobs[event.job].spec, event))
-
-
-def _changed(state: State, event: ev.JobChanged, _at_ms: int) -> Iterator[Consequence]:
-    attempt = state.attempts.get(event.job)
-    if attempt is None or attempt.phase is AttemptPhase.STOPPING:
-        return
-    after = within(attempt, event.spec)
-    if after.workers < staying(attempt).workers:
-        yield ev.AttemptResized(
-            job=attempt.job,
-            number=attempt.number,
-            fence=attempt.fence,
-            generation=attempt.generation + 1,
-            allocation=after,
-            grace_ms=grace_ms("preempted", event.spec, state.rules),
-            rule="resize",
-        )
-
-
 # ── jobs and their attempts ───────────────────────────────────────────────────────────────────────
 
 
@@ -170,7 +134,7 @@ def _cancel_requested(
     if attempt is None:
         yield ev.JobFinished(job=event.job, phase=JobPhase.CANCELLED, text=event.text)
     elif attempt.phase is not AttemptPhase.STOPPING:
-        yield _stop(state, attempt, "cancel")
+        yield stop(state, attempt, "cancel")
 
 
 def _rejected(_state: State, event: ev.JobRejected, _at_ms: int) -> Iterator[Consequence]:
@@ -253,7 +217,7 @@ def _exited(state: State, event: ev.WorkerExited, _at_ms: int) -> Iterator[Conse
         missed = place_of(attempt, event.rank) is not None  # whoever was to go is out of it already
         failed = attempt.phase is AttemptPhase.RUNNING and not event.exit.good
         if missed and (early or failed):
-            yield _stop(state, attempt, "peer")
+            yield stop(state, attempt, "peer")
         return
     first = attempt.workers[0].exit
     yield ev.AttemptEnded(
@@ -270,7 +234,7 @@ def _exited(state: State, event: ev.WorkerExited, _at_ms: int) -> Iterator[Conse
 def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> Iterator[Consequence]:
     yield from _told_again(state, event.job)
     if event.symptom is not None and state.jobs[event.job].spec.on_hang is OnHang.RESTART:
-        yield _stop(state, state.attempts[event.job], "hang", event.symptom.text)
+        yield stop(state, state.attempts[event.job], "hang", event.symptom.text)
 
 
 def _requeued(state: State, event: ev.JobRequeued, _at_ms: int) -> Iterator[Consequence]:
@@ -301,30 +265,6 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[Consequ
         )
     else:
         yield ev.JobRequeued(job=job.id, not_before_ms=at_ms + decision.after_ms, decision=decision)
-
-
-def grace_ms(cause: str, spec: JobSpec, rules: Rules) -> int:
-    """Say how long workers may take to leave; at the barrier they have nothing to save yet."""
-    match cause:
-        case "preempted":
-            return min(spec.grace_ms, rules.preemption.grace_ms)
-        case "barrier":
-            return 0
-        case "peer":
-            return min(PEER_GRACE_MS, spec.grace_ms)
-        case _:
-            return spec.grace_ms
-
-
-def _stop(state: State, attempt: Attempt, cause: str, text: str = "") -> ev.AttemptStopped:
-    return ev.AttemptStopped(
-        job=attempt.job,
-        number=attempt.number,
-        fence=attempt.fence,
-        cause=cause,
-        grace_ms=grace_ms(cause, state.jobs[attempt.job].spec, state.rules),
-        text=text,
-    )
 
 
 # ── runs and their executions ─────────────────────────────────────────────────────────────────────
@@ -375,13 +315,10 @@ def _run_cancel_requested(
 
 # Any: each rule takes the one type that it is filed under, which a dict cannot express.
 RULES: dict[type, Callable[[State, Any, int], Iterator[Consequence]]] = {
+    **wishes.RULES,
     ev.NodeLost: _node_lost,
     ev.NodeRemoved: _node_lost,
     ev.NodeDrained: _node_drained,
-    ev.JobHoldRequested: _hold_requested,
-    ev.JobReleaseRequested: _release_requested,
-    ev.JobResizeRequested: _resize_requested,
-    ev.JobChanged: _changed,
     ev.JobSubmitted: _submitted,
     ev.JobCancelRequested: _cancel_requested,
     ev.RunCancelRequested: _run_cancel_requested,

@@ -19,8 +19,9 @@ from makeway.model.cluster import ROOT, Placement, lineage_of, usage_of
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase, JobPhase
 from makeway.model.resources import NOTHING, Resources
+from makeway.policy.held import Held
 from makeway.policy.rooms import count_all
-from makeway.policy.snapshot import Held, Running, kind_key, kind_of
+from makeway.policy.snapshot import Running, kind_key, kind_of
 
 
 def check_sums(state: State) -> None:

@@ -35,9 +35,10 @@ from makeway.model.resources import Resources
 from makeway.model.rules import Rules
 from makeway.model.wait import Wait
 from makeway.model.workflow import Execution, Run, run_of
+from makeway.policy.held import Held
 from makeway.policy.memo import Memo
 from makeway.policy.rooms import Rooms
-from makeway.policy.snapshot import Held, Kind, Running, Snapshot
+from makeway.policy.snapshot import Kind, Running, Snapshot
 
 
 class State:
@@ -120,6 +121,8 @@ class State:
             reserved=self.reserved,
             planned=self.planned,
             past={} if self.past is None else self.past.read(self.queues, now_ms),
+            by_id=self.waiting,
+            kind_by_id=self.kind_of,
             rooms=self.rooms,
             memo=self.memo,
         )

@@ -10,19 +10,28 @@ Holds:   a job that is held keeps its place in line · a resize that could never
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from msgspec.structs import replace
 
 from makeway.engine import dependencies, waiting
 from makeway.engine.attempts import staying, within
+from makeway.engine.dependencies import pending_wait
+from makeway.engine.orders import shrink
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Attempt, Job, JobSpec, WorkerGroup
-from makeway.policy.never import never
+from makeway.model.phase import AttemptPhase
+from makeway.model.wait import Wait
+from makeway.policy.explain import held
+from makeway.policy.ledger import Ledger
+from makeway.policy.limits import barrier
+from makeway.policy.never import limit_never, never
+from makeway.policy.place import needed
 from makeway.policy.say import count_of, listed
-from makeway.policy.snapshot import Snapshot, kind_of
+from makeway.policy.snapshot import Kind, Snapshot, kind_of
+from makeway.policy.terms import terms_of
 
 GONE = "no such job, or it has ended"
 Asked = ev.JobHoldRequested | ev.JobReleaseRequested | ev.JobRetryRequested
@@ -71,7 +80,7 @@ def resize_refusal(state: State, event: ev.JobResizeRequested) -> str | None:
         return "a job starts with at least 1 worker"
     if attempt is not None:
         return _running_refusal(job, attempt, spec)
-    wait = never(kind_of(replace(job, spec=spec)), _nodes(state))
+    wait = _never(kind_of(replace(job, spec=spec)), state)
     return None if wait is None else f"so it could never run: {wait.text}"
 
 
@@ -113,12 +122,18 @@ def _running_refusal(job: Job, attempt: Attempt, spec: JobSpec) -> str | None:
     return None
 
 
-def _nodes(state: State) -> Snapshot:
-    """Show which nodes there are, and nothing else."""
-    return Snapshot(
-        basis=state.seq, now_ms=0, nodes=state.nodes, lost=state.lost, draining=state.draining,
-        free={}, queues={}, rooms=state.rooms,
+def _never(kind: Kind, state: State) -> Wait | None:
+    """Explain a job that no machine could ever hold, or that a queue alone would not let start."""
+    snapshot = Snapshot(
+        basis=state.seq, now_ms=0, rules=state.rules, nodes=state.nodes, lost=state.lost,
+        draining=state.draining, free=state.free, queues=state.queues, running=state.running,
+        rooms=state.rooms,
     )  # fmt: skip
+    ledger = Ledger(snapshot)
+    found = barrier(kind, needed(kind.groups), ledger, terms_of(snapshot, ledger.capacity))
+    if found is not None and found.never:
+        return limit_never(kind, found)
+    return never(kind, snapshot)
 
 
 def resized(spec: JobSpec, event: ev.JobResizeRequested) -> JobSpec:
@@ -181,6 +196,40 @@ def _keep_nothing(state: State, job: str) -> None:
     state.reserved.pop(job, None)
     state.planned.pop(job, None)
 
+
+# ── what follows ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _hold_follows(state: State, event: ev.JobHoldRequested, _at_ms: int) -> Iterator[ev.Event]:
+    yield ev.JobWaiting(job=event.job, wait=held(state.jobs[event.job]))
+
+
+def _release_follows(
+    state: State, event: ev.JobReleaseRequested, _at_ms: int
+) -> Iterator[ev.Event]:
+    if event.job in state.pending:
+        yield ev.JobWaiting(job=event.job, wait=pending_wait(state, state.jobs[event.job].spec))
+
+
+def _resize_follows(state: State, event: ev.JobResizeRequested, _at_ms: int) -> Iterator[ev.Event]:
+    yield ev.JobChanged(job=event.job, spec=resized(state.jobs[event.job].spec, event))
+
+
+def _change_follows(state: State, event: ev.JobChanged, _at_ms: int) -> Iterator[ev.Event]:
+    attempt = state.attempts.get(event.job)
+    if attempt is None or attempt.phase is AttemptPhase.STOPPING:
+        return
+    after = within(attempt, event.spec)
+    if after.workers < staying(attempt).workers:
+        yield shrink(state, attempt, after, "resize")
+
+
+RULES: dict[type, Callable[[State, Any, int], Iterator[ev.Event]]] = {
+    ev.JobHoldRequested: _hold_follows,
+    ev.JobReleaseRequested: _release_follows,
+    ev.JobResizeRequested: _resize_follows,
+    ev.JobChanged: _change_follows,
+}
 
 # Any: each handler takes the one type that it is filed under, which a dict cannot express.
 HANDLERS: dict[type, Callable[[State, Any, int], None]] = {

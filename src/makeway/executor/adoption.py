@@ -4,6 +4,7 @@
     the lock is free            nobody lives there; without `begun` nothing of the user's has run,
                                 without `agent.json` there was never anybody
     the agent lives             it is adopted: pid, start time and boot must all be the same
+    agent.json is not there     the agent has only just been forked: it gets a moment to write it
     else                        the agent is gone and the worker holds the lock: it has nobody to
                                 answer for it, and is swept away
 
@@ -23,24 +24,28 @@ from makeway.executor.protocol import Launch
 from makeway.model.record import Exit
 
 SWEEP_S = 5.0
+NEWBORN_S = 2.0
 
 
 def find(folder: Path) -> int | Exit | None:
     """Give the agent's pid, or how its worker ended; None if it was never brought to life."""
-    ended = files.read_exit(folder)
-    if ended is not None:
-        return ended
-    lock = files.try_lock(folder)
-    if lock is not None:
-        os.close(lock)
+    until = time.monotonic() + NEWBORN_S
+    while True:
         ended = files.read_exit(folder)
-        if ended is None and not (folder / files.AGENT).exists():
-            return None
-        return ended or swept(folder)
-    agent = files.read_whole(folder / files.AGENT, files.AgentRecord)
-    if agent is None or not _is_agent(agent):
-        return swept(folder)
-    return agent.pid
+        if ended is not None:
+            return ended
+        lock = files.try_lock(folder)
+        if lock is not None:
+            os.close(lock)
+            if not (folder / files.AGENT).exists():
+                return None
+            return files.read_exit(folder) or swept(folder)
+        agent = files.read_whole(folder / files.AGENT, files.AgentRecord)
+        if agent is not None and _is_agent(agent):
+            return agent.pid
+        if agent is not None or time.monotonic() > until:
+            return swept(folder)
+        time.sleep(0.005)
 
 
 def swept(folder: Path) -> Exit:

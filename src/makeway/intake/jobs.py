@@ -19,13 +19,13 @@ from msgspec.structs import replace
 
 from makeway.intake.located import Item, option
 from makeway.intake.queues import class_of
-from makeway.model.job import SYSTEM_MIN, After, Domain, JobSpec, On, Program, WorkerGroup
+from makeway.model.job import SYSTEM_MIN, After, Domain, JobSpec, On, OnHang, Program, WorkerGroup
 from makeway.model.rules import Rules
 
 KEYS = (
     "name", "queue", "user", "class", "priority", "workers", "per_worker", "groups", "command",
     "directory", "environment", "after", "time_limit", "expected", "retries", "grace", "barrier",
-    "idempotent", "preemptible", "checkpoint_every", "startup", "nodes", "domain", "hold",
+    "idempotent", "preemptible", "checkpoint_every", "startup", "nodes", "domain", "hold", "on_hang",
 )  # fmt: skip
 WORKERS_MAX = 100_000
 # The kernel takes no longer argument or variable; together they must fit beside others in the log.
@@ -62,6 +62,8 @@ def spec_of(item: Item, rules: Rules, defaults: JobSpec) -> JobSpec:
         known["barrier_ms"] = fields["barrier"].span_ms("barrier")
     if "idempotent" in fields:
         known["idempotent"] = fields["idempotent"].flag("idempotent")
+    if "on_hang" in fields:
+        known["on_hang"] = OnHang(fields["on_hang"].one_of(tuple(OnHang), "on_hang"))
     if "nodes" in fields:
         names = (one.text("node") for one in fields["nodes"].items("nodes"))
         known["nodes"] = tuple(dict.fromkeys(names))

@@ -75,7 +75,7 @@ def _preemption(item: Item, defaults: Preemption) -> Preemption:
 
 
 def _usage(item: Item, defaults: PastUsage) -> PastUsage:
-    fields = item.fields(("half_life", "weight", "fair_tree"), "usage")
+    fields = item.fields(("half_life", "weight", "fair_tree", "told_every"), "usage")
     known: dict[str, object] = {}
     if "half_life" in fields:
         known["half_life_ms"] = fields["half_life"].span_ms("half_life")
@@ -83,4 +83,6 @@ def _usage(item: Item, defaults: PastUsage) -> PastUsage:
         known["weight"] = fields["weight"].number("weight")
     if "fair_tree" in fields:
         known["fair_tree"] = fields["fair_tree"].flag("fair_tree")
+    if "told_every" in fields:
+        known["told_every_ms"] = fields["told_every"].time_ms("told_every")
     return replace(defaults, **known)

@@ -18,17 +18,16 @@ from makeway.intake.located import Item, option
 from makeway.intake.nodes import nodes_of
 from makeway.intake.queues import check_guarantees, queues_of
 from makeway.intake.rules import rules_of
-from makeway.model.cluster import Node, Queue, lineage_of
+from makeway.model.cluster import Node, Queue
 from makeway.model.rules import LIVE, Rules
 
 KEYS = ("policy", "queues", "nodes")
-ANYBODY = "*"
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """What a file says of a cluster; None: it says nothing of that.
 
-    users    who may submit, by the path of each queue that names them; see `submitters`
+    users    who may submit, by the path of each queue that names them
     """
 
     rules: Rules | None = None
@@ -54,17 +53,6 @@ def setup_of(fields: Mapping[str, Item], names: Sequence[str], rules: Rules = LI
         if (item := option(at.mapping("a queue"), "users")) is not None
     }
     return msgspec.structs.replace(setup, queues=tuple(queues.values()), users=users)
-
-
-def submitters(users: Mapping[str, tuple[str, ...]], path: str) -> tuple[str, ...]:
-    """Say who may submit to a queue: those that it names, or the nearest queue above; else anybody."""
-    return next((users[one] for one in lineage_of(path) if one in users), (ANYBODY,))
-
-
-def may_submit(users: Mapping[str, tuple[str, ...]], path: str, user: str) -> bool:
-    """Say whether this user may submit to that queue."""
-    allowed = submitters(users, path)
-    return user in allowed or ANYBODY in allowed
 
 
 def _users(item: Item) -> tuple[str, ...]:

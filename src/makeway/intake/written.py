@@ -59,6 +59,7 @@ def rules_plain(rules: Rules) -> Plain:
             "half_life": span(usage.half_life_ms),
             "weight": usage.weight,
             "fair_tree": usage.fair_tree,
+            "told_every": span(usage.told_every_ms),
         },
     }
 

@@ -70,7 +70,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
     nodes    empty: this machine as it is
-    users    who may submit, by the path of each queue that names them (intake.setup.submitters)
+    users    who may submit, by the path of each queue that names them (live.rights)
     origins  where each value came from, by its name: `flag`, `environment NAME`, `FILE:LINE`; what
              is not in it is so by default
     files    those that were read, the nearest first

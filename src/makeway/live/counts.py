@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from makeway.engine.state import State
+from makeway.model.phase import JobPhase
 from makeway.policy.ledger import total_of
 from makeway.wire.amounts import Amounts, amounts
+from makeway.wire.census import Census
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,3 +36,11 @@ def counted(state: State) -> Counts:
         capacity=amounts(capacity),
         usage=amounts(usage, [*capacity]),
     )
+
+
+def census(state: State) -> Census:
+    """Count open jobs by phase, and those that wait by their reason."""
+    phases = Counter(job.phase.value for job in state.jobs.values())
+    queued = (name for name, job in state.jobs.items() if job.phase is JobPhase.QUEUED)
+    reasons = Counter(state.waits[name].reason.value for name in queued if name in state.waits)
+    return Census(phases=phases, reasons=reasons)

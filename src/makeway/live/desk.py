@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from makeway.answers.shares import queue_views
 from makeway.answers.trial import trial
 from makeway.answers.waits import Asked, written
+from makeway.engine.dependencies import with_symptoms
 from makeway.engine.state import State
 from makeway.errors import Conflict, InvalidInput, NotFound
 from makeway.executor.folder import worker_folder
@@ -68,7 +69,8 @@ class ServiceDesk:
         wait = self._inbox.ask(lambda state: trial(self._service.snapshot(state), wanted.spec))
         row = JobRow(
             id="", spec=wanted.spec, phase=JobPhase.QUEUED, text="", wait=wait, attempts=0,
-            not_before_ms=None, submitted_at_ms=self._service.now_ms(), started_at_ms=None,
+            held=False, workers=None, not_before_ms=None,
+            submitted_at_ms=self._service.now_ms(), started_at_ms=None,
             ended_at_ms=None,
         )  # fmt: skip
         return WhyView(job=job_view(row, self._service.classes), wait=written(wait))
@@ -135,6 +137,7 @@ class ServiceDesk:
 
     def log(self, ref: str, attempt: int | None = None, rank: int | None = None) -> WorkerLogs:
         """Open what the workers of an attempt print."""
+        assert_may(self.caller, Scope.READ)
         row = self._row(ref)
         number = attempt or row.attempts
         if not 0 <= number <= row.attempts:
@@ -262,6 +265,8 @@ class ServiceDesk:
     def _ask_why(self, state: State, job: str) -> tuple[Wait | None, tuple[str, ...]]:
         asked = Asked(self._service.snapshot(state), state.waiting, state.waits)
         wait = asked.wait_of(job)
+        if wait is not None:
+            wait = with_symptoms(state, wait)
         return wait, tuple(_chain(state, job))
 
 

@@ -10,8 +10,10 @@ import os
 from pathlib import Path
 
 from makeway.live.behind import Behind
+from makeway.live.counts import census
 from makeway.live.desk import ServiceDesk
 from makeway.store.tokens import TokenWanted, make_token, verify_token
+from makeway.wire.census import Census
 from makeway.wire.tokens import Caller, Scope
 
 OWNERS_FILE = "owner.token"
@@ -34,6 +36,10 @@ class Office:
         if found is None:
             return None
         return Caller(user=found.user, scopes=frozenset(Scope(one) for one in found.scopes))
+
+    def census(self) -> Census:
+        """Say how many jobs there are of each kind."""
+        return self._service.inbox.ask(census)
 
 
 def owner_token(service: Behind, user: str) -> Path:

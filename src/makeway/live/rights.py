@@ -1,7 +1,8 @@
 """Say who may do what: whose queues, whose jobs, which classes.
 
 A person's own queues are those that bear their name somewhere in their path (`lab/ada`, `ada/big`)
-and those that name them as `users`, with all that is below; `*` is everybody. Who may operate or
+and those that name them as `users`, with what is below, unless a queue below names others; `*` is
+everybody. Who may operate or
 administer may use every queue, but the administrators' classes are the administrators' alone.
 
 Raises:  NotAllowed
@@ -50,10 +51,8 @@ def uses(user: str, queue: str, owners: Owners) -> bool:
     """Say whether a queue is one of a person's own."""
     if user in queue.split("/"):
         return True
-    return any(
-        user in owners.get(path, ()) or EVERYBODY in owners.get(path, ())
-        for path in lineage_of(queue)
-    )
+    named = next((owners[path] for path in lineage_of(queue) if path in owners), ())
+    return user in named or EVERYBODY in named
 
 
 def own_queue(user: str, declared: Iterable[str], owners: Owners) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from makeway import __version__
 from makeway.engine.state import State
 from makeway.executor.equipment import Site
 from makeway.live.assemble import House, Plan
@@ -43,6 +42,7 @@ from makeway.store.database import Database
 from makeway.store.idempotency import Write, look_up, remember
 from makeway.store.log import Log
 from makeway.store.rows import JobRow
+from makeway.version import __version__
 from makeway.wire.cluster import StatusView
 from makeway.wire.tokens import Caller, Scope
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from makeway import __version__
 from makeway.engine.engine import Engine
 from makeway.engine.state import State
 from makeway.errors import Unreachable
@@ -24,6 +23,7 @@ from makeway.store.database import Database
 from makeway.store.idempotency import Write
 from makeway.store.log import Log
 from makeway.store.rows import JobRow
+from makeway.version import __version__
 from makeway.wire.cluster import StatusView
 from makeway.wire.tokens import Caller
 

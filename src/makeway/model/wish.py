@@ -60,7 +60,10 @@ class RunCancelRequested(Fact, frozen=True):
 
 
 class NodeDrained(Fact, frozen=True):
-    """Nothing more is to start on a machine; what runs there goes on, or with `evict` leaves."""
+    """Nothing more is to start on a machine; what runs there goes on, or with `evict` leaves.
+
+    An elastic job that can do without its workers there, and those behind them, goes on without.
+    """
 
     name: str
     text: str = ""

@@ -46,6 +46,7 @@ class Cycle:
         self.snapshot = snapshot
         self.rules = snapshot.rules
         self.ledger = Ledger(snapshot)
+        self._began = self.ledger.usages()
         self.terms = terms_of(snapshot, self.ledger.capacity)
         self.levels = Levels(self.ledger, self.terms)
         self.lanes = lanes_of(snapshot)
@@ -73,8 +74,8 @@ class Cycle:
     def due(self) -> Mapping[str, Resources]:
         """Give what every queue is due, as the cycle began."""
         if self._dues is None:
-            ledger = Ledger(self.snapshot)
-            self._dues = dues(ledger, self.terms, demands(ledger))
+            demand = demands(self.snapshot, self._began)
+            self._dues = dues(self.snapshot.memo, self.terms, demand)
         return self._dues
 
     @property

@@ -3,7 +3,7 @@
 Takes:   ledger, as a round begins
 Gives:   each job with its slots, and what becomes of them: it starts, they are given up for a
          reason, or neither, while others are still leaving them
-Cost:    O(waiting) if anything is kept at all
+Cost:    O(what is kept)
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def kept(ledger: Ledger) -> Iterator[Kept]:
     snapshot = ledger.snapshot
     if not snapshot.reserved:
         return
-    waiting = {job.id: job for job in snapshot.waiting() if job.id in snapshot.reserved}
+    keepers = snapshot.keepers()
     for name, allocation in snapshot.reserved.items():
-        job = waiting[name]
+        job = keepers[name][0]
         wanted = by_node(allocation, job.spec.groups)
         if any(node not in ledger.nodes for node in wanted):
             yield Kept(job, allocation, lost="a node of it is gone")

@@ -54,7 +54,7 @@ class Ledger:
     """What the cluster would look like; see the module."""
 
     __slots__ = (
-        "_by_class", "_capacity", "_jobs", "_log", "_read", "_sites", "_soon", "_taking", "_touched", "_usage", "snapshot",
+        "_by_class", "_capacity", "_free", "_jobs", "_log", "_read", "_sites", "_soon", "_taking", "_touched", "_usage", "snapshot",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -67,6 +67,7 @@ class Ledger:
         self._read: dict[tuple[Size, bool], int] = {}  # how much of it each size has taken in
         self._capacity: Resources | None = None
         self._soon = NOTHING  # what was booked into the room that is soon there
+        self._free: Resources | None = None
         sums = snapshot.memo.sums.read(snapshot.held)
         self._usage, self._jobs = dict(sums.usage), dict(sums.jobs)
         self._by_class = dict(sums.by_class)
@@ -74,9 +75,9 @@ class Ledger:
             row = snapshot.running[job]
             gone = row.job.phase is JobPhase.EVICTING
             self._book(Booking(row.job, rows, leaving=1, usage=-1, jobs=-1 if gone else 0))
-        waiting = {job.id: job for job in snapshot.waiting()} if snapshot.reserved else {}
+        keepers = snapshot.keepers() if snapshot.reserved else {}
         for name, allocation in snapshot.reserved.items():
-            self._book(Booking(waiting[name], allocation.placements, kept=1, usage=1, jobs=1))
+            self._book(Booking(keepers[name][0], allocation.placements, kept=1, usage=1, jobs=1))
         self._log.clear()
 
     # ── what is there ─────────────────────────────────────────────────────────────────────────────
@@ -130,7 +131,9 @@ class Ledger:
 
     def soon_total(self) -> Resources:
         """Give what all nodes together have once all have left who leave; at the least that."""
-        return self.snapshot.rooms.total() + self._soon
+        if self._free is None:
+            self._free = self.snapshot.rooms.total()
+        return self._free + self._soon
 
     def free_total(self, rooms: Mapping[str, Resources] | None = None) -> Resources:
         """Give what all nodes, or these rooms, together have now."""
@@ -139,6 +142,10 @@ class Ledger:
     def usage(self, path: str) -> Resources:
         """Give what the queue and all queues below it hold; for an own part, that alone."""
         return self._usage.get(path, NOTHING)
+
+    def usages(self) -> dict[str, Resources]:
+        """Give what all queues, and their own parts, hold at this moment."""
+        return dict(self._usage)
 
     def jobs_in(self, path: str) -> int:
         """Count the jobs that hold something in the queue and all queues below it."""

@@ -7,7 +7,8 @@ meet at the last queue above both, over the kinds that the claimant needs: after
 may not be fuller than the victim's (A), or at least not as full as the victim's was before, for
 the last victim of a queue (B). Inside its guarantee a queue takes without any such comparison.
 `backfill`: who was let past the job that has been first in line for longest leaves again when that
-makes it fit, unless it could take the place back at once.
+makes it fit, unless it could take a place back at once: from the claimant, or by `reclaim` from a
+third. Otherwise the same jobs would be evicted and started in circles.
 `elastic`: surplus workers give way to any job of their own queue.
 
 Takes:   cycle, claimant
@@ -31,8 +32,7 @@ from makeway.policy.cycle import Cycle
 from makeway.policy.ledger import parting, usage_of_rows, way
 from makeway.policy.level import Level, inside
 from makeway.policy.limits import barrier
-from makeway.policy.memo import own_part
-from makeway.policy.order import Lane
+from makeway.policy.memo import branch_above, own_part
 from makeway.policy.reach import excess, herds, largest_of
 from makeway.policy.snapshot import Kind, Running
 
@@ -146,8 +146,9 @@ class Legal:
         return None
 
     def straddles(self, row: Running) -> bool:
-        """Say whether by rule B alone: without the job its queue would have less than the claimant's."""
-        if self.rule(row, row.usage) != "reclaim" or self.inside_guarantee:
+        """Say whether without the job its queue would have less than the claimant's: rule B alone."""
+        lower = row.job.priority < self.claimant.kind.priority
+        if self.inside_guarantee or (lower and self._wide and self.cycle.rules.preemption.priority):
             return False
         here, there = self._parting(row.job.spec.queue)
         return self._level(here, self.claimant.need) > self._level(there, NOTHING, row.usage)
@@ -333,12 +334,24 @@ class Legal:
         return surplus or row.job.order > self.claimant.job.order
 
     def _could_return(self, row: Running, rows: Sequence[Placement]) -> bool:
-        """Say whether a job that was let past could take its place back from the claimant."""
+        """Say whether a job that was let past could take its place back, from whomever, at once."""
         if row.job.spec.queue == self.claimant.kind.queue:
             return False
         amount, need = usage_of_rows(row.job, rows), self.claimant.need
         here, there = self._parting(row.job.spec.queue)
-        return worth(amount, need) and self._level(there, amount) < self._level(here, need)
+        if worth(amount, need) and self._level(there, amount) < self._level(here, need):
+            return True
+        # From a third that has more than it is due: then that one is to give way, and not this.
+        ledger, due = self.cycle.ledger, self.cycle.due
+        used, owed = ledger.usage(there), due.get(there, NOTHING)
+        short = [kind for kind in amount if used[kind] < owed[kind]]
+        others = self.cycle.terms.children[branch_above(there)] if short else ()
+        return any(
+            ledger.usage(path)[kind] > due.get(path, NOTHING)[kind]
+            for path in others
+            for kind in short
+            if path not in {here, there}
+        )
 
     # ── guarantees and limits ─────────────────────────────────────────────────────────────────────
 
@@ -393,16 +406,3 @@ class Legal:
 
     def _partly(self, row: Running, rows: Sequence[Placement]) -> bool:
         return row.job.spec.elastic and sum(one.count for one in rows) < row.allocation.workers
-
-
-def outranks(cycle: Cycle, other: Lane, lane: Lane) -> bool:
-    """Say whether the head of one lane could take its room back from that of another at once."""
-    if other.at >= len(other.jobs):
-        return False
-    mine, theirs = lane.kind, other.kind
-    if mine.queue == theirs.queue:
-        return theirs.priority > mine.priority
-    if not worth(other.need, lane.need):
-        return False
-    here, there = parting(mine.queue, theirs.queue)
-    return cycle.levels.of(there, other.need) < cycle.levels.of(here, lane.need)

@@ -17,13 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from makeway.model.cluster import lineage_of
 from makeway.model.resources import NOTHING, Resources
-
-if TYPE_CHECKING:
-    from makeway.policy.snapshot import Held
+from makeway.policy.held import Held
 
 T = TypeVar("T")
 Key = tuple[str, int]
@@ -113,6 +111,11 @@ def charge(usage: dict[str, Resources], path: str, amount: Resources) -> None:
 def own_part(path: str) -> str:
     """Name the part of a queue that its own jobs are: where it has children, it is one of them."""
     return f"{path}/"
+
+
+def branch_above(path: str) -> str:
+    """Name the queue of which this branch, a queue or an own part, is a child."""
+    return path[:-1] if path.endswith("/") else path.rpartition("/")[0]
 
 
 @lru_cache(maxsize=1 << 16)

@@ -200,9 +200,10 @@ def _rank(lane: Lane) -> Rank:
 def lanes_of(snapshot: Snapshot) -> list[Lane]:
     """Make lanes to be served, without the jobs for which slots are kept already."""
     reserved, lanes = snapshot.reserved, list[Lane]()
+    kept = {kind for _, kind in snapshot.keepers().values()} if reserved else ()
     for kind, lane in snapshot.lanes.items():
         jobs = lane
-        if reserved and any(job.id in reserved for job in lane):
+        if kind in kept:
             jobs = [job for job in lane if job.id not in reserved]
         if jobs:
             lanes.append(Lane(kind, jobs, kind.need))

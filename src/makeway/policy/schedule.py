@@ -25,12 +25,13 @@ from makeway.model.job import Job
 from makeway.model.wait import ROOM, Reason
 from makeway.policy.backfill import Backfill
 from makeway.policy.claim import claim
+from makeway.policy.cost import worth
 from makeway.policy.cycle import Cycle
 from makeway.policy.elastic import grow
 from makeway.policy.explain import Explanation
 from makeway.policy.find import find
 from makeway.policy.kept import kept
-from makeway.policy.legal import outranks
+from makeway.policy.ledger import parting
 from makeway.policy.limits import barrier
 from makeway.policy.never import limit_never, never
 from makeway.policy.order import Lane, Line, ranks
@@ -83,11 +84,24 @@ def _first_in_line(cycle: Cycle, lanes: list[Lane]) -> list[Lane]:
             continue
         allocation = find(lane.kind, cycle.ledger)
         if allocation is not None and not any(
-            outranks(cycle, other, lane) for other in lanes if other is not lane
+            _outranks(cycle, other, lane) for other in lanes if other is not lane
         ):
             cycle.start(lane.head, allocation)
             lane.at += 1
     return [lane for lane in lanes if lane.at < len(lane.jobs)]
+
+
+def _outranks(cycle: Cycle, other: Lane, lane: Lane) -> bool:
+    """Say whether the head of one lane could take its room back from that of another at once."""
+    if other.at >= len(other.jobs):
+        return False
+    mine, theirs = lane.kind, other.kind
+    if mine.queue == theirs.queue:
+        return theirs.priority > mine.priority
+    if not worth(other.need, lane.need):
+        return False
+    here, there = parting(mine.queue, theirs.queue)
+    return cycle.levels.of(there, other.need) < cycle.levels.of(here, lane.need)
 
 
 def _serve(cycle: Cycle, lane: Lane, backfill: Backfill) -> bool:

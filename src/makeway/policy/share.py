@@ -17,6 +17,7 @@ Source:  Ghodsi et al., DRF, NSDI 2011, sec. 4; largest remainder: Hamilton's ap
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import lcm
 
@@ -25,7 +26,7 @@ import msgspec
 from makeway.model.cluster import ROOT, Queue
 from makeway.model.resources import GPU, NOTHING, Resources
 from makeway.policy.ledger import Ledger, total_of
-from makeway.policy.memo import counted_in, own_part
+from makeway.policy.memo import Memo, counted_in, own_part
 from makeway.policy.snapshot import Snapshot
 from makeway.policy.terms import Terms, exact, terms_of, tree_of
 
@@ -62,8 +63,8 @@ def standings(snapshot: Snapshot) -> dict[str, Standing]:
     """Give every queue's share, due, usage and demand."""
     ledger = Ledger(snapshot)
     terms = terms_of(snapshot, ledger.capacity)
-    demand = demands(ledger)
-    due = dues(ledger, terms, demand)
+    demand = demands(snapshot, ledger.usages())
+    due = dues(snapshot.memo, terms, demand)
     return {
         path: Standing(
             share=float(terms.share[path]),
@@ -75,13 +76,12 @@ def standings(snapshot: Snapshot) -> dict[str, Standing]:
     }
 
 
-def demands(ledger: Ledger) -> dict[str, Resources]:
+def demands(snapshot: Snapshot, usage: Mapping[str, Resources]) -> dict[str, Resources]:
     """Add up what every queue, and every queue's own part, holds and asks for."""
-    snapshot, asked = ledger.snapshot, dict[str, list[Resources]]()
+    asked = dict[str, list[Resources]]()
+    kept = Counter(kind for _, kind in snapshot.keepers().values()) if snapshot.reserved else {}
     for kind, lane in snapshot.lanes.items():
-        count = (
-            sum(job.id not in snapshot.reserved for job in lane) if snapshot.reserved else len(lane)
-        )
+        count = len(lane) - kept.get(kind, 0)
         asked.setdefault(kind.queue, []).append(kind.most.times(count))
     for name in snapshot.elastic:
         row = snapshot.running[name]
@@ -90,20 +90,20 @@ def demands(ledger: Ledger) -> dict[str, Resources]:
     demand: dict[str, Resources] = {}
     paths = {*asked, *(queue for queue, _ in snapshot.held)}
     for queue in paths:
-        total = ledger.usage(own_part(queue)) + total_of(asked.get(queue, ()))
+        total = usage.get(own_part(queue), NOTHING) + total_of(asked.get(queue, ()))
         for path in counted_in(queue):
             demand[path] = demand.get(path, NOTHING) + total
     return demand
 
 
-def dues(ledger: Ledger, terms: Terms, demand: Mapping[str, Resources]) -> dict[str, Resources]:
+def dues(memo: Memo, terms: Terms, demand: Mapping[str, Resources]) -> dict[str, Resources]:
     """Give what every queue that asks for anything is entitled to."""
-    return ledger.snapshot.memo.last("dues", (terms, demand), lambda: _dues(ledger, terms, demand))
+    return memo.last("dues", (terms, demand), lambda: _dues(terms, demand))
 
 
-def _dues(ledger: Ledger, terms: Terms, demand: Mapping[str, Resources]) -> dict[str, Resources]:
+def _dues(terms: Terms, demand: Mapping[str, Resources]) -> dict[str, Resources]:
     busy = {path[:-1] for path, amount in demand.items() if path.endswith("/") and amount}
-    tree = tree_of(ledger.snapshot.queues, busy)
+    tree = tree_of(terms.queues, busy)
     capacity, asked = terms.capacity, demand.get(ROOT, NOTHING)
     units = {kind: _unit(kind, [capacity, *demand.values()]) for kind in capacity}
     due = {ROOT: Resources.of({kind: min(capacity[kind], asked[kind]) for kind in capacity})}

@@ -16,6 +16,7 @@ from makeway.model.cluster import Allocation, Node, Placement, Queue
 from makeway.model.job import Domain, Job, WorkerGroup
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Rules
+from makeway.policy.held import Held
 from makeway.policy.memo import Memo
 from makeway.policy.rooms import Rooms
 
@@ -36,13 +37,6 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     started_seq: int = 0
     line_seq: int | None = None
     resized_seq: int = 0
-
-
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """How many jobs of one queue and one class hold something, and how much they hold."""
-
-    jobs: int = 0
-    usage: Resources = NOTHING
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -87,6 +81,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     planned   by job id: seq of the entry by which a waiting job became first in line for room, or
               by which slots were kept for it
     past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
+    by_id, kind_by_id   the jobs that wait, as far as they are filed by id; others are looked for
     rooms     answers where there is room without looking at every node
     memo      what earlier cycles have worked out; it changes no answer
     """
@@ -109,6 +104,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     reserved: Mapping[str, Allocation] = {}
     planned: Mapping[str, int] = {}
     past: Mapping[str, Mapping[str, float]] = {}
+    by_id: Mapping[str, Job] = {}
+    kind_by_id: Mapping[str, Kind] = {}
     rooms: Rooms
     memo: Memo = msgspec.field(default_factory=Memo)
 
@@ -125,6 +122,19 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         for lane in self.lanes.values():
             yield from lane
         yield from self.paused
+
+    def keepers(self) -> dict[str, tuple[Job, Kind | None]]:
+        """Find the jobs for which slots are kept, with their kinds; None: a backoff is not over."""
+        found = {
+            name: (self.by_id[name], self.kind_by_id.get(name))
+            for name in self.reserved
+            if name in self.by_id
+        }
+        if len(found) < len(self.reserved):
+            for kind, lane in self.lanes.items():
+                found |= {job.id: (job, kind) for job in lane if job.id in self.reserved}
+            found |= {job.id: (job, None) for job in self.paused if job.id in self.reserved}
+        return found
 
 
 def kind_key(job: Job) -> tuple[object, ...]:

@@ -30,7 +30,8 @@ Amounts = Mapping[str, Mapping[str, int]]
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What every queue was promised; see the module. `share` is a fraction of the cluster.
 
-    `limited` names the queues with anything that may hold a job up, `weights` is what they were given.
+    `children` names the branches of every queue, `limited` the queues with anything that may hold a
+    job up; `weights` is what they were given.
     """
 
     capacity: Resources
@@ -38,6 +39,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     share: Mapping[str, Fraction]
     guarantee: Amounts
     ceiling: Amounts
+    children: Mapping[str, tuple[str, ...]]
     limited: frozenset[str]
     weights: Mapping[str, float]
 
@@ -52,7 +54,8 @@ def terms_of(snapshot: Snapshot, capacity: Resources) -> Terms:
 
 
 def _terms(queues: Mapping[str, Queue], busy: Collection[str], capacity: Resources) -> Terms:
-    share = shares(tree_of(queues, busy))
+    tree = tree_of(queues, busy)
+    share = shares(tree)
     guarantee = _guarantees(queues, capacity)
     ceiling: dict[str, dict[str, int]] = {}
     for path, queue in queues.items():
@@ -74,6 +77,7 @@ def _terms(queues: Mapping[str, Queue], busy: Collection[str], capacity: Resourc
         share=share,
         guarantee=guarantee,
         ceiling=ceiling,
+        children={path: tuple(child.path for child in below) for path, below in tree.items()},
         limited=frozenset(limited),
         weights={path: queue.weight for path, queue in queues.items()},
     )

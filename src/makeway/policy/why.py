@@ -25,11 +25,12 @@ from makeway.policy.backfill import Backfill
 from makeway.policy.cycle import Cycle
 from makeway.policy.explain import Explanation, aside
 from makeway.policy.find import count_in
-from makeway.policy.ledger import Ledger
+from makeway.policy.held import Held
+from makeway.policy.ledger import Ledger, usage_of_rows
 from makeway.policy.rooms import Rooms
 from makeway.policy.say import class_named, count_of
 from makeway.policy.schedule import run
-from makeway.policy.snapshot import Held, Kind, Running, Snapshot, kind_of
+from makeway.policy.snapshot import Kind, Running, Snapshot, kind_of
 
 READY = Wait(reason=Reason.NOT_READY, text="it is about to start")
 
@@ -84,6 +85,9 @@ def _changes(snapshot: Snapshot, kind: Kind, job: Job, wait: Wait) -> Iterator[s
         if row is not None and _starts(without(snapshot, row), job.id):
             yield f"wait until {name} ends, or cancel it"
     yield from _other_queue(snapshot, kind, job)
+    for node in [*snapshot.draining.values()][:BLOCKERS_MAX]:
+        if _starts(with_node(snapshot, node), job.id):
+            yield f"undrain {node.name}, if you may"
     if snapshot.nodes:
         node = min(snapshot.nodes.values(), key=lambda one: one.name)
         more = with_node(snapshot, replace(node, name=f"{node.name}+"))
@@ -162,7 +166,7 @@ def changed(snapshot: Snapshot, kind: Kind, job: Job, other: Job) -> Snapshot:
         del lanes[kind]
     lanes[kind_of(other)] = [other]
     queues = {**snapshot.queues, **with_parents(snapshot.queues, other.spec.queue)}
-    return replace(snapshot, lanes=lanes, queues=queues)
+    return replace(snapshot, lanes=lanes, queues=queues, by_id={}, kind_by_id={})
 
 
 def without(snapshot: Snapshot, row: Running) -> Snapshot:
@@ -188,9 +192,17 @@ def without(snapshot: Snapshot, row: Running) -> Snapshot:
 
 
 def with_node(snapshot: Snapshot, node: Node) -> Snapshot:
-    """Show the world with one more node."""
-    free = {**snapshot.free, node.name: node.capacity}
-    return _rebuilt(snapshot, free, nodes={**snapshot.nodes, node.name: node})
+    """Show the world with one more node that takes work; what runs on it already stays."""
+    room = node.capacity
+    for row in snapshot.running.values():
+        here = tuple(one for one in row.allocation.placements if one.node == node.name)
+        room = room - usage_of_rows(row.job, here) if here else room
+    return _rebuilt(
+        snapshot,
+        {**snapshot.free, node.name: room},
+        nodes={**snapshot.nodes, node.name: node},
+        draining={one: other for one, other in snapshot.draining.items() if one != node.name},
+    )
 
 
 def _rebuilt(snapshot: Snapshot, free: Mapping[str, Resources], **changes: object) -> Snapshot:

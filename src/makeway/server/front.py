@@ -8,7 +8,6 @@ from starlette.requests import Request
 
 from makeway.server.counts import Counts
 from makeway.server.feed import Feed
-from makeway.server.metrics import Censuses
 from makeway.server.office import Office, Settings
 
 
@@ -23,7 +22,6 @@ class Front:
         self.office, self.settings = office, settings
         self.feed = Feed(office)
         self.counts = Counts()
-        self.censuses = Censuses()
         self.policy_lock = threading.Lock()
         self.listens_on = ""
 

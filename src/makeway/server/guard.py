@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from makeway.errors import InvalidInput, MakewayError, Unavailable
@@ -66,16 +66,16 @@ class Guard:
                 await refusal(wrong)(scope, receive, sending)
                 return
             await self._app(scope, receive, sending)
-        except asyncio.CancelledError:
-            if not self._front.feed.closed:
-                raise
-            if not status:  # the server ends, and this has taken longer than it waits
-                await refusal(Unavailable("the service is ending"))(scope, receive, sending)
-        except Exception:
-            LOG.exception("%s %s failed", scope["method"], _route(scope))
-            if status:
+        except ClientDisconnect:
+            return
+        except (asyncio.CancelledError, Exception) as error:
+            ending = self._front.feed.closed
+            if not ending and isinstance(error, Exception):
+                LOG.exception("%s %s failed", scope["method"], _route(scope))
+            if status or not (ending or isinstance(error, Exception)):
                 raise  # half of the answer is out: all that is left is to break the connection
-            await told(BUG)(scope, receive, sending)
+            answer = refusal(Unavailable("the service is ending")) if ending else told(BUG)
+            await answer(scope, receive, sending)
 
     def _wrong(self, scope: Scope) -> MakewayError | None:
         headers = Headers(scope=scope)

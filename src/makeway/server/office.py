@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from makeway.wire.census import Census
 from makeway.wire.desk import Desk
 from makeway.wire.tokens import Caller, Scope
 
@@ -26,6 +27,10 @@ class Office(Protocol):
 
     def verify(self, token: str) -> Caller | None:
         """Say whose token it is; None: nobody's, or not any more."""
+        ...
+
+    def census(self) -> Census:
+        """Say how many jobs there are of each kind."""
         ...
 
 

@@ -10,6 +10,7 @@ import sys
 from makeway.errors import Unavailable
 from makeway.server.app import create_app
 from makeway.server.describe import document, text
+from makeway.wire.census import Census
 from makeway.wire.desk import Desk
 from makeway.wire.tokens import Caller
 
@@ -24,6 +25,10 @@ class Nobody:
     def verify(self, token: str) -> Caller | None:
         """Know no token."""
         raise Unavailable("there is no service", where=f"a token of {len(token)} letters")
+
+    def census(self) -> Census:
+        """Count nothing."""
+        return Census(phases={}, reasons={})
 
 
 def page() -> str:

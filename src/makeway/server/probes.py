@@ -56,7 +56,7 @@ def numbers(request: Request, desk: AtDesk) -> Response:
     front = front_of(request)
     shown = Shown(
         status=desk.status(),
-        census=front.censuses.latest(desk),
+        census=front.office.census(),
         nodes=tuple(desk.nodes()),
         ended=front.feed.ended.copy(),
         counts=front.counts,

@@ -12,6 +12,8 @@ Source:  HTML Living Standard 9.2 (server-sent events)
 from __future__ import annotations
 
 import codecs
+import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Annotated
 
@@ -135,14 +137,19 @@ def _place(desk: Desk, which: Watched) -> int:
 
 
 async def _followed(request: Request, after: int, wanted: frozenset[str]) -> AsyncIterator[bytes]:
-    """Give entries and heartbeats, for as long as the token is good."""
+    """Give entries and heartbeats, for as long as the token is good; it is looked at that often."""
     front = front_of(request)
-    async for items in front.feed.follow(after, front.settings.heartbeat_s):
-        text = _written(items, wanted)
-        if not items and not await _still_in(request):
-            return
-        if text or not items:
-            yield text or HEARTBEAT
+    beat_s, known_s = front.settings.heartbeat_s, time.monotonic()
+    with contextlib.suppress(MakewayError):  # the service ends: whoever listens begins again there
+        async for items in front.feed.follow(after, beat_s):
+            if time.monotonic() - known_s >= beat_s:
+                if not await _still_in(request):
+                    return
+                known_s = time.monotonic()
+            if text := _written(items, wanted):
+                yield text
+            elif not items:
+                yield HEARTBEAT
 
 
 async def _still_in(request: Request) -> bool:
@@ -155,9 +162,10 @@ async def _still_in(request: Request) -> bool:
 
 
 def _caught_up(desk: Desk, items: Sequence[Item], wanted: frozenset[str]) -> Iterator[bytes]:
-    while items:
-        yield _written(items, wanted)
-        items = read_log(desk, items[-1].seq)
+    with contextlib.suppress(MakewayError):  # likewise
+        while items:
+            yield _written(items, wanted)
+            items = read_log(desk, items[-1].seq)
 
 
 def _written(items: Sequence[Item], wanted: frozenset[str]) -> bytes:

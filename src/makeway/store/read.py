@@ -205,7 +205,7 @@ NEWEST_JOBS = sa.select(
     *_columns(
         schema.job,
         "id spec phase text attempts not_before_ms submitted_at_ms started_at_ms ended_at_ms"
-        f" {WAIT}",
+        f" {WAIT} held workers",
     )
 ).order_by(JOBS.submitted_at_ms.desc(), JOBS.id.desc())
 OLDER_JOBS = _older(schema.job)
@@ -278,6 +278,8 @@ def _wanted(wanted: JobFilter) -> sa.Select[Any]:
         query = query.where((JOBS.queue == wanted.queue) | (beginning == below))
     if wanted.user is not None:
         query = query.where(JOBS.user == wanted.user)
+    if wanted.name is not None:
+        query = query.where(JOBS.name == wanted.name)
     if wanted.run is not None:
         query = query.where(JOBS.run == wanted.run)
     if wanted.before is not None:
@@ -292,7 +294,8 @@ def _job(row: Row) -> JobRow:
     return JobRow(
         id=row[0], spec=decode(row[1], JobSpec, f"spec of job {row[0]}"), phase=JobPhase(row[2]),
         text=row[3], attempts=row[4], not_before_ms=row[5], submitted_at_ms=row[6],
-        started_at_ms=row[7], ended_at_ms=row[8], wait=_wait(row[9:]),
+        started_at_ms=row[7], ended_at_ms=row[8], wait=_wait(row[9:13]),
+        held=bool(row[13]), workers=row[14],
     )  # fmt: skip
 
 

@@ -113,7 +113,7 @@ class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A job: what was asked for, where it stands, and why it waits if it does."""
+    """A job: what was asked for, where it stands, why it waits if it does, how many workers it has."""
 
     id: str
     spec: JobSpec
@@ -125,6 +125,8 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at_ms: int
     started_at_ms: int | None
     ended_at_ms: int | None
+    held: bool
+    workers: int | None
 
     @property
     def run(self) -> str | None:
@@ -138,6 +140,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     phases: tuple[JobPhase, ...] = ()
     queue: str | None = None
     user: str | None = None
+    name: str | None = None
     run: str | None = None
     limit: int = 100
     before: str | None = None

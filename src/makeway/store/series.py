@@ -173,7 +173,7 @@ class SeriesWriter:
         self._database.load(WRITE, rows)
         for known in late:
             self._count_again(known)
-        self._database.write(SUM_UP, [_sums(self._known[key]) for key in waiting])
+        self._database.load(SUM_UP, [_sums(self._known[key]) for key in waiting])
 
     def _learn(self, keys: Sequence[SeriesKey]) -> None:
         """Find the numbers and the sums of series that are not in memory; make what is new."""

@@ -1,0 +1,3 @@
+"""Say which makeway this is."""
+
+__version__ = "0.1.0"
