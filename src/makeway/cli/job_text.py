@@ -22,6 +22,13 @@ def state_of(job: JobView) -> str:
     return "held" if job.held and job.phase == "queued" else job.phase
 
 
+def said_of(job: JobView) -> str:
+    """Say in a sentence why a job waits, what is wrong with it, or how it ended."""
+    if job.symptom is not None:
+        return f"{job.symptom.name}: {job.symptom.text}"
+    return wait_text(job.wait) or job.text
+
+
 def wait_text(wait: WaitView | None) -> str:
     """Write why a job waits: the reason and its sentence."""
     return "" if wait is None else f"{wait.reason}: {wait.text}"
@@ -95,7 +102,7 @@ LINE = (
     Column("per worker", _per_worker, wide=True),
     Column("nodes", lambda job: placement_text(job) or NOTHING, wide=True),
     Column("command", lambda job: shlex.join(job.command), wide=True),
-    Column("why", lambda job: wait_text(job.wait) or job.text),
+    Column("why", said_of),
 )
 JOBS = (
     Column("job", lambda job: job.id),
@@ -111,7 +118,7 @@ JOBS = (
     Column("evicted", lambda job: str(job.preemptions or NOTHING), wide=True),
     Column("per worker", _per_worker, wide=True),
     Column("command", lambda job: shlex.join(job.command), wide=True),
-    Column("text", lambda job: wait_text(job.wait) or job.text),
+    Column("text", said_of),
 )
 
 
@@ -120,6 +127,10 @@ def print_job(job: JobView) -> None:
     click.echo(f"job {job.id}  {job.name}  {state_of(job)}")
     if job.text:
         click.echo(job.text)
+    if job.symptom is not None:
+        click.echo(f"it is {job.symptom.name}: {job.symptom.text}")
+        for one in job.symptom.evidence:
+            click.echo(f"  {one}")
     if job.wait is not None:
         click.echo(f"{'was refused' if job.wait.reason in NEVER else 'waits'}: {job.wait.reason}")
         print_wait(job.wait)

@@ -45,6 +45,10 @@ def print_why(found: WhyView) -> None:
     wait = found.wait or job.wait
     if wait is None:
         click.echo(f"{job.id} ({job.name}) does not wait: it is {state}")
+        if job.symptom is not None:
+            click.echo(f"  it is {job.symptom.name}: {job.symptom.text}")
+            for one in job.symptom.evidence:
+                click.echo(f"  {one}")
     else:
         click.echo(f"{job.id} ({job.name}) {_said(wait.reason)}: {wait.reason}")
         print_wait(wait)

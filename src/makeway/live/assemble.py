@@ -20,6 +20,7 @@ from makeway.executor.local import LocalExecutor
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
+from makeway.live.watch import Lookout
 from makeway.policy.choose import decide
 from makeway.store.database import Database, Location
 from makeway.store.lease import Lease, alone
@@ -60,7 +61,9 @@ class House:
             self.store, self.zygote, sample_ms=self.plan.sample_ms, site=self.plan.site
         )
         log = Log(self.database, self._lease)
-        return Controller(Engine(decide), log, self.series, self._executor, self.clock)
+        controller = Controller(Engine(decide), log, self.series, self._executor, self.clock)
+        controller.lookout = Lookout(self.store)
+        return controller
 
     def reader(self) -> Database:
         """Open another connection, for whoever only reads."""

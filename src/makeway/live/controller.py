@@ -23,6 +23,7 @@ from makeway.executor.base import Executor, Readings
 from makeway.live.clock import Clock
 from makeway.live.inbox import Inbox, Order, Told
 from makeway.live.journal import AGAIN_MS, Journal
+from makeway.live.watch import Lookout
 from makeway.model.cluster import Node
 from makeway.model.effect import Effect
 from makeway.model.event import (
@@ -68,6 +69,7 @@ class Controller:
         self.inbox = Inbox()
         self.inbox.wake = executor.wake
         self.heard: Callable[[Sequence[Entry]], None] = lambda _entries: None
+        self.lookout: Lookout | None = None
 
     @property
     def state(self) -> State:
@@ -112,6 +114,9 @@ class Controller:
             self._flush_at_ms = self._flush_at_ms or now_ms + FLUSH_EVERY_MS
         orders, questions = self.inbox.take()
         self._kept += observed.events
+        if self.lookout is not None:
+            self.lookout.hear(observed.readings)
+            self._kept += self.lookout.look(self.state, now_ms)
         entries = self._obey(orders) if self._can_write() else self._refuse(orders)
         for question in questions:
             question.ask(self.state)

@@ -276,11 +276,13 @@ def _believed(state: State, names: Sequence[str]) -> dict[str, Now]:
     found = {}
     for name in names:
         row, job = state.running.get(name), state.jobs.get(name)
+        attempt = state.attempts.get(name)
         found[name] = Now(
             rows=() if row is None else row.allocation.placements,
             wait=state.waits.get(name),
             position=places.get(name),
             held=job is not None and job.held is not None,
+            symptom=None if attempt is None else attempt.symptom,
         )
     return found
 
@@ -293,14 +295,19 @@ def _chain(state: State, name: str) -> Iterator[str]:
         job = state.jobs.get(name)
         if job is None:
             return
-        wait = state.waits.get(name)
+        wait, attempt = state.waits.get(name), state.attempts.get(name)
         told = f"{job.phase.value}" if wait is None else f"waits: {wait.text}"
+        if attempt is not None and attempt.symptom is not None:
+            told += f", and is {attempt.symptom.name}: {attempt.symptom.text}"
         yield f"{job.spec.name} ({name}, {job.spec.user}) {told}"
         name = next((after.job for after in job.spec.after if after.job in state.jobs), name)
 
 
 def _standing(job: JobView) -> str:
-    return f"{job.name} ({job.id}, {job.user}) {job.phase}{f': {job.text}' if job.text else ''}"
+    said = f": {job.text}" if job.text else ""
+    if job.symptom is not None:
+        said = f", and is {job.symptom.name}: {job.symptom.text}"
+    return f"{job.name} ({job.id}, {job.user}) {job.phase}{said}"
 
 
 def _wish(job: str, act: str, resize: Resize | None, text: str) -> ev.Event:

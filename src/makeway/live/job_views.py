@@ -9,24 +9,25 @@ import msgspec
 from makeway.answers.waits import written
 from makeway.model.cluster import Placement
 from makeway.model.job import JobSpec
-from makeway.model.record import Cause
+from makeway.model.record import Cause, Symptom
 from makeway.model.wait import Wait
 from makeway.policy.say import class_named
 from makeway.store.rows import AttemptRow, JobRow, WorkerRow
 from makeway.wire.amounts import amounts
-from makeway.wire.jobs import AttemptView, GroupView, JobView, WorkerView
+from makeway.wire.jobs import AttemptView, GroupView, JobView, SymptomView, WorkerView
 from makeway.wire.placed import placed
 
 ENDS = {Cause.NONE: "succeeded", Cause.PREEMPTED: "preempted", Cause.CANCELLED: "cancelled"}
 
 
 class Now(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed of an open job at this moment: what it holds, why it waits, its place."""
+    """What is believed of an open job now: what it holds, why it waits, its place, its trouble."""
 
     rows: Sequence[Placement] = ()
     wait: Wait | None = None
     position: int | None = None
     held: bool = False
+    symptom: Symptom | None = None
 
 
 NOTHING = Now()
@@ -42,7 +43,7 @@ def job_view(
         id=row.id, name=spec.name, user=spec.user, queue=spec.queue,
         job_class=class_named(spec.priority, classes), priority=spec.priority,
         phase=row.phase.value, held=now.held, text=row.text,
-        wait=None if wait is None else written(wait),
+        wait=None if wait is None else written(wait), symptom=_symptom(now.symptom),
         workers=sum(one.count for one in now.rows), placement=placed(now.rows, spec.groups),
         groups=groups_of(spec), attempt=row.attempts,
         preemptions=sum(one.stop_cause == "preempted" for one in tries),
@@ -70,6 +71,18 @@ def groups_of(spec: JobSpec) -> tuple[GroupView, ...]:
 def seconds(at_ms: int | None) -> float | None:
     """Write ms as seconds."""
     return None if at_ms is None else at_ms / 1000
+
+
+def _symptom(seen: Symptom | None) -> SymptomView | None:
+    if seen is None:
+        return None
+    return SymptomView(
+        name=seen.name,
+        text=seen.text,
+        since_s=seen.since_ms / 1000,
+        ranks=seen.ranks,
+        evidence=tuple(one.text for one in seen.evidence),
+    )
 
 
 def _attempt(row: AttemptRow, spec: JobSpec) -> AttemptView:

@@ -22,6 +22,16 @@ class WaitView(msgspec.Struct, frozen=True, kw_only=True):
     starts_s: float | None = None
 
 
+class SymptomView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is seen of a job that runs and comes no further; `since_s` in seconds since 1970."""
+
+    name: str
+    text: str
+    since_s: float
+    ranks: tuple[int, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
 class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
     """One worker of an attempt, and how it ended if it has."""
 
@@ -65,6 +75,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True, rename={"job_class": "c
     """A job. `workers` and `placement` are those that it holds now; `position` its place in line.
 
     `attempts` is filled where one job is asked for; `attempt` is the number of the latest.
+    `symptom` is there while it runs and something is seen to be wrong with it: it is stuck.
     """
 
     id: str
@@ -77,6 +88,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True, rename={"job_class": "c
     held: bool = False
     text: str = ""
     wait: WaitView | None = None
+    symptom: SymptomView | None = None
     workers: int = 0
     placement: Placed = {}
     groups: tuple[GroupView, ...] = ()

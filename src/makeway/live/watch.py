@@ -1,0 +1,204 @@
+"""Watch the workers that are at work, and say which attempt is stuck.
+
+The detector of `health.stuck` is pure; what it needs is heard here. The agents' samples are the
+clock that says *alive*, training steps and `progress` the one that says *further*; what a worker
+prints is read on from where it was read last. Once a second each attempt is judged; what changed
+becomes an event, and before it does, the traces of a worker that hangs are kept in its folder: who
+kills it then destroys nothing that was known of it.
+
+What nobody listened to counts for nobody: after a pause of the controller, or for workers that were
+there before it, all clocks begin anew.
+
+Takes:   readings as they come, and what is believed of the attempts
+Gives:   AttemptJudged, for each attempt of which something else is true than was said last
+Cost:    O(1) a sample; once a second one `stat` a worker and what it printed, at most LOG_BYTES
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from makeway.engine.state import State
+from makeway.executor.base import Readings
+from makeway.executor.folder import LOG, worker_folder
+from makeway.health.stuck import Watch
+from makeway.live.traces import keep_traces
+from makeway.model.event import AttemptJudged
+from makeway.model.job import Attempt
+from makeway.model.phase import AttemptPhase
+from makeway.model.record import Evidence, Sample, Symptom
+
+LOOK_EVERY_MS = 1_000
+# Longer than this between two looks, and the controller itself was held up.
+PAUSE_MS = 15_000
+LOG_BYTES = 1 << 16
+CPU, PROGRESS, STEP = "system/cpu_percent", "progress", "step"
+
+
+class _Heard(msgspec.Struct, kw_only=True, eq=False):
+    """What is known of one worker: how far its log was read, how far it came, what it used."""
+
+    log_at: int
+    torn: bytes = b""
+    done: float = float("-inf")
+    cpu_ms: float = 0.0
+    cpu_at_ms: int | None = None
+
+
+class _Attempt(msgspec.Struct, kw_only=True, eq=False):
+    """One attempt under watch."""
+
+    fence: int
+    generation: int
+    watch: Watch
+    workers: dict[int, _Heard]
+
+
+class Lookout:
+    """Whoever watches the attempts of one controller; see the module."""
+
+    def __init__(self, store: Path) -> None:
+        """Take the store in whose folders the workers live."""
+        self._store = store
+        self._attempts: dict[str, _Attempt] = {}
+        self._looked_ms: int | None = None
+
+    def hear(self, readings: Iterable[Readings]) -> None:
+        """Take what agents have measured and programs have recorded."""
+        for one in readings:
+            known = self._attempts.get(one.job)
+            heard = None if known is None else known.workers.get(one.rank)
+            if known is None or heard is None:
+                continue
+            for sample in one.samples:
+                _take(known.watch, heard, one.rank, sample)
+
+    def look(self, state: State, now_ms: int) -> list[AttemptJudged]:
+        """Judge every attempt that is at work, if it is time to; give what has changed."""
+        before_ms = self._looked_ms
+        if before_ms is not None and 0 <= now_ms - before_ms < LOOK_EVERY_MS:
+            return []
+        self._looked_ms = now_ms
+        held_up = before_ms is None or not 0 <= now_ms - before_ms <= PAUSE_MS
+        at_work = {
+            job: attempt
+            for job, attempt in state.attempts.items()
+            if attempt.phase is AttemptPhase.RUNNING
+        }
+        for job in self._attempts.keys() - at_work.keys():
+            del self._attempts[job]
+        judged: list[AttemptJudged] = []
+        for attempt in at_work.values():
+            known = self._known(attempt, now_ms, fresh=not held_up)
+            self._read(known, attempt, now_ms)
+            judged += self._judge(known, attempt, now_ms)
+        return judged
+
+    def _known(self, attempt: Attempt, now_ms: int, *, fresh: bool) -> _Attempt:
+        """Give what is known of an attempt, with its workers as they are now."""
+        known = self._attempts.get(attempt.job)
+        if known is None or known.fence != attempt.fence:
+            known = _Attempt(
+                fence=attempt.fence, generation=attempt.generation, watch=Watch((), now_ms),
+                workers={},
+            )  # fmt: skip
+            self._attempts[attempt.job] = known
+        elif known.generation != attempt.generation or not fresh:
+            known.generation = attempt.generation
+            known.watch.paused(now_ms)
+        there = {worker.rank: worker for worker in attempt.workers if worker.exit is None}
+        for rank in known.workers.keys() - there.keys():
+            del known.workers[rank]
+            known.watch.gone(rank)
+        for rank in there.keys() - known.workers.keys():
+            begin = 0 if fresh else self._size(attempt, rank)
+            known.workers[rank] = _Heard(log_at=begin)
+            known.watch.joined(rank, now_ms)
+        return known
+
+    def _judge(self, known: _Attempt, attempt: Attempt, now_ms: int) -> Iterator[AttemptJudged]:
+        symptom = known.watch.judge(now_ms)
+        said = attempt.symptom
+        if (symptom and symptom.name) == (said and said.name):
+            return
+        if symptom is not None:
+            symptom = self._with_traces(symptom, attempt)
+        yield AttemptJudged(
+            job=attempt.job, number=attempt.number, fence=attempt.fence, symptom=symptom
+        )
+
+    def _with_traces(self, symptom: Symptom, attempt: Attempt) -> Symptom:
+        """Keep the traces of those who are stuck, and name the files."""
+        kept: list[Evidence] = []
+        for worker in attempt.workers:
+            if worker.rank in symptom.ranks and worker.exit is None:
+                file = keep_traces(self._folder(attempt, worker.rank), worker.pid)
+                if file is not None:
+                    text = f"where rank {worker.rank} stands is kept in {file}"
+                    kept.append(Evidence(text=text, ref=f"workers[{worker.rank}].traces"))
+        return replace(symptom, evidence=(*symptom.evidence, *kept))
+
+    # ── what workers print ────────────────────────────────────────────────────────────────────────
+
+    def _read(self, known: _Attempt, attempt: Attempt, now_ms: int) -> None:
+        for rank, heard in known.workers.items():
+            for line in _lines(self._folder(attempt, rank) / LOG, heard):
+                known.watch.said(rank, now_ms, line)
+
+    def _size(self, attempt: Attempt, rank: int) -> int:
+        try:
+            return (self._folder(attempt, rank) / LOG).lstat().st_size
+        except OSError:
+            return 0
+
+    def _folder(self, attempt: Attempt, rank: int) -> Path:
+        return worker_folder(self._store, attempt.job, attempt.number, rank)
+
+
+def _take(watch: Watch, heard: _Heard, rank: int, sample: Sample) -> None:
+    """Take one sample: any is a sign of life, some are progress."""
+    watch.alive(rank, sample.at_ms)
+    if sample.name == CPU:
+        if heard.cpu_at_ms is not None:
+            heard.cpu_ms += sample.value / 100 * max(0, sample.at_ms - heard.cpu_at_ms)
+        heard.cpu_at_ms = sample.at_ms
+        watch.used(rank, sample.at_ms, int(heard.cpu_ms))
+    elif sample.step is not None:
+        watch.stepped(rank, sample.at_ms, sample.step)
+    elif sample.name == STEP and sample.value == int(sample.value):
+        watch.stepped(rank, sample.at_ms, int(sample.value))
+    elif sample.name == PROGRESS and sample.value > heard.done:
+        heard.done = sample.value
+        watch.reported(rank, sample.at_ms)
+
+
+def _lines(file: Path, heard: _Heard) -> Iterator[str]:
+    """Give the whole lines that are new; of a flood only its end, for the time is the same."""
+    try:
+        size = file.lstat().st_size
+        if size == heard.log_at:
+            return
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return
+        if size < heard.log_at or size - heard.log_at > LOG_BYTES:  # cut, or a flood
+            heard.log_at, heard.torn = max(0, size - LOG_BYTES), b""
+        data = os.pread(descriptor, LOG_BYTES, heard.log_at)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+    heard.log_at += len(data)
+    *whole, torn = (heard.torn + data).split(b"\n")
+    heard.torn = torn[-LOG_BYTES:]
+    for line in whole:
+        yield line.decode("utf-8", "replace")
