@@ -30,7 +30,7 @@ import msgspec
 import sqlalchemy as sa
 
 from makeway.codec import decode_event, encode_event, version_of
-from makeway.errors import Conflict, MakewayError, Unavailable
+from makeway.errors import Conflict, Unavailable
 from makeway.model.event import Entry, Event
 from makeway.model.workflow import run_of
 from makeway.store import schema
@@ -184,11 +184,13 @@ class Log:
         seq, at_ms, cause, _, version, job, run, payload, checksum = row
         problem = "its checksum is not that of what stands there"
         try:
-            if checksum == _checksum(*row[:-1]):
-                event = decode_event(payload, version, f"event {seq}")
-                return Entry(seq=seq, at_ms=at_ms, cause=cause, event=event)
-        except (MakewayError, TypeError) as error:  # a number may have become something else
-            problem = str(error)
+            whole = checksum == _checksum(*row[:-1])
+        except TypeError as error:  # a number may have become something else
+            whole, problem = False, str(error)
+        if whole:
+            # What is as it was written and cannot be read is of a newer makeway: no damage at all.
+            event = decode_event(payload, version, f"event {seq}")
+            return Entry(seq=seq, at_ms=at_ms, cause=cause, event=event)
         self.damaged[seq] = Damage(seq=seq, problem=problem, job=_text(job), run=_text(run))
         return None
 
