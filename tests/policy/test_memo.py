@@ -15,7 +15,8 @@ from makeway.policy.legal import Legal
 from makeway.policy.memo import Memo, Sums, own_part
 from makeway.policy.rooms import Rooms
 from makeway.policy.schedule import schedule
-from makeway.policy.snapshot import Held, Snapshot
+from makeway.policy.held import Held
+from makeway.policy.snapshot import Snapshot
 from tests.builders import amounts
 from tests.policy.test_properties import PATHS, worlds
 
