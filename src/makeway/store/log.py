@@ -15,6 +15,7 @@ and call again with the same ones until it succeeds: what turns out to be there 
 written twice. The connection comes back by itself.
 
 Raises:  Conflict: the entries do not go on where the log ends · LeaseLost: another one controls
+         InvalidInput: an entry of a newer makeway, which is whole and cannot be read
          Unavailable: the store cannot be written now; try the same again
 Cost:    an entry with its views 75 µs in a batch of ten, and a flush of the disk a batch; reading
          it 8 µs
@@ -182,17 +183,13 @@ class Log:
 
     def _entry(self, row: Row) -> Entry | None:
         seq, at_ms, cause, _, version, job, run, payload, checksum = row
-        problem = "its checksum is not that of what stands there"
-        try:
-            whole = checksum == _checksum(*row[:-1])
-        except TypeError as error:  # a number may have become something else
-            whole, problem = False, str(error)
-        if whole:
-            # What is as it was written and cannot be read is of a newer makeway: no damage at all.
-            event = decode_event(payload, version, f"event {seq}")
-            return Entry(seq=seq, at_ms=at_ms, cause=cause, event=event)
-        self.damaged[seq] = Damage(seq=seq, problem=problem, job=_text(job), run=_text(run))
-        return None
+        if checksum != _checksum(*row[:-1]):
+            problem = "its checksum is not that of what stands there"
+            self.damaged[seq] = Damage(seq=seq, problem=problem, job=_text(job), run=_text(run))
+            return None
+        # What is as it was written and cannot be read all the same is of another makeway.
+        event = decode_event(payload, version, f"event {seq}")
+        return Entry(seq=seq, at_ms=at_ms, cause=cause, event=event)
 
 
 def _row(entry: Entry) -> Values:
@@ -205,10 +202,14 @@ def _row(entry: Entry) -> Values:
 
 
 def _checksum(*row: Any) -> int:  # noqa: ANN401 - the columns of a row, text as its bytes
-    """Sum up every column of a row."""
+    """Sum up every column of a row; -1 if a number in it is none any more."""
     seq, at_ms, cause, name, version, job, run, payload = row
     filed = (seq, at_ms, cause, name, version, job or b"", run or b"")
-    return zlib.crc32(payload, zlib.crc32(b"%d\n%d\n%d\n%b\n%d\n%b\n%b\n" % filed))
+    try:
+        head = b"%d\n%d\n%d\n%b\n%d\n%b\n%b\n" % filed
+    except TypeError:
+        return -1
+    return zlib.crc32(payload, zlib.crc32(head))
 
 
 def _owner(row: Row) -> str | None:
