@@ -147,7 +147,7 @@ def of_gangs(engine: Engine) -> Iterator[Row]:
     never = with_gang(snapshot, PATHS[0], cpus=48, memory_gib=512)
     spent = repeat(3, lambda: _spent_ms(lambda: why(fresh(never), "gang")))
     yield Row("why an impossible gang of 512 waits", "ms", spent, "<= 100")
-    owed = with_gang(snapshot, "late", cpus=8, memory_gib=16)
+    owed = with_gang(snapshot, "late", cpus=1, memory_gib=2)
     plan = schedule(fresh(owed))
     assert len(plan.decisions) > 1, "the gang takes back what it is due"
     spent = repeat(3, lambda: _ms(fresh(owed)))

@@ -11,6 +11,7 @@ Gives:   Plan: what shrinks and leaves, what is kept for whom, what starts and g
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from makeway.model.cluster import Allocation, Placement
 from makeway.model.job import Job
@@ -137,7 +138,8 @@ class Cycle:
 
     def let_past(self, seq: int) -> Iterator[Running]:
         """Give who was started after the entry with this seq, the latest first."""
-        for row in reversed(self.snapshot.running.values()):  # type: ignore[call-overload]  # a dict
+        running = cast("dict[str, Running]", self.snapshot.running)  # a mapping that has an end
+        for row in reversed(running.values()):
             if row.started_seq <= seq:
                 return
             yield row
