@@ -62,7 +62,7 @@ def release(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
 @OUTPUT
 @click.pass_context
 def retry(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
-    """Try jobs again that have failed or were cancelled."""
+    """Try jobs again: at once if they wait, from anew if they have ended, restarted if they run."""
     _act(ctx, ids, "retry", output)
 
 

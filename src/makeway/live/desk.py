@@ -319,7 +319,7 @@ def _wish(job: str, act: str, resize: Resize | None, text: str) -> ev.Event:
         case "release":
             return ev.JobReleaseRequested(job=job)
         case "retry":
-            return ev.JobRetryRequested(job=job)
+            return ev.JobRetryRequested(job=job, text=f"restarted {text}")
         case _:
             if resize is None:
                 raise InvalidInput("a resize needs min and max", where="resize")
