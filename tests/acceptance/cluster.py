@@ -88,8 +88,8 @@ class Cluster:
         return [f"{one['type']} {one['name']}" for one in self.facts() if one["name"]]
 
     def starts(self) -> list[str]:
-        """Name the jobs in the order in which they began to work, each attempt anew."""
-        return [one["name"] for one in self.facts("AttemptReleased") if one["name"]]
+        """Name the jobs in the order in which they were started, each attempt anew."""
+        return [one["name"] for one in self.facts("AttemptStarted") if one["name"]]
 
     def close(self) -> None:
         """Listen no more."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from makeway.failpoint import VARIABLE
 from tests.acceptance.cluster import AT_ONCE, cluster
 
 TWO_NODES = '[[nodes]]\nname = "n"\ncount = 2\ncpus = 2\n'
@@ -28,33 +25,20 @@ dist.destroy_process_group()
 """
 
 
-@contextmanager
-def out_of_reach(folder: Path) -> Iterator[None]:
-    """Keep a worker from coming to life: the place where it would live is taken."""
-    folder.mkdir(parents=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def test_s8_no_worker_works_until_all_are_ready_and_then_all_get_what_each_sent(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
+    # One of the three is out of reach: its agent stands still before it can say that it is ready.
+    monkeypatch.setenv(VARIABLE, f"agent.json.written@{tmp_path / 'stopped'}=stop")
     (tmp_path / "train.py").write_text(REDUCES, "utf-8")
     (tmp_path / "job.yaml").write_text("barrier: 3s\n", "utf-8")
     with cluster(tmp_path, TWO_NODES) as here:
-        words = ("-f", "job.yaml", "--workers", "3", "--hold", "--env", f"HERE={tmp_path}")
+        words = ("-f", "job.yaml", "--workers", "3", "--env", f"HERE={tmp_path}")
         job = here.brings("gang", *words, program=(sys.executable, "train.py"))
-        with out_of_reach(here.shop.store / "workers" / job / "1" / "2"):
-            here.shop.types("release", job)
-            stopped = here.waits_for("AttemptStopped", "gang")
-            assert stopped["cause"] == "barrier"
-            assert {one["rank"] for one in here.facts("WorkerReady", "gang")} == {0, 1}
-            assert not [*tmp_path.glob("begun*")], "nobody begins before all are there"
+        assert here.waits_for("AttemptStopped", "gang")["cause"] == "barrier"
+        assert len(here.facts("WorkerReady", "gang")) == 2
+        assert not [*tmp_path.glob("begun*")], "nobody begins before all are there"
         requeued = here.waits_for("JobRequeued", "gang")
         assert requeued["decision"].get("ledger") != "app", "it is not the program's fault"
         finished = here.waits_for("JobFinished", "gang")

@@ -62,7 +62,7 @@ def test_s6_whoever_is_evicted_saves_its_work_and_goes_on_from_there(tmp_path: P
         here.ends("first")
         one_after_the_other(here, "cd")
         here.waits_for("AttemptReleased", "b")
-        here.until(lambda: (tmp_path / "begun").exists(), "the first step of b")
+        here.until((tmp_path / "begun").exists, "the first step of b")
         here.brings("a", "--class", "high")
         here.waits_for("AttemptReleased", "a")
         assert here.starts() == ["first", "c", "d", "b", "a"]

@@ -162,6 +162,22 @@ def test_a_retry_at_the_instant_at_which_the_pause_is_over_changes_nothing() -> 
     assert house.tell(ev.JobRetryRequested(job="a")) == ["AttemptStarted a/2 on n1"]
 
 
+def test_a_job_that_runs_is_started_again_and_nothing_is_charged_for_that() -> None:
+    house = House("n1")
+    house.submit("a")
+    house.go("a")
+    asked = ev.JobRetryRequested(job="a", text="restarted by ada")
+    assert house.tell(asked) == ["AttemptStopped a/1 for restarted"]
+    assert house.tell(asked) == []
+    assert house.refused == ["it is leaving already"]
+    told = house.exits("a", signal=15)
+    assert told[0] == "AttemptEnded a/1: PREEMPTED"
+    assert "AttemptStarted a/2 on n1" in told
+    assert "restarted by ada" in house.last(ev.AttemptEnded).diagnosis.text
+    assert [decision.ledger for decision in house.job("a").history] == [None]
+    assert replayed(house)
+
+
 # ── resize ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -219,7 +235,6 @@ def test_an_elastic_job_may_become_a_rigid_one() -> None:
         (ev.JobHoldRequested(job="x"), "no such job"),
         (ev.JobReleaseRequested(job="a"), "it is not held"),
         (ev.JobReleaseRequested(job="b"), "it is not held"),
-        (ev.JobRetryRequested(job="a"), "it is running"),
         (ev.JobRetryRequested(job="b"), "it does not wait for its next attempt"),
         (ev.JobResizeRequested(job="x", count_min=1, count_max=1), "no such job"),
         (ev.JobResizeRequested(job="a", count_min=1, count_max=2), "fixed number of workers"),

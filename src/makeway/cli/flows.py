@@ -9,9 +9,10 @@ from pathlib import Path
 from types import FrameType
 
 import click
-import msgspec
 
 from makeway.cli.board import Board
+from makeway.cli.brought import Watching, bring, built, follow, how_it_ended, served
+from makeway.cli.connect import asked
 from makeway.cli.output import OUTPUT, print_data
 from makeway.cli.summary import print_summary
 from makeway.cli.view import run_view
@@ -31,16 +32,10 @@ from makeway.store.database import Database
 from makeway.store.read import get_run, list_executions, reusable_outputs
 from makeway.store.resolve import resolve_run
 from makeway.store.rows import ExecutionRow
+from makeway.wire.runs import RunWanted
 
 LOOK_EVERY_MS = 200
-ENDED_BADLY, NEVER, CTRL_C = 5, 8, 130
-
-
-class Watching(msgspec.Struct, frozen=True, kw_only=True):
-    """How the person wants to watch, and what to print at the end."""
-
-    watch: bool | None
-    output: str
+CTRL_C = 130
 
 
 PARAM = click.option(
@@ -74,12 +69,19 @@ def run(
     """Run a workflow with processes of this machine, and show it coming alive.
 
     The run is recorded in the store, whatever happens to this command. Ctrl-C stops the workers
-    and says how to go on.
+    and says how to go on. Where a service works, the run is brought to it, with all others, and
+    Ctrl-C ends this command alone.
     """
     file, _, name = target.partition(":")
     path = Path(file).resolve()
     if not path.is_file():
         raise NotFound("there is no such file", where=file)
+    watching, whom = Watching(watch=watch, output=output), asked(ctx)
+    if whom.url is not None:
+        service = served(whom)
+        workflow = built(service.store, path, name or None, parse_params(params))
+        wanted = RunWanted(workflow=workflow, queue=queue, job_class=job_class)
+        ctx.exit(bring(service, wanted, watching))
     with embedded(Path(ctx.obj)) as house:
         workflow = _define(house, path, name or None, parse_params(params))
         submission = RunSubmitted(
@@ -89,7 +91,7 @@ def run(
             queue=queue or user_name(),
             priority=CLASSES[job_class],
         )
-        code = _follow_new(house, submission, Watching(watch=watch, output=output))
+        code = _follow_new(house, submission, watching)
     ctx.exit(code)
 
 
@@ -114,8 +116,11 @@ def resume(
     A run whose command was killed is taken over with the workers that still run; a run that has
     ended is repeated as a new run that reuses what is there.
     """
-    store = Path(ctx.obj)
-    with Database.open(store, read_only=True) as database:
+    whom, watching = asked(ctx), Watching(watch=watch, output=output)
+    service = served(whom) if whom.url is not None else None
+    store = Path(ctx.obj) if service is None else service.store
+    location = store if service is None else service.location
+    with Database.open(location, read_only=True) as database:
         earlier = get_run(database, resolve_run(database, run_id))
         steps = list_executions(database, earlier.row.id)
         blobs = Blobs(store)
@@ -132,8 +137,14 @@ def resume(
         _print_plan(workflow, steps, {each.cache_key for each in reusable})
         return
     file = Path(workflow.file)
+    if service is not None:
+        if not row.phase.final:
+            ctx.exit(follow(service, row.id, workflow, watching))
+        given = {**workflow.given, **parse_params(params)}
+        again = built(service.store, file, workflow.name, given)
+        wanted = RunWanted(workflow=again, queue=row.queue, resumes=row.id)
+        ctx.exit(bring(service, wanted, watching))
     with embedded(store) as house:
-        watching = Watching(watch=watch, output=output)
         if row.phase.final:
             again = _define(house, file, workflow.name, {**workflow.given, **parse_params(params)})
             submission = RunSubmitted(
@@ -229,15 +240,8 @@ def _leave(controller: Controller, board: Board, stop: _StopRequest) -> int:
         return CTRL_C
     for run_id in controller.state.runs:
         click.echo(f"run {run_id} is not finished. Go on with: makeway resume {run_id}", err=True)
-    text = f": {board.text}" if board.text else ""
-    click.echo(f"run {board.run_id} {board.phase.value.replace('_', ' ')}{text}", err=True)
-    if board.phase in (RunPhase.SUCCEEDED, RunPhase.SUCCEEDED_WITH_FAILURES):
-        return 0
-    if not board.never:
-        click.echo(f"go on with: {again}   (only what is missing runs)", err=True)
-    if stop.count:
-        return CTRL_C
-    return NEVER if board.never else ENDED_BADLY
+    code = how_it_ended(board, again)
+    return CTRL_C if code and stop.count else code
 
 
 def _tell_of_others(controller: Controller) -> None:

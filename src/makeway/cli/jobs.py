@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from makeway.cli.connect import asking, ordering
 from makeway.cli.job_text import JOBS, print_job, state_of
 from makeway.cli.listing import print_one
 from makeway.cli.output import OUTPUT, print_data, print_list
-from makeway.errors import MakewayError
+from makeway.errors import MakewayError, NotFound
 from makeway.wire.jobs import JobView, Resize
+
+if TYPE_CHECKING:
+    from makeway.wire.desk import Desk
 
 IDS = click.argument("ids", metavar="ID…", nargs=-1, required=True)
 
@@ -35,7 +40,7 @@ def show(ctx: click.Context, /, wanted: str, output: str) -> None:
 @OUTPUT
 @click.pass_context
 def cancel(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
-    """Let jobs end: what runs is asked to leave, what waits leaves the line."""
+    """Let jobs end, or runs: what runs is asked to leave, what waits leaves the line."""
     _act(ctx, ids, "cancel", output)
 
 
@@ -62,7 +67,7 @@ def release(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
 @OUTPUT
 @click.pass_context
 def retry(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
-    """Try jobs again that have failed or were cancelled."""
+    """Try jobs again: at once if they wait, from anew if they have ended, restarted if they run."""
     _act(ctx, ids, "retry", output)
 
 
@@ -108,7 +113,12 @@ def _act(ctx: click.Context, ids: tuple[str, ...], act: str, output: str) -> Non
     with ordering(ctx) as desk:
         for ref in dict.fromkeys(ids):
             try:
-                done.append(desk.act(ref, act))
+                run = _run_meant(desk, ref) if act == "cancel" else None
+                if run is None:
+                    done.append(desk.act(ref, act))
+                else:
+                    found = desk.cancel_run(run)
+                    click.echo(f"{found.id}  {found.workflow}  {found.phase}")
             except MakewayError as error:
                 if len(ids) == 1:
                     raise
@@ -117,6 +127,17 @@ def _act(ctx: click.Context, ids: tuple[str, ...], act: str, output: str) -> Non
     _print(done, output)
     if wrong is not None:
         raise click.exceptions.Exit(wrong.exit_code)
+
+
+def _run_meant(desk: Desk, ref: str) -> str | None:
+    """Give what is typed if it means a run: its steps' jobs bear its id, and something more."""
+    if ref.startswith("@"):
+        return None
+    try:
+        job = desk.job(ref)
+    except NotFound:
+        return ref
+    return ref if job.id.startswith(f"{ref}.") else None
 
 
 def _print(jobs: list[JobView], output: str) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # each costs milliseconds, and most commands need neither
     from makeway.client.logs import JobLog
     from makeway.client.stream import Events
     from makeway.model.event import Entry
+    from makeway.wire.runs import RunBrought, RunWanted
 
 Value = TypeVar("Value")
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -127,6 +128,19 @@ class Client:
 
         job = self.job(ref)
         return JobLog(self._address, self._token, job.id, (attempt, rank))
+
+    def bring_run(self, wanted: RunWanted) -> RunBrought:
+        """Bring a run of a workflow whose file and store are on the machine of the service."""
+        from makeway.wire.runs import RunBrought
+
+        return self._value(Ask(method="POST", path="/runs", body=_json(wanted)), RunBrought)
+
+    def cancel_run(self, ref: str) -> RunBrought:
+        """Stop a run: nothing more of it starts, and what runs is told to leave."""
+        from makeway.wire.runs import RunBrought
+
+        ask = Ask(method="POST", path=f"{segment('runs', ref)}:cancel")
+        return self._value(ask, RunBrought)
 
     # ── the cluster ───────────────────────────────────────────────────────────────────────────────
 

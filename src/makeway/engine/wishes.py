@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from makeway.engine import dependencies, waiting
 from makeway.engine.attempts import staying, within
 from makeway.engine.dependencies import pending_wait
-from makeway.engine.orders import shrink
+from makeway.engine.orders import shrink, stop
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Attempt, Job, JobSpec, WorkerGroup
@@ -54,7 +54,8 @@ def refusal(state: State, event: Asked) -> str | None:
         case ev.JobReleaseRequested() if job.held is None:
             return "it is not held"
         case ev.JobRetryRequested() if job.id in state.attempts:
-            return "it is running; only a job that waits for its next attempt can be retried"
+            leaving = state.attempts[job.id].phase is AttemptPhase.STOPPING
+            return "it is leaving already" if leaving else None
         case ev.JobRetryRequested() if job.held is not None:
             return "it is held; release it first"
         case ev.JobRetryRequested() if job.id not in state.paused:
@@ -167,7 +168,7 @@ def _let_go(state: State, event: ev.JobReleaseRequested, at_ms: int) -> None:
 
 def _retried(state: State, event: ev.JobRetryRequested, at_ms: int) -> None:
     if event.job not in state.paused:
-        return  # its pause is over at this very instant
+        return  # it runs, and what follows is a fact of its own; or its pause is over just now
     job = state.jobs[event.job] = replace(state.jobs[event.job], not_before_ms=at_ms)
     waiting.resume(state, job, at_ms)
     state.changed = True
@@ -211,6 +212,12 @@ def _release_follows(
         yield ev.JobWaiting(job=event.job, wait=pending_wait(state, state.jobs[event.job].spec))
 
 
+def _retry_follows(state: State, event: ev.JobRetryRequested, _at_ms: int) -> Iterator[ev.Event]:
+    attempt = state.attempts.get(event.job)
+    if attempt is not None and attempt.phase is not AttemptPhase.STOPPING:
+        yield stop(state, attempt, "restarted", event.text)
+
+
 def _resize_follows(state: State, event: ev.JobResizeRequested, _at_ms: int) -> Iterator[ev.Event]:
     yield ev.JobChanged(job=event.job, spec=resized(state.jobs[event.job].spec, event))
 
@@ -227,6 +234,7 @@ def _change_follows(state: State, event: ev.JobChanged, _at_ms: int) -> Iterator
 RULES: dict[type, Callable[[State, Any, int], Iterator[ev.Event]]] = {
     ev.JobHoldRequested: _hold_follows,
     ev.JobReleaseRequested: _release_follows,
+    ev.JobRetryRequested: _retry_follows,
     ev.JobResizeRequested: _resize_follows,
     ev.JobChanged: _change_follows,
 }

@@ -29,7 +29,7 @@ NEVER_RETRY = 93
 YIELDS = 75  # EX_TEMPFAIL: its work is saved, and it wants to go on later
 
 # Causes of an order to leave by which nothing is lost but time: whoever leaves is not at fault.
-NOTICES = ("preempted", "drained")
+NOTICES = ("preempted", "drained", "restarted")
 
 # Classes of causes that a worker proves by itself, whatever became of a machine afterwards.
 CERTAIN = {CauseClass.PERMANENT, CauseClass.RESOURCE, CauseClass.DATA}
@@ -72,7 +72,7 @@ def _ordered(
     match attempt.stop_cause:
         case "cancel":
             return _diagnosis(Cause.CANCELLED, "established", "the order to stop is in the log")
-        case "preempted" | "drained":
+        case "preempted" | "drained" | "restarted":
             return _noticed(attempt, failed)
         case "timeout":
             found = _diagnosis(Cause.TIMED_OUT, "established", attempt.stop_text)

@@ -93,6 +93,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             name = name.rpartition(".")[0]
         return DEFAULT
 
+    def given(self, name: str) -> bool:
+        """Say whether anybody has set this value, or any that stands in it."""
+        inside = f"{name}."
+        return self.origin(name) != DEFAULT or any(one.startswith(inside) for one in self.origins)
+
     @property
     def token(self) -> Secret:
         """Give the token with which to ask the service: itself, or what its file holds."""
@@ -231,7 +236,7 @@ def _cluster(
 
 
 def _leaves(item: Item, name: str) -> Iterator[tuple[str, str]]:
-    if isinstance(item.value, dict):
+    if isinstance(item.value, dict) and item.value:
         for key, one in item.value.items():
             yield from _leaves(one, f"{name}.{key}")
     else:

@@ -18,7 +18,7 @@ from makeway.errors import Conflict, InvalidInput, NotFound
 from makeway.executor.folder import worker_folder
 from makeway.intake.located import item_of
 from makeway.intake.nodes import nodes_of
-from makeway.live import control, submission, token_views
+from makeway.live import control, runs, submission, token_views
 from makeway.live.behind import Behind
 from makeway.live.cluster_views import node_view, node_views
 from makeway.live.job_views import Now, job_view
@@ -42,6 +42,7 @@ from makeway.wire.cluster import (
 from makeway.wire.desk import ACTS
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import PAGE_MAX, Page
+from makeway.wire.runs import RunBrought, RunWanted
 from makeway.wire.tokens import Caller, Scope, TokenMade, TokenRequest, TokenView
 
 OPEN = (JobPhase.QUEUED, JobPhase.RUNNING, JobPhase.EVICTING)
@@ -148,6 +149,14 @@ class ServiceDesk:
             return get_job(self._reader, row.id).phase.final
 
         return WorkerLogs(folder, rank, over)
+
+    def bring_run(self, wanted: RunWanted) -> RunBrought:
+        """Bring a run of a workflow."""
+        return runs.bring(self._service, self.caller, wanted)
+
+    def cancel_run(self, ref: str) -> RunBrought:
+        """Stop a run."""
+        return runs.cancel(self._service, self.caller, ref)
 
     # ── the cluster ───────────────────────────────────────────────────────────────────────────────
 
@@ -319,7 +328,7 @@ def _wish(job: str, act: str, resize: Resize | None, text: str) -> ev.Event:
         case "release":
             return ev.JobReleaseRequested(job=job)
         case "retry":
-            return ev.JobRetryRequested(job=job)
+            return ev.JobRetryRequested(job=job, text=f"restarted {text}")
         case _:
             if resize is None:
                 raise InvalidInput("a resize needs min and max", where="resize")

@@ -18,7 +18,7 @@ from makeway.engine.state import State
 from makeway.executor.equipment import Site
 from makeway.live.assemble import House, Plan
 from makeway.live.clock import fresh_id
-from makeway.live.config import DEFAULT, Config
+from makeway.live.config import Config
 from makeway.live.controller import Controller
 from makeway.live.counts import Counts, counted
 from makeway.live.inbox import Inbox
@@ -263,8 +263,8 @@ def settings_of(config: Config) -> Settings:
     """Take what a service begins with out of the configuration."""
     return Settings(
         nodes=config.nodes or (this_machine(),),
-        rules=config.rules if config.origin("policy") != DEFAULT else None,
-        queues=config.queues if config.origin("queues") != DEFAULT else None,
+        rules=config.rules if config.given("policy") else None,
+        queues=config.queues if config.given("queues") else None,
         owners=config.users,
     )
 

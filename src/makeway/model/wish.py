@@ -47,9 +47,13 @@ class JobResizeRequested(Fact, frozen=True):
 
 
 class JobRetryRequested(Fact, frozen=True):
-    """Somebody who may do so wants the next attempt of a job at once and not after its pause."""
+    """Somebody who may do so wants the next attempt of a job: at once, and in place of one that runs.
+
+    An attempt that runs is told to leave; nothing is charged for that.
+    """
 
     job: str
+    text: str = ""
 
 
 class RunCancelRequested(Fact, frozen=True):

@@ -22,7 +22,7 @@ ACTS = {
     "cancel": "Cancel a job: what it has not begun never begins, what runs is told to leave",
     "hold": "Hold a job: it does not start until it is released",
     "release": "Release a job that is held",
-    "retry": "Try a job again: at once if it waits to be tried again, anew if it has ended",
+    "retry": "Try a job again: at once if it waits or runs, anew if it has ended",
 }
 
 State = Annotated[str | None, Query(description="Only jobs in these phases, with commas.")]

@@ -23,11 +23,12 @@ from makeway.wire.cluster import (
 )
 from makeway.wire.jobs import JobView, Resize, WhyView
 from makeway.wire.page import Page, Problem
+from makeway.wire.runs import RunBrought
 from makeway.wire.session import SignIn
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 
 SHAPES: tuple[object, ...] = (
-    *(Page[JobView], JobView, WhyView, Resize),
+    *(Page[JobView], JobView, WhyView, Resize, RunBrought),
     *(Page[QueueView], QueueView, Page[NodeView], NodeView, Drain, Page[DecisionView]),
     *(PolicyView, PreviewView, StatusView),
     *(Page[TokenView], TokenView, TokenMade, TokenRequest, SignIn),

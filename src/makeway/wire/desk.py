@@ -24,6 +24,7 @@ from makeway.wire.cluster import (
 )
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import Page
+from makeway.wire.runs import RunBrought, RunWanted
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -58,6 +59,14 @@ class Desk(Protocol):
 
     def why(self, ref: str) -> WhyView:
         """Say why a job does not run and what would start it."""
+        ...
+
+    def bring_run(self, wanted: RunWanted) -> RunBrought:
+        """Bring a run of a workflow whose file and store are on the machine of the service."""
+        ...
+
+    def cancel_run(self, ref: str) -> RunBrought:
+        """Stop a run: nothing more of it starts, and what runs is told to leave."""
         ...
 
     def shares(self, path: str | None = None) -> Sequence[QueueView]:
