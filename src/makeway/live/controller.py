@@ -20,6 +20,7 @@ import msgspec
 from makeway.engine.engine import Engine, Step, awaited, outstanding
 from makeway.engine.state import State
 from makeway.executor.base import Executor, Readings
+from makeway.failpoint import reach
 from makeway.live.clock import Clock
 from makeway.live.inbox import Inbox, Order, Told
 from makeway.live.journal import AGAIN_MS, Journal
@@ -140,7 +141,9 @@ class Controller:
             return ()
         told = Told(entries=step.entries, refused=step.refused)
         for order in orders:
+            reach("controller.told.before")
             order.told.set_result(told)
+            reach("controller.told.after")
         return step.entries
 
     def _refuse(self, orders: Sequence[Order]) -> Sequence[Entry]:
@@ -173,7 +176,9 @@ class Controller:
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
+            reach("controller.order.before")
             self._executor.carry_out(effect)
+            reach("controller.order.after")
 
     def _patience_ms(self, timeout_ms: int) -> int:
         if self._journal.trouble is not None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from makeway.engine.engine import Step
 from makeway.errors import Unavailable
+from makeway.failpoint import reach
 from makeway.model.effect import Effect
 from makeway.model.event import Entry
 from makeway.store.idempotency import Write
@@ -41,7 +42,9 @@ class Journal:
         """Try to write what is left; nothing is lost if that fails."""
         try:
             if self._entries:
+                reach("journal.write.before")
                 self._log.append(self._entries, self._also)
+                reach("journal.write.after")
         except Unavailable as error:
             self.trouble = error
             return []

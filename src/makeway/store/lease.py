@@ -31,6 +31,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from makeway.errors import Conflict, Unavailable
+from makeway.failpoint import reach
 from makeway.store import schema
 from makeway.store.database import Database, Location
 from makeway.store.statement import Upsert
@@ -78,11 +79,13 @@ class Lease:
         """Begin a term in the store itself; once is enough."""
         if self.term:
             return
+        reach("lease.begin.before")
         with database.transaction():
             before = database.find(HELD)
             term = before[0][0] + 1 if before else 1
             since_ms = time.time_ns() // 1_000_000
             database.write(BEGIN, [(THE_LEASE, term, socket.gethostname(), os.getpid(), since_ms)])
+        reach("lease.begin.after")
         self.term = term
 
     def check(self, database: Database) -> None:
