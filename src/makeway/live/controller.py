@@ -39,7 +39,7 @@ from makeway.model.event import (
 )
 from makeway.model.rules import LIVE, Rules
 from makeway.store.idempotency import Write
-from makeway.store.log import Log
+from makeway.store.log import Damage, Log
 from makeway.store.series import SeriesWriter
 
 FLUSH_EVERY_MS = 100
@@ -79,6 +79,11 @@ class Controller:
     def storing(self) -> str:
         """Say why nothing can be written at the moment; empty: it can."""
         return "" if self._journal.trouble is None else str(self._journal.trouble)
+
+    @property
+    def damaged(self) -> Sequence[Damage]:
+        """Name the entries that did not read as they were written, and were left out."""
+        return [*self._log.damaged.values()]
 
     def recover(self) -> None:
         """Rebuild what was believed: everything that was not finished when the log ended."""
@@ -137,6 +142,7 @@ class Controller:
         step = self._take([*events, *wishes], [one for order in orders for one in order.also])
         if self._journal.trouble is not None:
             self._kept += [wish for order in orders for wish in _withdrawn(order)]
+            self._journal.forget()  # a key that led to nothing may be used again
             self._refuse(orders)
             return ()
         told = Told(entries=step.entries, refused=step.refused)

@@ -38,6 +38,10 @@ class Journal:
         self._effects = [*step.effects]
         return self.flush()
 
+    def forget(self) -> None:
+        """Do not write what was to be written beside the entries: whoever wanted it was refused."""
+        self._also = []
+
     def flush(self) -> list[Effect]:
         """Try to write what is left; nothing is lost if that fails."""
         try:

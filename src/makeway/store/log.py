@@ -79,6 +79,11 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     job: str | None
     run: str | None
 
+    @property
+    def owner(self) -> str | None:
+        """Say what cannot be rebuilt without it: a run, or a job that is of no run."""
+        return self.run or self.job
+
 
 class Log:
     """The events of one store; `damaged` are those by number that were passed over in reading."""
