@@ -32,6 +32,7 @@ import sqlalchemy as sa
 
 from makeway.codec import decode_event, encode_event, version_of
 from makeway.errors import Conflict, Unavailable
+from makeway.failpoint import reach
 from makeway.model.event import Entry, Event
 from makeway.model.workflow import run_of
 from makeway.store import schema
@@ -87,6 +88,11 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     job: str | None
     run: str | None
 
+    @property
+    def owner(self) -> str | None:
+        """Say what cannot be rebuilt without it: a run, or a job that is of no run."""
+        return self.run or self.job
+
 
 class Log:
     """The events of one store; `damaged` are those by number that were passed over in reading."""
@@ -111,11 +117,15 @@ class Log:
         try:
             if self._unsure and self._lease is not None:
                 self._lease.refresh()
+            reach("log.begin.before")
             with self._database.transaction():
+                reach("log.begin.after")
                 if self._lease is not None:
                     self._lease.check(self._database)
                 if not (self._unsure == rows and self._is_there(rows)):
                     self._write(entries, rows, also)
+                reach("log.commit.before")
+            reach("log.commit.after")
         except Unavailable:
             self._unsure = rows
             raise
