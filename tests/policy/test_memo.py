@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from makeway.model.cluster import lineage_of
 from makeway.model.resources import NOTHING, Resources
 from makeway.policy import claim as claims
+from makeway.policy.held import Held
 from makeway.policy.legal import Legal
 from makeway.policy.memo import Memo, Sums, own_part
 from makeway.policy.rooms import Rooms
 from makeway.policy.schedule import schedule
-from makeway.policy.held import Held
 from makeway.policy.snapshot import Snapshot
 from tests.builders import amounts
 from tests.policy.test_properties import PATHS, worlds

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from makeway.cli.codes import CTRL_C
 from makeway.cli.connect import Asked, opened
 from makeway.errors import Unavailable
 from makeway.model.event import Entry
@@ -22,7 +23,6 @@ from makeway.model.event import Entry
 if TYPE_CHECKING:
     from makeway.wire.desk import Desk
 
-CTRL_C = 130
 PATIENCE_S, AGAIN_S = 30.0, 0.3
 
 Answer = TypeVar("Answer")

@@ -22,7 +22,6 @@ from makeway.wire.jobs import JobView
 if TYPE_CHECKING:
     from makeway.wire.desk import Desk
 
-ENDED_BADLY, TOO_LATE = 5, 6
 # Should an event ever be missed, it is noticed so much later.
 LOOK_EVERY_S = 15.0
 PRINT_EVERY_S = 0.2

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 import msgspec
 
+from makeway.cli.codes import ENDED_BADLY
 from makeway.cli.connect import asked, no_service, opened
 from makeway.cli.job_text import NEVER, print_wait, state_of, wait_text
 from makeway.cli.jobfile import Typed, body_of
@@ -15,7 +16,6 @@ from makeway.cli.output import OUTPUT, print_data
 from makeway.errors import MakewayError, NeverFits
 from makeway.wire.jobs import JobView, WaitView, WhyView
 
-ENDED_BADLY = 5
 Command = Callable[..., object]
 
 OPTIONS = (
