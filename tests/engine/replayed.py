@@ -19,7 +19,7 @@ def believed(state: State, now_ms: int) -> dict[str, Any]:
     """
     wake(state, now_ms)
     facts = {name: getattr(state, name) for name in State.__slots__}
-    for note in ("changed", "touched", "pauses", "rooms", "kinds", "kind_of"):
+    for note in ("changed", "touched", "pauses", "rooms", "memo", "kinds", "kind_of"):
         del facts[note]
     facts["timers"] = {
         (at_ms, job) for at_ms, job in state.timers if at_ms > now_ms and state._pending(at_ms, job)
