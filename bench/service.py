@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -95,8 +96,10 @@ def service(cpus: int = 64) -> Iterator[Up]:
         try:
             yield up
         finally:
-            if up.process.poll() is None:
-                up.kill()
+            for pid in _sleepers(up):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            up.kill()
 
 
 def rows() -> Iterator[Row]:
@@ -175,13 +178,14 @@ def _recovery() -> Iterator[Row]:
         with up.client() as client:
             body = {"name": "sleep", "command": ["/bin/sleep", "900"]}
             jobs = [client.submit({**body, "workers": 20}).id for _ in range(WORKERS // 20)]
-            while any(client.job(job).phase != "running" for job in jobs):
+            while len(pids := _sleepers(up)) < WORKERS:
                 time.sleep(0.1)
-        pids = _sleepers(up)
         up.kill()
         folder = up.store.parent
         again = Up(folder)
-        with again.client() as client:
+        with contextlib.ExitStack() as stack:
+            stack.callback(again.kill)
+            client = stack.enter_context(again.client())
             assert all(client.job(job).phase == "running" for job in jobs), "they run on"
             assert _sleepers(again) == pids, "a worker was disturbed"
             yield Row(f"makeway up with {len(pids)} running workers", "s", [again.ready_s])
@@ -189,7 +193,6 @@ def _recovery() -> Iterator[Row]:
                 client.act(job, "cancel")
             while client.jobs(JobsWanted(phases=("queued", "running", "evicting"), limit=1)).items:
                 time.sleep(0.1)
-        again.kill()
 
 
 def _submit(up: Up, each: int, *, hold: bool = False) -> float:
