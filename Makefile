@@ -64,6 +64,10 @@ swarm: $(DEV) ## simulate with faults from a random seed; seed=… replays one
 	@seed="$(seed)"; seed="$${seed:-$$(date +%s)}"; echo "make swarm seed=$$seed"; \
 	MAKEWAY_SWARM_SEED="$$seed" $(PYTHON_M) pytest -q -n $(JOBS) -m swarm
 
+.PHONY: faults
+faults: $(DEV) ## kill, stop and cut off the service for long; MAKEWAY_FAULTS=… says how long
+	@MAKEWAY_FAULTS="$${MAKEWAY_FAULTS:-5}" $(PYTHON_M) pytest -q -s tests/faults
+
 .PHONY: format
 format: $(DEV) ## format the code and mend what ruff can mend
 	@$(PYTHON_M) ruff check --quiet --fix-only .

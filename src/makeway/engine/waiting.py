@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
+from collections.abc import Collection
 
 from makeway.engine.presence import count
 from makeway.engine.state import State
@@ -62,6 +63,20 @@ def exchange(state: State, job: Job) -> None:
     else:
         _step_out(state, before)
         _line_up(state, job)
+
+
+def places(state: State, names: Collection[str]) -> dict[str, int]:
+    """Say as which in line these jobs wait, from 1 on; those that do not wait are left out.
+
+    Lanes are in order already: only those that stand aside have to be looked at one by one.
+    """
+    aside = sorted(map(_rank, state.paused.values())) if names else []
+    found = {}
+    for job in (state.waiting[name] for name in names if name in state.waiting):
+        rank = _rank(job)
+        lanes = (bisect_left(lane, rank, key=_rank) for lane in state.lanes.values())
+        found[job.id] = 1 + bisect_left(aside, rank) + sum(lanes)
+    return found
 
 
 def _stands_as(state: State, before: Job, job: Job) -> bool:
@@ -118,6 +133,10 @@ def _place(lane: list[Job], job: Job) -> int:
     if lane[-1].order < job.order:
         return len(lane)
     return bisect_left(lane, (job.order, job.id), key=_age)
+
+
+def _rank(job: Job) -> tuple[int, int, str]:
+    return -job.priority, job.order, job.id
 
 
 def _age(job: Job) -> tuple[int, str]:

@@ -14,6 +14,7 @@ from makeway.answers.trial import trial
 from makeway.answers.waits import Asked, written
 from makeway.engine.dependencies import with_symptoms
 from makeway.engine.state import State
+from makeway.engine.waiting import places
 from makeway.errors import Conflict, InvalidInput, NotFound
 from makeway.executor.folder import worker_folder
 from makeway.intake.located import item_of
@@ -280,8 +281,7 @@ class ServiceDesk:
 
 
 def _believed(state: State, names: Sequence[str]) -> dict[str, Now]:
-    line = sorted(state.waiting.values(), key=lambda job: (-job.priority, job.order, job.id))
-    places = {job.id: place for place, job in enumerate(line, start=1)}
+    line = places(state, names)
     found = {}
     for name in names:
         row, job = state.running.get(name), state.jobs.get(name)
@@ -289,7 +289,7 @@ def _believed(state: State, names: Sequence[str]) -> dict[str, Now]:
         found[name] = Now(
             rows=() if row is None else row.allocation.placements,
             wait=state.waits.get(name),
-            position=places.get(name),
+            position=line.get(name),
             held=job is not None and job.held is not None,
             symptom=None if attempt is None else attempt.symptom,
         )
