@@ -173,6 +173,12 @@ class Site:
         """Wait until jobs have ended."""
         wait_until(lambda: not any(self.job(job).phase in OPEN for job in jobs), f"ends of {jobs}")
 
+    def dies_or_finishes(self, job: str) -> None:
+        """Wait until a job has succeeded, or the service is dead."""
+        up = self.up_now
+        assert up is not None
+        wait_until(lambda: not up.alive or self.job(job).phase == "succeeded", f"end of {job}")
+
     def open_jobs(self) -> list[str]:
         """Name the jobs that have not ended."""
         wanted = JobsWanted(phases=OPEN, limit=1000)
@@ -251,8 +257,6 @@ class Site:
     def close(self) -> None:
         """End what is still there, however the test went."""
         if self.up_now is not None:
-            print(f"the last service: {self.up_now.process.poll()} (None: it lives)")
-            print(self.up_now.said())
             self.up_now.kill()
         for _, pid in self.agents():
             with contextlib.suppress(ProcessLookupError):

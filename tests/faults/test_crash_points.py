@@ -7,7 +7,7 @@ one that has to find its way after the step before. Two workers of a gang run th
 from __future__ import annotations
 
 import signal
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -78,7 +78,7 @@ def test_the_controller_may_die_at_any_step(tmp_path: Path, steps: list[str]) ->
                 if job is None:
                     unanswered.append(key)
                 else:
-                    wait_until(lambda: not up.alive or site.job(job).phase == "succeeded", step)
+                    site.dies_or_finishes(job)
             assert up.process.wait() == -signal.SIGKILL, f"{step}: {up.said()}"
         site.opens()
         site.beats_on(long, ranks=2)
@@ -117,6 +117,6 @@ def undisturbed(site: Site, job: str, ranks: int) -> None:
     longest = 0.0
     for rank in range(ranks):
         at = [mark.at for mark in site.marks(job, BEAT) if mark.rank == rank]
-        longest = max([longest, *(b - a for a, b in zip(at, at[1:], strict=False))])
+        longest = max([longest, *(b - a for a, b in pairwise(at))])
     assert longest < 10, f"{job} paused for {longest:.1f} s"
     say("workers undisturbed", longest_pause_s=longest, recovered_s=max(site.recovered_s))

@@ -172,9 +172,9 @@ class Controller:
         if self._journal.trouble is not None:
             late = self._journal.entries
             self._carry_out(self._journal.flush())
-            if late and self._journal.trouble is None:
+            if late and not self.storing:
                 self.heard(late)
-        return self._journal.trouble is None
+        return not self.storing
 
     def _recall(self, events: Sequence[Event]) -> bool:
         """Let the engine know how jobs have ended that are waited for, and ended long ago.
