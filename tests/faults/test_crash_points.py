@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.checker import BEAT, START
 from tests.faults.figures import say
-from tests.faults.site import FAULTS, Site, site_in, wait_until
+from tests.faults.site import FAULTS, Site, site_in
 
 # Steps of the controller itself: it dies there, whatever else goes on.
 CONTROLLER = [

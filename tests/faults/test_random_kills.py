@@ -54,7 +54,8 @@ class Person(threading.Thread):
         for number in count():
             work, workers = self._rng.choice(("quick", "0.3", "1")), self._rng.randint(1, 2)
             while self._site.tries(work, f"job-{number}", workers, retries=20) is None:
-                self._enough.wait(0.05)
+                if self._enough.wait(0.05):
+                    return
             if self._enough.wait(0.2):
                 return
 
