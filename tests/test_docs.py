@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 import makeway
 from makeway import errors
-from makeway.cli import flows as flows_of_terminal
+from makeway.cli import codes as codes_of_terminal
 from makeway.cli.main import COMMANDS
 from makeway.cli.reference import PAGES as GENERATED
 from makeway.cli.reference import page as generated
@@ -159,7 +159,8 @@ def test_every_event_is_described() -> None:
 
 
 def test_every_exit_code_is_described() -> None:
-    codes = {flows_of_terminal.ENDED_BADLY, flows_of_terminal.NEVER, flows_of_terminal.CTRL_C}
+    codes = {codes_of_terminal.ENDED_BADLY, codes_of_terminal.TOO_LATE}
+    codes |= {codes_of_terminal.NEVER, codes_of_terminal.CTRL_C}
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.MakewayError):
             codes.add(kind.exit_code)

@@ -12,7 +12,6 @@ from typing import Any
 
 from tests.acceptance.terminal import MAKEWAY, Running, Terminal
 
-UP = ("up", "--port", "0")
 READY = "ends the service"
 
 
@@ -20,6 +19,7 @@ class Shop(Terminal):
     """A terminal in the folder where a service works."""
 
     service: Running
+    port = 0
 
     def submits(self, *words: str) -> str:
         """Bring a job and give its id."""
@@ -28,7 +28,7 @@ class Shop(Terminal):
 
     def opens(self) -> None:
         """Start the service, and wait until it can be asked."""
-        self.service = self.begins(*UP)
+        self.service = self.begins("up", "--port", str(self.port))
         self.service.waits_for(READY)
 
     def closes(self) -> None:
@@ -43,9 +43,10 @@ class Shop(Terminal):
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Shop]:
+def opened(folder: Path, port: int = 0) -> Iterator[Shop]:
     """Have a service for as long as the block runs; what still runs then is cancelled."""
     shop = Shop(folder)
+    shop.port = port
     shop.opens()
     try:
         yield shop

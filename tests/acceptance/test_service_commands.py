@@ -326,6 +326,30 @@ def test_a_job_outlives_its_service_and_the_store_answers_meanwhile(tmp_path: Pa
         assert len(shop.reads("job", "show", job)["attempts"]) == 1
 
 
+def test_who_follows_hears_on_after_the_service_was_gone(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with opened(tmp_path, port) as shop:
+        first = shop.submits(
+            *ONE, "sh", "-c", "echo begun; while [ ! -e go ]; do sleep 0.1; done; echo over"
+        )
+        following = [shop.begins("logs", "-f", first), shop.begins("wait", first)]
+        watching = shop.begins("events", "-w", first)
+        following[0].waits_for("begun")
+        watching.waits_for("AttemptReleased")
+        shop.closes()
+        shop.opens()
+        (tmp_path / "go").touch()
+        assert [one.ends() for one in following] == [0, 0]
+        assert following[0].said() == "begun\nover\n"
+        watching.waits_for("JobFinished")
+        watching.sends(signal.SIGINT)
+        assert watching.ends() == 130
+        seqs = [line.split()[0] for line in watching.said().splitlines() if " ← " in line]
+        assert len(seqs) == len({*seqs})
+
+
 def test_everything_is_watched_on_a_terminal_until_q(shop: Shop) -> None:
     job = shop.submits("--hold", "--name", "on-screen", *ONE, "true")
     for words, key in ((("top",), b"q"), (("queue", "-w"), b"\x03")):

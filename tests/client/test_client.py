@@ -262,11 +262,23 @@ def test_a_log_that_breaks_is_given_once(server: Played) -> None:
         log = client.log("j1")
         found = [*log.more()]
         assert found == [(0, b"a\n"), (1, "é\n".encode())]
-        found += log.more()
+        assert log.more() == [], "that was all so far"
         while not log.ended():
             found += log.more()
         found += log.more()
     assert found == [(0, b"a\n"), (1, "é\n".encode()), (0, b"b\nc")]
+
+
+def test_a_log_that_breaks_while_somebody_looks_once_is_no_whole_log(server: Played) -> None:
+    def play(heard: Heard, reply: Reply) -> None:
+        if heard.path.endswith("/jobs/j1"):
+            reply.json(JOB)
+        else:
+            reply.begins(b'{"rank": 0, "text": "a"}\n{"rank": 0, "te', "application/x-ndjson")
+
+    server.play = play
+    with Client(server.url) as client, pytest.raises(Unreachable, match="within the log"):
+        client.log("j1").more()
 
 
 # ── addresses ─────────────────────────────────────────────────────────────────────────────────────

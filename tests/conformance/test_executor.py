@@ -68,7 +68,7 @@ def test_every_worker_gets_torchruns_environment(stage: Stage) -> None:
         "TORCHELASTIC_MAX_RESTARTS": "0", "TORCHELASTIC_USE_AGENT_STORE": "False",
         "TORCHELASTIC_RUN_ID": "j", "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1", "OMP_NUM_THREADS": "1",
         "MAKEWAY_JOB": "j", "MAKEWAY_ATTEMPT": "1", "MAKEWAY_FENCE": "1",
-        "MAKEWAY_GENERATION": "1", "MAKEWAY_MIN": "1", "MAKEWAY_MAX": "8",
+        "MAKEWAY_GENERATION": "1", "MAKEWAY_GEN": "1", "MAKEWAY_MIN": "1", "MAKEWAY_MAX": "8",
     }  # fmt: skip
     assert {name: one.get(name) for name in expected} == expected
     assert {"TORCHELASTIC_ERROR_FILE", "TORCHELASTIC_SIGNALS_TO_HANDLE", "MAKEWAY_DIR",

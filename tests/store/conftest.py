@@ -17,6 +17,9 @@ import pytest
 from makeway.store.database import FILE, Database, Location
 from tests.store import postgres
 
+# Each append is flushed, which takes milliseconds on a disk; what no test here looks at.
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
 NewStore = Callable[[], AbstractContextManager[Location]]
 
 
@@ -41,7 +44,7 @@ def new_folder(empty_store: Path) -> NewStore:
 
     @contextmanager
     def copy() -> Iterator[Location]:
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as place:
             shutil.copy(empty_store / FILE, place)
             yield Path(place)
 

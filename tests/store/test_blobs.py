@@ -294,5 +294,8 @@ print(ours, sorted({"msgspec", "sqlite3", "sqlalchemy", "tarfile", "tempfile"} &
 
 def test_a_worker_that_imports_it_imports_little_else() -> None:
     ran = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
-    ours = ["makeway", "makeway.errors", "makeway.store", "makeway.store.blobs"]
+    ours = [
+        *("makeway", "makeway.errors", "makeway.store", "makeway.store.blobs"),
+        "makeway.version",
+    ]
     assert ran.stdout == f"{ours} []\n"

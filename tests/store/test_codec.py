@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 
 import pytest
 
@@ -54,9 +55,11 @@ def test_large_values(database: Database) -> None:
 
 def test_a_payload_that_cannot_be_read_is_named(database: Database) -> None:
     Log(database).append(nodes_lost(1, 2))
+    payload = '{"type":"NodeLost"}'
+    checksum = zlib.crc32(b"2\n2\n0\nNodeLost\n1\n\n\n" + payload.encode())
     with database.transaction():
-        change = update(schema.event, same(schema.event.c.seq), "payload")
-        database.write(change, [('{"type":"NodeLost"}', 2)])
+        change = update(schema.event, same(schema.event.c.seq), "payload", "checksum")
+        database.write(change, [(payload, checksum, 2)])
     with pytest.raises(InvalidInput, match=r"^event 2: .*missing required field `name`"):
         list(Log(database).read())
 

@@ -163,6 +163,15 @@ def test_an_end_that_cannot_be_read_is_none(folder: Path, text: str) -> None:
     assert (folder / "log.end").read_text().startswith("10\n")
 
 
+def test_a_number_that_is_none_any_more(folder: Path) -> None:
+    with Database.open(folder) as database:
+        log = Log(database)
+        log.append(jobs_submitted(1))
+        spoil(database, 5, "at_ms = 'x'")
+        assert len(list(log.read())) == 9
+        assert list(log.damaged) == [5]
+
+
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
 def test_bytes_that_turn_over_on_the_disk(folder: Path, flip: int) -> None:
     world = told()

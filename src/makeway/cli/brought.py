@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from makeway.cli.board import Board
+from makeway.cli.codes import ENDED_BADLY, NEVER
 from makeway.cli.configured import configured
 from makeway.cli.connect import Asked, opened
 from makeway.cli.news import News, in_peace, last_event
@@ -31,7 +32,6 @@ from makeway.store.database import Database, Location
 from makeway.wire.runs import RunWanted
 
 LOOK_EVERY_S = 0.2
-ENDED_BADLY, NEVER = 5, 8
 
 
 class Watching(msgspec.Struct, frozen=True, kw_only=True):

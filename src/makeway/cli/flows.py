@@ -12,6 +12,7 @@ import click
 
 from makeway.cli.board import Board
 from makeway.cli.brought import Watching, bring, built, follow, how_it_ended, served
+from makeway.cli.codes import CTRL_C
 from makeway.cli.connect import asked
 from makeway.cli.output import OUTPUT, print_data
 from makeway.cli.summary import print_summary
@@ -35,7 +36,6 @@ from makeway.store.rows import ExecutionRow
 from makeway.wire.runs import RunWanted
 
 LOOK_EVERY_MS = 200
-CTRL_C = 130
 
 
 PARAM = click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import msgspec
 
 from makeway.cli.connect import asked, opened
 from makeway.cli.job_text import FINAL
-from makeway.cli.news import in_peace
+from makeway.cli.news import in_peace, patiently
 from makeway.errors import NotFound
 from makeway.wire.jobs import JobView
 
@@ -68,7 +69,7 @@ def _of_a_service(desk: Desk, wanted: str, wish: Wish) -> None:
         problem = f"there is no rank {wish.worker}; there are {ranks} workers"
         raise NotFound(problem, where=where)
     printer = JobPrinter(desk, job, wish)
-    looked = time.monotonic()
+    looked, name = time.monotonic(), job.id
     while True:
         over = not wish.follow or _over(job, wish)
         printer.print_new(job.attempt)
@@ -77,7 +78,8 @@ def _of_a_service(desk: Desk, wanted: str, wish: Wish) -> None:
             return
         time.sleep(LOOK_EVERY_S)
         if time.monotonic() - looked > LOOK_AT_JOB_EVERY_S:
-            job, looked = desk.job(job.id), time.monotonic()
+            job = patiently(lambda: desk.job(name))
+            looked = time.monotonic()
 
 
 def _over(job: JobView, wish: Wish) -> bool:
@@ -95,6 +97,7 @@ class JobPrinter:
         self._several = sum(group.max for group in job.groups) > 1 and wish.worker is None
         self._attempt = 0
         self._reader: LogReader | None = None
+        self._given: Counter[int] = Counter()
         self._rest: dict[int, bytes] = {}
 
     def print_new(self, latest: int) -> None:
@@ -109,27 +112,40 @@ class JobPrinter:
             self._print()
 
     def print_rest(self) -> None:
-        """Print the last lines, which have no end."""
-        if self._wish.follow:
-            self._print()
+        """Print all that is left of an attempt that has ended, also lines without an end."""
+        if self._wish.follow and self._reader is not None:
+            patiently(self._catch_up)
         for rank, rest in sorted(self._rest.items()):
             if rest:
                 click.echo(self._prefix(rank) + rest)
         self._rest.clear()
 
     def _open(self, attempt: int) -> None:
-        self._attempt = attempt
-        self._reader = self._desk.log(self._job, attempt, self._wish.worker)
+        self._attempt, self._given = attempt, Counter()
+        self._reader = patiently(self._log)
+
+    def _log(self) -> LogReader:
+        return self._desk.log(self._job, self._attempt, self._wish.worker)
 
     def _print(self) -> None:
-        """Print what there is; who only looks once has all of it by the first call."""
         while self._reader is not None and (new := self._reader.more()):
             for rank, data in new:
-                *lines, self._rest[rank] = (self._rest.get(rank, b"") + data).split(b"\n")
-                for line in lines:
-                    click.echo(self._prefix(rank) + line)
-            if not self._wish.follow:
-                return
+                self._take(rank, data)
+
+    def _catch_up(self) -> None:
+        """Read the whole log once more: what is told as it happens may be a moment late."""
+        reader, passed = self._log(), Counter[int]()
+        while new := reader.more():
+            for rank, data in new:
+                fresh = data[max(0, self._given[rank] - passed[rank]) :]
+                passed[rank] += len(data)
+                self._take(rank, fresh)
+
+    def _take(self, rank: int, data: bytes) -> None:
+        self._given[rank] += len(data)
+        *lines, self._rest[rank] = (self._rest.get(rank, b"") + data).split(b"\n")
+        for line in lines:
+            click.echo(self._prefix(rank) + line)
 
     def _prefix(self, rank: int) -> bytes:
         return f"[{rank}] ".encode() if self._several else b""

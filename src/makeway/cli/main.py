@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from makeway import __version__
+from makeway.cli.codes import CTRL_C
 from makeway.errors import MakewayError
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ COMMANDS = {
     "completion": ("makeway.cli.completion:completion", "Print what makes a shell complete words."),
     "version": ("makeway.cli.version:version", "Print the version."),
 }
-CTRL_C = 130
 # They look at no store, or not always: a configuration that is wrong does not keep them from that.
 UNCONFIGURED = ("simulate", "compare", "config", "version", "completion")
 

@@ -9,19 +9,23 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from makeway.cli.codes import CTRL_C
 from makeway.cli.connect import Asked, opened
+from makeway.errors import Unavailable
 from makeway.model.event import Entry
 
 if TYPE_CHECKING:
     from makeway.wire.desk import Desk
 
-CTRL_C = 130
+PATIENCE_S, AGAIN_S = 30.0, 0.3
+
+Answer = TypeVar("Answer")
 
 
 class News:
@@ -57,6 +61,18 @@ class News:
             self._heard.put(None)
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the news
             self._heard.put(error)
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """Ask, and again while the service is gone: it may be back in a moment."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except Unavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(AGAIN_S)
 
 
 def last_event(desk: Desk) -> int:

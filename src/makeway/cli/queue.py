@@ -82,15 +82,15 @@ def watch_line(
     desk: Desk, whom: Asked, wanted: JobsWanted, show: Callable[[Page[JobView]], None]
 ) -> None:
     """Show what runs and waits now, and again whenever something has happened."""
-    from makeway.cli.news import News, in_peace, last_event
+    from makeway.cli.news import News, in_peace, last_event, patiently
 
     with in_peace("stopped watching; the jobs go on."):
         seen = last_event(desk)
         news = News(whom, seen)
         while True:
             with again(desk, whom) as now:
-                seen = last_event(now)
-                show(line_of(now, wanted))
+                seen = patiently(functools.partial(last_event, now))
+                show(patiently(functools.partial(line_of, now, wanted)))
             drawn = time.monotonic()
             entry = news.next(LOOK_EVERY_S)
             while entry is not None and entry.seq <= seen:

@@ -7,6 +7,7 @@ Raises:  Unreachable: the service has gone, and has not come back for half a min
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -15,13 +16,12 @@ import click
 
 from makeway.cli.connect import Asked
 from makeway.cli.job_text import FINAL, state_of, wait_text
-from makeway.cli.news import News, about, last_event
+from makeway.cli.news import News, about, last_event, patiently
 from makeway.wire.jobs import JobView
 
 if TYPE_CHECKING:
     from makeway.wire.desk import Desk
 
-ENDED_BADLY, TOO_LATE = 5, 6
 # Should an event ever be missed, it is noticed so much later.
 LOOK_EVERY_S = 15.0
 PRINT_EVERY_S = 0.2
@@ -38,7 +38,7 @@ def settle(
     fresh = set(jobs)
     while True:
         for name in [name for name in jobs if name in fresh]:
-            job = desk.job(name)
+            job = patiently(functools.partial(desk.job, name))
             if job.phase in FINAL:
                 found[name] = job
         fresh = set()
@@ -76,7 +76,8 @@ def watch_to_end(desk: Desk, whom: Asked, job: JobView, printer: Printer) -> Job
     looked = 0.0
     while True:
         if time.monotonic() - looked > LOOK_EVERY_S:
-            job, looked = desk.job(job.id), time.monotonic()
+            job = patiently(functools.partial(desk.job, job.id))
+            looked = time.monotonic()
         told = tell_state(job, told)
         if job.phase in FINAL:
             printer.print_new(job.attempt)

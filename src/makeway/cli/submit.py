@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from makeway.cli.codes import ENDED_BADLY
 from makeway.cli.connect import Asked, asked, opened
 from makeway.cli.job_text import NEVER, print_wait, state_of, wait_text
 from makeway.cli.jobfile import Typed, body_of
@@ -20,7 +21,6 @@ from makeway.wire.jobs import JobView, WaitView, WhyView
 if TYPE_CHECKING:
     from makeway.wire.desk import Desk
 
-ENDED_BADLY = 5
 Command = Callable[..., object]
 
 OPTIONS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import sys
@@ -99,7 +100,7 @@ def _watch(desk: Desk, whom: Asked) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    from makeway.cli.news import News, in_peace, last_event
+    from makeway.cli.news import News, in_peace, last_event, patiently
 
     console = Console(no_color=bool(os.environ.get("NO_COLOR")))
     news = News(whom, last_event(desk))
@@ -113,7 +114,8 @@ def _watch(desk: Desk, whom: Asked) -> None:
                     changed = changed or entry.seq > found.status.last_event
                 if changed or time.monotonic() - drawn_at > LOOK_EVERY_S:
                     with again(desk, whom) as now:
-                        found, drawn_at = look(now), time.monotonic()
+                        found = patiently(functools.partial(look, now))
+                    drawn_at = time.monotonic()
                 live.update(drawn(found, console.height), refresh=True)
 
 

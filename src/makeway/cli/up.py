@@ -86,6 +86,9 @@ def _greet(service: Service, counts: Counts, token: Path) -> None:
     click.echo(f"makeway {__version__} at {service.url}", err=True)
     click.echo(f"  {nodes}: {kinds}; {counts.running} jobs run, {counts.queued} wait", err=True)
     click.echo(f"  store {service.store} ({service.reader.where})", err=True)
+    for damage in service.damaged:
+        about = f", of {damage.owner}, which is left out" if damage.owner else ""
+        click.echo(f"  entry {damage.seq} does not read as it was written{about}", err=True)
     click.echo(
         f"  the owner's token is in {token}; Ctrl-C, or makeway down, ends the service", err=True
     )

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from makeway.cli.codes import ENDED_BADLY, TOO_LATE
 from makeway.cli.connect import Asked, asked, opened
 from makeway.cli.news import in_peace
 from makeway.cli.output import OUTPUT, print_data, print_list
-from makeway.cli.settle import ENDED_BADLY, TOO_LATE, how_ended, settle
+from makeway.cli.settle import how_ended, settle
 from makeway.cli.shares import span_s
 from makeway.errors import MakewayError, NotFound
 from makeway.wire.jobs import JobView

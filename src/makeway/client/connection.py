@@ -61,6 +61,8 @@ class Connection:
                 raise InvalidInput("a token has letters and digits of ASCII only", where="token")
             self._headers["Authorization"] = f"Bearer {token}"
         self._open: http.client.HTTPConnection | None = None
+        # http.client lets go of it while an answer that ends the connection is still read.
+        self._sock: socket.socket | None = None
 
     def ask(self, ask: Ask) -> bytes:
         """Send a request and give the body of the answer."""
@@ -80,19 +82,19 @@ class Connection:
         if response.status >= 300:
             body = response.read()
             raise error_of(response.status, body, self.address.text)
-        if self._open is not None and self._open.sock is not None:
-            self._open.sock.settimeout(quiet_s)
+        if self._sock is not None:
+            self._sock.settimeout(quiet_s)
         return response
 
     def close(self) -> None:
         """Let go of the connection; the next request opens a new one."""
         if self._open is not None:
             self._open.close()
-            self._open = None
+            self._open = self._sock = None
 
     def interrupt(self) -> None:
         """Wake whoever reads in another thread: what is read has ended."""
-        sock = self._open.sock if self._open is not None else None
+        sock = self._sock
         if sock is not None:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -138,6 +140,7 @@ class Connection:
             problem = f"nobody answers there: {reason[:1].lower()}{reason[1:]}"
             raise Unreachable(problem, where=address.text, hint=START_HINT) from None
         connection.sock.settimeout(ANSWER_S)
+        self._sock = connection.sock
         return connection
 
     def _stale(self) -> bool:

@@ -1,7 +1,8 @@
 """Read what the workers of a job print, as the service passes it on.
 
-The first look gives all there is so far. From the second one on a thread listens, so that whoever
-asks again never waits; when its connection breaks it begins anew and passes over what was given.
+The first calls give all there is so far, some at a time, until one gives nothing. Whoever goes on to
+ask is told of what is new by a thread that listens, and never waits; when its connection breaks it
+begins anew and passes over what was given.
 
 Raises:  what the service says is wrong, from the next call on; Unreachable: it has been gone for long
 Holds:   nothing is given twice, nothing is left out; each letter belongs to one rank
@@ -10,6 +11,7 @@ Holds:   nothing is given twice, nothing is left out; each letter belongs to one
 from __future__ import annotations
 
 import http.client
+import itertools
 import queue
 import threading
 import time
@@ -20,7 +22,7 @@ import msgspec
 
 from makeway.client.address import Address
 from makeway.client.connection import Ask, Connection, segment
-from makeway.errors import MakewayError, Unavailable
+from makeway.errors import MakewayError, Unavailable, Unreachable
 from makeway.wire.jobs import JobView
 
 LINES = {"Accept": "application/x-ndjson"}
@@ -28,6 +30,7 @@ FINAL = ("succeeded", "failed", "cancelled")
 # A worker may say nothing for long, and the stream then has nothing to pass on.
 QUIET_S = 900.0
 GIVE_UP_S, AGAIN_S = 30.0, 0.5
+ITEMS = 64  # of at most 256 KiB each
 
 
 class Printed(msgspec.Struct, frozen=True):
@@ -48,14 +51,16 @@ class JobLog:
         self._query = {"attempt": ask[0], "rank": ask[1]}
         self._given: Counter[int] = Counter()
         self._heard: queue.SimpleQueue[Printed | Exception | None] = queue.SimpleQueue()
+        self._first: Iterator[Printed] | None = None
         self._looked = self._listens = self._ended = False
 
     def more(self) -> Sequence[tuple[int, bytes]]:
         """Give what was printed since the last call: (rank, bytes); empty if nothing was."""
         if not self._looked:
-            self._looked = True
-            connection = Connection(self._address, self._token)
-            found = list(self._read(connection, follow=False))
+            if self._first is None:
+                self._first = self._read(Connection(self._address, self._token), follow=False)
+            found = list(itertools.islice(self._first, ITEMS))
+            self._looked = not found
             return _joined(found)
         if not self._listens:
             self._listens = True
@@ -89,7 +94,7 @@ class JobLog:
                     broken_at = None
                     self._heard.put(printed)
                 self._ended = self._final()
-            except (Unavailable, OSError, http.client.HTTPException) as error:
+            except Unavailable as error:
                 broken_at = broken_at or time.monotonic()
                 if time.monotonic() - broken_at > GIVE_UP_S:
                     self._heard.put(error)
@@ -107,10 +112,9 @@ class JobLog:
         query = {**self._query, "follow": str(follow).lower()}
         path = segment("jobs", self._job, "logs")
         passed: Counter[int] = Counter()
+        broken = Unreachable("the connection broke within the log", where=self._address.text)
         with connection.stream(Ask(path=path, query=query, headers=LINES), QUIET_S) as response:
-            for line in response:
-                if not line.endswith(b"\n"):
-                    return  # it broke within a line, which comes again
+            for line in _lines(response, broken):
                 printed = msgspec.json.decode(line, type=Printed)
                 known = self._given[printed.rank] - passed[printed.rank]
                 passed[printed.rank] += len(printed.text)
@@ -126,6 +130,17 @@ class JobLog:
         finally:
             connection.close()
         return msgspec.json.decode(body, type=JobView).phase in FINAL
+
+
+def _lines(response: http.client.HTTPResponse, broken: Unreachable) -> Iterator[bytes]:
+    """Give whole lines; half a line, or half a chunk, means that it broke."""
+    try:
+        for line in response:
+            if not line.endswith(b"\n"):
+                raise broken
+            yield line
+    except (OSError, http.client.HTTPException):
+        raise broken from None
 
 
 def _joined(found: Sequence[Printed]) -> list[tuple[int, bytes]]:

@@ -102,6 +102,8 @@ class Events:
         ask = Ask(path="/events", query=query, headers=headers)
         with self._connection.stream(ask, QUIET_S) as response:
             self._reached = True
+            if self._closed.is_set():
+                return  # it was closed while this was opened
             for message in messages(response):
                 if not message.id.isdigit() or int(message.id) <= self._after:
                     continue

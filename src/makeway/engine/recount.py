@@ -79,6 +79,10 @@ def _check_held(state: State) -> None:
         for path in lineage_of(spec.queue):
             used[path] = used[path] + usage
     assert state.held == held, f"held is {state.held}, not {held}"
+    sums = state.memo.sums.read(state.held).usage
+    known = {path: amount for path, amount in sums.items() if not path.endswith("/")}
+    below = {path: amount for path, amount in used.items() if amount}
+    assert known == below, f"queues hold {below} with all that is below them, and not {known}"
     assert state.running_in == rows, "running_in has other rows than running"
     elastic = {name for name, running in state.running.items() if running.job.spec.elastic}
     assert state.elastic == elastic, f"elastic are {elastic}, not {state.elastic}"

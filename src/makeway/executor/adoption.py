@@ -13,6 +13,7 @@ Holds:   what is adopted is never a stranger who has the pid by now
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -75,7 +76,8 @@ def swept(folder: Path) -> Exit:
         started=begun,
         oom_kills=kills,
     )
-    files.write_whole(folder / files.EXIT, ended, durable=True)
+    with contextlib.suppress(OSError):  # the disk is full: it will be found out again
+        files.write_whole(folder / files.EXIT, ended, durable=True)
     return ended
 
 

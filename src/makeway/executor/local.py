@@ -168,9 +168,13 @@ class LocalExecutor:
 
     def _fork(self, worker: Watched, asked: Resources) -> None:
         worker.launch = launch = self._equipment.equipped(worker.launch, asked)
-        worker.folder.mkdir(parents=True, exist_ok=True)
-        files.write_whole(worker.folder / files.LAUNCH, launch)
-        self._ask_for_agent(worker)
+        try:
+            worker.folder.mkdir(parents=True, exist_ok=True)
+            files.write_whole(worker.folder / files.LAUNCH, launch)
+        except OSError as error:
+            self._gone(worker, Exit(at_ms=_now_ms(), lost=f"not launched: {error}", started=False))
+        else:
+            self._ask_for_agent(worker)
 
     def _ask_for_agent(self, worker: Watched) -> None:
         reach("executor.fork.before")

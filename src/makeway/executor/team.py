@@ -15,6 +15,7 @@ restart do nothing twice.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -64,7 +65,7 @@ class Team:
         if generation > self._now.generation:
             before = self._now.workers
             self._now = Membership(generation=generation, workers=len(launches), before=before)
-            files.write_whole(self._folder / files.TEAM, self._now, durable=True)
+            self._write()
         self._launches, self._grace_ms = launches, grace_ms
         return True
 
@@ -96,7 +97,7 @@ class Team:
             self._now = msgspec.structs.replace(
                 self._now, gone=True, address=first.address, port=first.port
             )
-            files.write_whole(self._folder / files.TEAM, self._now, durable=True)
+            self._write()
         now = self._now
         for worker in self._present():
             worker.order(
@@ -132,3 +133,7 @@ class Team:
 
     def _there(self, rank: int) -> bool:
         return self.members[rank].ready_at == self._now.generation
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):  # the disk is full: it goes on, but for a restart
+            files.write_whole(self._folder / files.TEAM, self._now, durable=True)

@@ -20,6 +20,7 @@ import msgspec
 from makeway.engine.engine import Engine, Step, awaited, outstanding
 from makeway.engine.state import State
 from makeway.executor.base import Executor, Readings
+from makeway.failpoint import reach
 from makeway.live.clock import Clock
 from makeway.live.inbox import Inbox, Order, Told
 from makeway.live.journal import AGAIN_MS, Journal
@@ -39,7 +40,7 @@ from makeway.model.event import (
 )
 from makeway.model.rules import LIVE, Rules
 from makeway.store.idempotency import Write
-from makeway.store.log import Log
+from makeway.store.log import Damage, Log
 from makeway.store.series import SeriesWriter
 
 FLUSH_EVERY_MS = 100
@@ -80,6 +81,11 @@ class Controller:
     def storing(self) -> str:
         """Say why nothing can be written at the moment; empty: it can."""
         return "" if self._journal.trouble is None else str(self._journal.trouble)
+
+    @property
+    def damaged(self) -> Sequence[Damage]:
+        """Name the entries that did not read as they were written, and were left out."""
+        return [*self._log.damaged.values()]
 
     def recover(self) -> None:
         """Rebuild what was believed: everything that was not finished when the log ended."""
@@ -141,11 +147,14 @@ class Controller:
         step = self._take([*events, *wishes], [one for order in orders for one in order.also])
         if self._journal.trouble is not None:
             self._kept += [wish for order in orders for wish in _withdrawn(order)]
+            self._journal.forget()  # a key that led to nothing may be used again
             self._refuse(orders)
             return ()
         told = Told(entries=step.entries, refused=step.refused)
         for order in orders:
+            reach("controller.told.before")
             order.told.set_result(told)
+            reach("controller.told.after")
         return step.entries
 
     def _refuse(self, orders: Sequence[Order]) -> Sequence[Entry]:
@@ -178,7 +187,9 @@ class Controller:
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
+            reach("controller.order.before")
             self._executor.carry_out(effect)
+            reach("controller.order.after")
 
     def _patience_ms(self, timeout_ms: int) -> int:
         if self._journal.trouble is not None:

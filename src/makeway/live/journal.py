@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from makeway.engine.engine import Step
 from makeway.errors import Unavailable
+from makeway.failpoint import reach
 from makeway.model.effect import Effect
 from makeway.model.event import Entry
 from makeway.store.idempotency import Write
@@ -37,11 +38,17 @@ class Journal:
         self._effects = [*step.effects]
         return self.flush()
 
+    def forget(self) -> None:
+        """Do not write what was to be written beside the entries: whoever wanted it was refused."""
+        self._also = []
+
     def flush(self) -> list[Effect]:
         """Try to write what is left; nothing is lost if that fails."""
         try:
             if self._entries:
+                reach("journal.write.before")
                 self._log.append(self._entries, self._also)
+                reach("journal.write.after")
         except Unavailable as error:
             self.trouble = error
             return []

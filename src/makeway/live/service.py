@@ -40,7 +40,7 @@ from makeway.model.rules import LIVE, Rules
 from makeway.policy.snapshot import Snapshot
 from makeway.store.database import Database
 from makeway.store.idempotency import Write, look_up, remember
-from makeway.store.log import Log
+from makeway.store.log import Damage, Log
 from makeway.store.rows import JobRow
 from makeway.version import __version__
 from makeway.wire.cluster import StatusView
@@ -88,6 +88,11 @@ class Service:
     def classes(self) -> Mapping[str, int]:
         """Give the classes in force."""
         return self._controller.state.rules.classes
+
+    @property
+    def damaged(self) -> Sequence[Damage]:
+        """Name what of the log did not read as it was written."""
+        return self._controller.damaged
 
     # ── the loop ──────────────────────────────────────────────────────────────────────────────────
 

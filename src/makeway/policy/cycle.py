@@ -11,14 +11,15 @@ Gives:   Plan: what shrinks and leaves, what is kept for whom, what starts and g
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from makeway.model.cluster import Allocation, Placement
 from makeway.model.job import Job
-from makeway.model.resources import Resources
+from makeway.model.resources import NOTHING, Resources
 from makeway.model.wait import Reason, Wait
 from makeway.policy.kept import leavers
 from makeway.policy.ledger import Ledger
-from makeway.policy.level import Levels
+from makeway.policy.level import Level, Levels
 from makeway.policy.limits import Barrier, barrier
 from makeway.policy.memo import own_part
 from makeway.policy.order import Lane, lanes_of
@@ -60,6 +61,8 @@ class Cycle:
         self._classes: dict[str, list[int]] | None = None
         self._lowest: int | None = None
         self._first: str | None = None
+        self._above: Mapping[str, Level] = {}
+        self._above_at: tuple[int, tuple[str, ...]] | None = None
         self._dues: Mapping[str, Resources] | None = None
         self._rows: dict[str, tuple[Job, list[Placement]]] = {}
         self._started: set[str] = set()
@@ -77,6 +80,18 @@ class Cycle:
             demand = demands(self.snapshot, self._began)
             self._dues = dues(self.snapshot.memo, self.terms, demand)
         return self._dues
+
+    def above_due(self, kinds: tuple[str, ...]) -> Mapping[str, Level]:
+        """Give the branches that hold more of any of these kinds than they are due, with levels."""
+        key = (self.ledger.stamp, kinds)
+        if key != self._above_at:
+            found, usage = dict[str, Level](), self.ledger.usages()
+            for path, amount in usage.items():
+                held, owed = amount.amounts, self.due.get(path, NOTHING).amounts
+                if any(held.get(kind, 0) > owed.get(kind, 0) for kind in kinds):
+                    found[path] = self.levels.with_usage(path, amount, kinds)
+            self._above, self._above_at = found, key
+        return self._above
 
     @property
     def elastic(self) -> list[Running]:
@@ -123,7 +138,8 @@ class Cycle:
 
     def let_past(self, seq: int) -> Iterator[Running]:
         """Give who was started after the entry with this seq, the latest first."""
-        for row in reversed(self.snapshot.running.values()):  # type: ignore[call-overload]  # a dict
+        running = cast("dict[str, Running]", self.snapshot.running)  # a mapping that has an end
+        for row in reversed(running.values()):
             if row.started_seq <= seq:
                 return
             yield row

@@ -54,13 +54,27 @@ class Ledger:
     """What the cluster would look like; see the module."""
 
     __slots__ = (
-        "_by_class", "_capacity", "_free", "_jobs", "_log", "_read", "_sites", "_soon", "_taking", "_touched", "_usage", "snapshot",
+        "_by_class",
+        "_capacity",
+        "_free",
+        "_jobs",
+        "_log",
+        "_next",
+        "_read",
+        "_sites",
+        "_soon",
+        "_stamps",
+        "_taking",
+        "_touched",
+        "_usage",
+        "snapshot",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Begin with the snapshot as it is."""
         self.snapshot = snapshot
         self._log: list[Booking] = []
+        self._stamps, self._next = [0], 1
         self._sites: dict[str, tuple[Resources, Resources, Resources]] = {}
         self._taking: dict[tuple[Size, bool], dict[str, int]] = {}
         self._touched: list[str] = []  # nodes on which something was booked, in that order
@@ -209,6 +223,11 @@ class Ledger:
         """Keep the slots no longer."""
         self.book(Booking(job, allocation.placements, kept=-1, usage=-1, jobs=-1))
 
+    @property
+    def stamp(self) -> int:
+        """Give a number that stands for what is booked: the same one, the same bookings."""
+        return self._stamps[-1]
+
     def checkpoint(self) -> int:
         """Give a mark to which `rollback` can return."""
         return len(self._log)
@@ -217,11 +236,14 @@ class Ledger:
         """Take back all that was booked after the mark, the last first."""
         while len(self._log) > mark:
             self._book(self._log.pop().back())
+            self._stamps.pop()
 
     def book(self, booking: Booking) -> None:
         """Book and remember it."""
         self._book(booking)
         self._log.append(booking)
+        self._stamps.append(self._next)
+        self._next += 1
 
     def _book(self, booking: Booking) -> None:
         job, shape = booking.job, booking.job.spec.shape()

@@ -68,6 +68,7 @@ class Legal:
         )
         self._late = self._since is not None and self._late_are_enough(self._since)
         self._queues: dict[str, str | None] | None = None
+        self._kinds = tuple(claimant.need.amounts)
 
     def may_try(self) -> bool:
         """Say whether this job may have anything evicted yet; if not, ask again when it may."""
@@ -269,45 +270,35 @@ class Legal:
         own, cycle, priority = self.claimant.kind.queue, self.cycle, self.claimant.kind.priority
         rules, found = cycle.rules.preemption, dict[str, str | None]()
         lower = rules.priority and cycle.lowest < priority
-        levels = self._levels_below_due() if rules.reclaim and not self.inside_guarantee else {}
-        reclaim = rules.reclaim and (self.inside_guarantee or bool(levels))
-        asked = dict[str, bool]()
+        branches = self._branches_in_question() if rules.reclaim else ()
+        reclaim = rules.reclaim and (self.inside_guarantee or bool(branches))
         for queue in cycle.snapshot.running_in if lower or reclaim else ():
             may = lower and (queue == own or self._wide)
             if may and cycle.lowest_class(queue) < priority:
                 found[queue] = None
             elif reclaim and queue != own:
+                _, there = parting(own, queue)
                 if self.inside_guarantee:
                     found[queue] = None
-                    continue
-                here, there = parting(own, queue)
-                if there not in asked:
-                    asked[there] = (
-                        here in levels
-                        and self._above_due(there)
-                        and levels[here] < self._level(there, NOTHING)
-                    )
-                if asked[there]:
+                elif there in branches:
                     found[queue] = there
         return found
 
-    def _levels_below_due(self) -> dict[str, Level]:
-        """Give the level, with the claimant, of those of its branches that are below their due."""
-        need = self.claimant.need
-        below = (path for path in way(self.claimant.kind.queue)[1:] if self._below_due(path))
-        return {path: self._level(path, need) for path in below}
+    def _branches_in_question(self) -> set[str]:
+        """Name the branches above their due that are fuller than one of the claimant's below its own."""
+        found, cycle, need = set[str](), self.cycle, self.claimant.need
+        for here in () if self.inside_guarantee else way(self.claimant.kind.queue)[1:]:
+            if self._below_due(here):
+                mine, above = self._level(here, need), cycle.above_due(self._kinds)
+                for path in cycle.terms.children[branch_above(here)] if above else ():
+                    if path in above and path != here and mine < above[path]:
+                        found.add(path)
+        return found
 
     def _below_due(self, path: str) -> bool:
         usage, due = self.cycle.ledger.usage(path).amounts, self.cycle.due.get(path, NOTHING)
         for kind in self.claimant.need.amounts:  # noqa: SIM110 - twice as fast as any()
             if usage.get(kind, 0) < due[kind]:
-                return True
-        return False
-
-    def _above_due(self, path: str) -> bool:
-        usage, due = self.cycle.ledger.usage(path).amounts, self.cycle.due.get(path, NOTHING)
-        for kind in self.claimant.need.amounts:  # noqa: SIM110 - twice as fast as any()
-            if usage.get(kind, 0) > due[kind]:
                 return True
         return False
 
@@ -397,8 +388,12 @@ class Legal:
     # ── levels ────────────────────────────────────────────────────────────────────────────────────
 
     def _level(self, path: str, more: Resources, less: Resources = NOTHING) -> Level:
-        usage = self.cycle.ledger.usage(path) + more - less
-        return self.cycle.levels.with_usage(path, usage, tuple(self.claimant.need))
+        usage = (
+            self.cycle.ledger.usage(path) + more - less
+            if less
+            else self.cycle.ledger.usage(path) + more
+        )
+        return self.cycle.levels.with_usage(path, usage, self._kinds)
 
     def _parting(self, queue: str) -> tuple[str, str]:
         """Find where the claimant's queue and another part: the branch of each."""

@@ -17,17 +17,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from makeway.model.cluster import lineage_of
 from makeway.model.resources import NOTHING, Resources
-from makeway.policy.held import Held
 
 T = TypeVar("T")
 Key = tuple[str, int]
 
 # So many things are kept; when there are more, all are forgotten, which costs time and no answer.
 KEPT_MAX = 4096
+
+
+class Holding(Protocol):
+    """What the jobs of one queue and class hold (`Held`)."""
+
+    @property
+    def jobs(self) -> int:
+        """Count them."""
+
+    @property
+    def usage(self) -> Resources:
+        """Give how much that is."""
 
 
 class Memo:
@@ -60,12 +71,12 @@ class Sums:
 
     def __init__(self) -> None:
         """Begin with nothing held."""
-        self._held: dict[Key, Held] = {}
+        self._held: dict[Key, Holding] = {}
         self.usage: dict[str, Resources] = {}
         self.jobs: dict[str, int] = {}
         self.by_class: dict[Key, tuple[int, Resources]] = {}
 
-    def read(self, held: Mapping[Key, Held]) -> Sums:
+    def read(self, held: Mapping[Key, Holding]) -> Sums:
         """Take in what has changed since the time before."""
         before = self._held
         for key, now in held.items():

@@ -26,6 +26,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from makeway.errors import Conflict, Unavailable
+from makeway.failpoint import reach
 from makeway.store import schema
 from makeway.store.database import Database, Location
 from makeway.store.locks import END, FolderLock, Lock, ServerLock, name_of_holder
@@ -60,11 +61,13 @@ class Lease:
             problem = f"its log ends at entry {last}, and went on to {noted} before"
             hint = f"bring back a backup; to go on without what is lost, remove {END} beside it"
             raise Unavailable(problem, where=database.where, hint=hint)
+        reach("lease.begin.before")
         with database.transaction():
             before = database.find(HELD)
             term = before[0][0] + 1 if before else 1
             since_ms = time.time_ns() // 1_000_000
             database.write(BEGIN, [(THE_LEASE, term, socket.gethostname(), os.getpid(), since_ms)])
+        reach("lease.begin.after")
         self.term = term
 
     def check(self, database: Database) -> None:

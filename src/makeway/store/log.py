@@ -15,6 +15,7 @@ and call again with the same ones until it succeeds: what turns out to be there 
 written twice. The connection comes back by itself.
 
 Raises:  Conflict: the entries do not go on where the log ends · LeaseLost: another one controls
+         InvalidInput: an entry of a newer makeway, which is whole and cannot be read
          Unavailable: the store cannot be written now; try the same again
 Cost:    an entry with its views 75 µs in a batch of ten, and a flush of the disk a batch; reading
          it 8 µs
@@ -30,7 +31,8 @@ import msgspec
 import sqlalchemy as sa
 
 from makeway.codec import decode_event, encode_event, version_of
-from makeway.errors import Conflict, MakewayError, Unavailable
+from makeway.errors import Conflict, Unavailable
+from makeway.failpoint import reach
 from makeway.model.event import Entry, Event
 from makeway.model.workflow import run_of
 from makeway.store import schema
@@ -86,6 +88,11 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     job: str | None
     run: str | None
 
+    @property
+    def owner(self) -> str | None:
+        """Say what cannot be rebuilt without it: a run, or a job that is of no run."""
+        return self.run or self.job
+
 
 class Log:
     """The events of one store; `damaged` are those by number that were passed over in reading."""
@@ -110,11 +117,15 @@ class Log:
         try:
             if self._unsure and self._lease is not None:
                 self._lease.refresh()
+            reach("log.begin.before")
             with self._database.transaction():
+                reach("log.begin.after")
                 if self._lease is not None:
                     self._lease.check(self._database)
                 if not (self._unsure == rows and self._is_there(rows)):
                     self._write(entries, rows, also)
+                reach("log.commit.before")
+            reach("log.commit.after")
         except Unavailable:
             self._unsure = rows
             raise
@@ -182,15 +193,13 @@ class Log:
 
     def _entry(self, row: Row) -> Entry | None:
         seq, at_ms, cause, _, version, job, run, payload, checksum = row
-        problem = "its checksum is not that of what stands there"
-        try:
-            if checksum == _checksum(*row[:-1]):
-                event = decode_event(payload, version, f"event {seq}")
-                return Entry(seq=seq, at_ms=at_ms, cause=cause, event=event)
-        except (MakewayError, TypeError) as error:  # a number may have become something else
-            problem = str(error)
-        self.damaged[seq] = Damage(seq=seq, problem=problem, job=_text(job), run=_text(run))
-        return None
+        if checksum != _checksum(*row[:-1]):
+            problem = "its checksum is not that of what stands there"
+            self.damaged[seq] = Damage(seq=seq, problem=problem, job=_text(job), run=_text(run))
+            return None
+        # What is as it was written and cannot be read all the same is of another makeway.
+        event = decode_event(payload, version, f"event {seq}")
+        return Entry(seq=seq, at_ms=at_ms, cause=cause, event=event)
 
 
 def _row(entry: Entry) -> Values:
@@ -203,10 +212,14 @@ def _row(entry: Entry) -> Values:
 
 
 def _checksum(*row: Any) -> int:  # noqa: ANN401 - the columns of a row, text as its bytes
-    """Sum up every column of a row."""
+    """Sum up every column of a row; -1 if a number in it is none any more."""
     seq, at_ms, cause, name, version, job, run, payload = row
     filed = (seq, at_ms, cause, name, version, job or b"", run or b"")
-    return zlib.crc32(payload, zlib.crc32(b"%d\n%d\n%d\n%b\n%d\n%b\n%b\n" % filed))
+    try:
+        head = b"%d\n%d\n%d\n%b\n%d\n%b\n%b\n" % filed
+    except TypeError:
+        return -1
+    return zlib.crc32(payload, zlib.crc32(head))
 
 
 def _owner(row: Row) -> str | None:

@@ -36,6 +36,7 @@ from makeway.executor.protocol import Frames, Go, Launch, Ready, Resize, Started
 from makeway.failpoint import reach
 from makeway.model.record import ErrorRecord, Exit, Report, Yielded
 from makeway.worker.account import Account, account_of, let_in, own_name
+from makeway.worker.ending import refused, write_exit
 from makeway.worker.limits import MemoryLimit
 from makeway.worker.link import Link
 from makeway.worker.meter import Meter
@@ -91,6 +92,7 @@ class Agent:
         self._meter = Meter(launch.sample_ms)
         self._account: Account | None = None
         self._child: int | None = None
+        self._begun = False
         self._status: int | None = None
         self._cpu_ms = 0
         self._look_at_ms = 0
@@ -110,7 +112,7 @@ class Agent:
                         break
                     self._come_back(self._resize, reservation)
         except OSError as error:
-            self._write_exit(_refused(error))
+            self._give_up(error)
             return
         self._end()
 
@@ -171,7 +173,8 @@ class Agent:
 
     def _be(self, launch: Launch) -> None:
         """Be this worker from here on, for whoever reads it in the folder as well."""
-        files.write_whole(self._folder / files.LAUNCH, launch)
+        with contextlib.suppress(OSError):  # the disk is full: then it is not for others to read
+            files.write_whole(self._folder / files.LAUNCH, launch)
         self._launch = launch
 
     def _come_back(self, resize: Resize, reservation: Reservation) -> None:
@@ -202,6 +205,7 @@ class Agent:
             close=(*self._link.descriptors(), *reservation.descriptors()),
         )
         self._child = start_program(starting)
+        self._begun = True
         reach("agent.start.after")
         self._say_started(self._child)
         now_ms = _now_ms()
@@ -305,7 +309,8 @@ class Agent:
 
     def _notice(self, cause: str, now_ms: int, until_ms: int) -> None:
         notice = {"cause": cause, "at_ms": now_ms, "deadline_ms": until_ms}
-        files.write_whole(self._folder / files.NOTICE, notice)
+        with contextlib.suppress(OSError):  # the disk is full: the signal says it as well
+            files.write_whole(self._folder / files.NOTICE, notice)
 
     def _tell_members(self, go: Go) -> None:
         """Say to a program that takes it as it runs with whom it goes on, and where they meet."""
@@ -335,6 +340,16 @@ class Agent:
         for pid in [*descendants(os.getpid()), *([self._child] if self._child else [])]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def _give_up(self, error: OSError) -> None:
+        """Say why the program was not started; or end it, if it is this agent that cannot go on."""
+        if self._child is None or self._status is not None:
+            ended = refused(error)
+        else:
+            self._kill_tree()
+            kill_descendants(os.getpid())
+            ended = Exit(at_ms=_now_ms(), lost=f"its agent could not go on: {error}")
+        self._write_exit(msgspec.structs.replace(ended, started=self._begun))
 
     # ── its end ───────────────────────────────────────────────────────────────────────────────────
 
@@ -369,23 +384,8 @@ class Agent:
 
     def _write_exit(self, ended: Exit) -> None:
         self._limit.close()
-        files.write_whole(self._folder / files.EXIT, ended, durable=True)
+        write_exit(self._folder, ended)
         self._link.close()
-
-
-def _refused(error: OSError) -> Exit:
-    """Say why the program was not even started."""
-    what = f"{error.strerror}: {error.filename}" if error.filename else str(error)
-    bases = tuple(base.__name__ for base in type(error).__mro__[1:-1])
-    return Exit(
-        at_ms=_now_ms(),
-        code=126,
-        started=False,
-        error=ErrorRecord(
-            type=type(error).__name__, message=what, bases=bases, errno=error.errno,
-            at_ms=_now_ms(),
-        ),
-    )  # fmt: skip
 
 
 def _now_ms() -> int:

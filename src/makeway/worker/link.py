@@ -135,8 +135,9 @@ class Link:
             self._peer.settimeout(1.0)
             with contextlib.suppress(OSError):
                 self._push()
-        if self._kept:
-            write_whole(self._folder / SPOOL, _encoder.encode(list(self._kept)))
+        with contextlib.suppress(OSError):  # the disk is full: samples are the least that matters
+            if self._kept:
+                write_whole(self._folder / SPOOL, _encoder.encode(list(self._kept)))
         self._records.close()
         if self._peer is not None:
             self._peer.close()

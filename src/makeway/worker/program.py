@@ -103,6 +103,7 @@ def environment(starting: Starting) -> dict[str, str]:
         "MAKEWAY_STEP": launch.step or "",
         "MAKEWAY_ATTEMPT": launch.number,
         "MAKEWAY_GENERATION": launch.generation + 1,
+        "MAKEWAY_GEN": launch.generation + 1,
         "MAKEWAY_FENCE": launch.fence,
         "MAKEWAY_MIN": launch.workers_min,
         "MAKEWAY_MAX": launch.workers_max,
