@@ -52,7 +52,7 @@ def test_a_run_goes_through_the_service_that_works_in_the_store(shop: Shop) -> N
     assert done.stdout == "2\n"
     assert "succeeded" in done.stderr
     jobs = shop.reads("jobs", "--state", "succeeded")["items"]
-    assert {run_of(done.stderr)} == {one["run"] for one in jobs}, "the service ran its steps"
+    assert run_of(done.stderr) in {one["run"] for one in jobs}, "the service ran its steps"
 
 
 def test_a_run_that_failed_is_resumed_there_and_what_is_there_is_reused(shop: Shop) -> None:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from makeway.cli.logs import JobPrinter
 
 LOOK_EVERY_S = 0.2
-CTRL_C = 130
 
 Bring = Callable[[ServiceDesk], JobView]
 Print = Callable[[ServiceDesk, JobView], "JobPrinter"]

@@ -123,7 +123,8 @@ def _brought(
 
 
 def _alone(whom: Asked, bring: Callable[[Desk], JobView], output: str) -> int:
-    from makeway.cli.alone import CTRL_C, run_alone
+    from makeway.cli.alone import run_alone
+    from makeway.cli.codes import CTRL_C
     from makeway.cli.logs import JobPrinter, Wish
 
     def brought(desk: Desk) -> JobView:
