@@ -12,6 +12,10 @@ import msgspec
 
 from makeway.model.incident import Amounts
 from makeway.model.record import Cause, CauseClass, Evidence
+from makeway.model.units import written_size as size
+
+
+__all__ = ["Finding", "Tier", "exceeds", "fact", "size", "span_ref", "when"]
 
 
 class Tier(IntEnum):
@@ -81,18 +85,6 @@ def exceeds(asked: Amounts, there: Amounts) -> list[str]:
             shown = (size(want), size(have)) if name == "memory" else (f"{want:g}", f"{have:g}")
             told.append(f"{name}: {shown[0]} asked, {shown[1]} there")
     return told
-
-
-SIZES = ((10**12, "TB"), (2**40, "TiB"), (10**9, "GB"), (2**30, "GiB"), (10**6, "MB"),
-         (2**20, "MiB"), (10**3, "KB"), (2**10, "KiB"))  # fmt: skip
-
-
-def size(number: int) -> str:
-    """Write a size as a file would say it, with the largest unit that it is a whole number of."""
-    for unit, name in SIZES:
-        if number >= unit and number % unit == 0:
-            return f"{number // unit}{name}"
-    return f"{round(number / 10**6)}MB" if number >= 10**7 else f"{number}B"
 
 
 def when(at_s: float) -> str:

@@ -16,7 +16,7 @@ from statistics import median
 from makeway.health.rules.finding import Finding, Tier, fact, when
 from makeway.health.rules.scene import Scene, node_of
 from makeway.model.incident import Incident, Series
-from makeway.model.record import Cause, Evidence
+from makeway.model.record import Cause
 
 STEP_LEAST_S, REPORT_LEAST_S, INIT_S = 30.0, 600.0, 1800.0
 OWN_CLOCK = ("checkpoint", "eval", "evaluation", "validation", "save")
@@ -39,7 +39,7 @@ def look(scene: Scene) -> Iterator[Finding]:
 def _hung(scene: Scene, *, ordered: bool) -> Iterator[Finding]:
     incident = scene.incident
     late = lateness(incident)
-    suspects = _odd(incident)
+    suspects = _odd(incident) or ([] if incident.stacks else _behind(incident))
     if scene.first is not None and not ordered:
         # A collective timed out: whoever stands elsewhere is the one that the others waited for.
         if not suspects or scene.first.error is None:
@@ -48,13 +48,13 @@ def _hung(scene: Scene, *, ordered: bool) -> Iterator[Finding]:
         return
     told = [] if late is None else [fact(late.text, late.ref)]
     told += [fact(f"rank {rank} stands in {incident.stacks[rank]}", f"stacks.{rank}")
-             for rank in suspects or list(incident.stacks)[:1]]  # fmt: skip
+             for rank in suspects or list(incident.stacks)[:1] if rank in incident.stacks]  # fmt: skip
     stuck = [rank for rank in suspects or list(incident.stacks)
-             if ON_DISK.search(incident.stacks[rank])]  # fmt: skip
+             if ON_DISK.search(incident.stacks.get(rank, ""))]  # fmt: skip
     nodes = tuple(dict.fromkeys(n for n in (node_of(incident, rank) for rank in suspects) if n))
     if not suspects and len(incident.nodes) == 1 and incident.nodes[0].name:
         nodes = (incident.nodes[0].name,)
-    who = f"; rank {', '.join(map(str, suspects))} stands elsewhere than the rest" if suspects else ""
+    who = f"; rank {', '.join(map(str, suspects))} is behind the rest" if suspects else ""
     text = late.text if late is not None else "the others waited for it in a collective"
     yield Finding(
         cause=Cause.STORAGE if stuck else Cause.HUNG,
@@ -65,7 +65,7 @@ def _hung(scene: Scene, *, ordered: bool) -> Iterator[Finding]:
         rank=suspects[0] if suspects else None,
         ranks=tuple(suspects),
         nodes=nodes,
-        root=",".join(sorted({incident.stacks[rank] for rank in suspects})),
+        root=",".join(sorted({incident.stacks.get(rank, "") for rank in suspects})),
     )
 
 
@@ -107,7 +107,8 @@ def _limit(incident: Incident, moves: list[tuple[list[float], str, bool]]) -> tu
         )
     if any(step for _, _, step in moves) and not own:
         return REPORT_LEAST_S, "the limit of the first step"
-    gaps = sorted(max((_gaps(times) for times, _, _ in moves), key=len, default=[]))
+    every = sorted((_gaps(times) for times, _, _ in moves), key=len)
+    gaps = sorted(every[-1]) if every else []
     if not gaps:
         return REPORT_LEAST_S, "the least limit of who reports no steps"
     late = gaps[min(len(gaps) - 1, len(gaps) * 99 // 100)]
@@ -166,7 +167,9 @@ def _odd(incident: Incident) -> list[int]:
     return sorted(rank for rank, frame in incident.stacks.items() if frame != common)
 
 
-def stack_facts(incident: Incident) -> list[Evidence]:
-    """Say where each worker stands."""
-    return [fact(f"rank {rank} stands in {frame}", f"stacks.{rank}")
-            for rank, frame in sorted(incident.stacks.items())]  # fmt: skip
+def _behind(incident: Incident) -> list[int]:
+    """Name the ranks that have done fewer steps than the others."""
+    done = {rank: len(known.get("local_ms", ())) for rank, known in incident.worker_samples.items()}
+    least = min(done.values(), default=0)
+    found = sorted(rank for rank, many in done.items() if many == least)
+    return found if len(found) * 2 < len(done) else []
