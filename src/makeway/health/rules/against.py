@@ -29,11 +29,9 @@ def against(scene: Scene, finding: Finding, others: list[Finding]) -> Iterator[R
 
 def _weaker(finding: Finding, others: list[Finding]) -> Iterator[RuledOut]:
     for one in others:
-        if one.cause in (Cause.UNKNOWN, finding.cause):
-            continue
-        if one.vague:
-            why = f"{one.said} says how it ended, not why"
-        elif one.tier > finding.tier:
+        if one.vague or one.cause in (Cause.UNKNOWN, finding.cause):
+            continue  # how it ended is no other cause
+        if one.tier > finding.tier:
             why = f"{one.said}: weaker evidence than what was found"
         else:
             why = f"{one.said}: it follows from what was found"
