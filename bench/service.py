@@ -77,7 +77,9 @@ class Up:
 
     def cpu_s(self) -> float:
         """Say how much of a processor it has taken."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        )
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def pss_mib(self) -> float:
@@ -137,7 +139,9 @@ def _submissions(up: Up) -> Iterator[Row]:
     yield Row(f"submissions over HTTP, {CLIENTS} clients", "1/s", [count / took_s])
     cpu_ms = 1000 * (up.cpu_s() - before) / count
     yield Row("service per submission", "ms CPU", [cpu_ms])
-    yield Row(f"service with {count} waiting jobs, and its zygote", "MiB PSS", [up.pss_mib()], "<= 300")
+    yield Row(
+        f"service with {count} waiting jobs, and its zygote", "MiB PSS", [up.pss_mib()], "<= 300"
+    )
     with up.client() as client:
         yield Row(f"GET /jobs/@last, {count} waiting", "ms", _ask_ms(client))
 
@@ -170,7 +174,12 @@ def _throughput(count: int) -> Iterator[Row]:
         yield Row("service per such job", "ms CPU", [1000 * (up.cpu_s() - before) / count])
         yield Row("plain subprocess.run of /bin/true", "1/s", [plain])
         yield Row("ratio to plain subprocess", "", [rate / plain])
-        yield Row(f"service with {count} finished jobs, and its zygote", "MiB PSS", [up.pss_mib()], "<= 300")
+        yield Row(
+            f"service with {count} finished jobs, and its zygote",
+            "MiB PSS",
+            [up.pss_mib()],
+            "<= 300",
+        )
 
 
 def _recovery() -> Iterator[Row]:

@@ -172,7 +172,7 @@ class Controller:
         if self._journal.trouble is not None:
             late = self._journal.entries
             self._carry_out(self._journal.flush())
-            if late and self._journal.trouble is None:
+            if late and not self.storing:
                 self.heard(late)
         return self._journal.trouble is None
 
