@@ -158,10 +158,10 @@ class Site:
         self.acknowledged.add(view.id)
         return view.id
 
-    def tries(self, work: str, key: str, workers: int = 1) -> str | None:
+    def tries(self, work: str, key: str, workers: int = 1, **more: object) -> str | None:
         """Bring a job to a service that may die on it; None: there was no answer."""
         try:
-            return self.submits(work, key, workers)
+            return self.submits(work, key, workers, **more)
         except (MakewayError, OSError, ValueError, KeyError):
             return None
 

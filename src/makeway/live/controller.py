@@ -13,12 +13,14 @@ orders of people are refused, and those that were just being written are withdra
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from makeway.engine.engine import Engine, Step, awaited, outstanding
 from makeway.engine.state import State
+from makeway.errors import Unavailable
 from makeway.executor.base import Executor, Readings
 from makeway.failpoint import reach
 from makeway.live.clock import Clock
@@ -133,7 +135,8 @@ class Controller:
     def flush(self) -> None:
         """Write the samples that are still in memory."""
         if self._journal.trouble is None:
-            self._series.flush()
+            with contextlib.suppress(Unavailable):  # they wait, and the log will say what is wrong
+                self._series.flush()
         self._flush_at_ms = None
 
     def _is_news(self, node: Node) -> bool:
@@ -141,9 +144,10 @@ class Controller:
 
     def _obey(self, orders: Sequence[Order]) -> Sequence[Entry]:
         """Believe what was heard and what people want, in one step."""
-        events, self._kept = self._kept, []
         wishes = [event for order in orders for event in order.events]
-        self._recall(wishes)
+        if not self._recall(wishes):
+            return self._refuse(orders)
+        events, self._kept = self._kept, []
         step = self._take([*events, *wishes], [one for order in orders for one in order.also])
         if self._journal.trouble is not None:
             self._kept += [wish for order in orders for wish in _withdrawn(order)]
@@ -166,16 +170,27 @@ class Controller:
 
     def _can_write(self) -> bool:
         if self._journal.trouble is not None:
+            late = self._journal.entries
             self._carry_out(self._journal.flush())
+            if late and not self.storing:
+                self.heard(late)
         return self._journal.trouble is None
 
-    def _recall(self, events: Sequence[Event]) -> None:
-        """Let the engine know how jobs have ended that are waited for, and ended long ago."""
-        ends = self._log.read_ends(self._engine.unknown(events))
+    def _recall(self, events: Sequence[Event]) -> bool:
+        """Let the engine know how jobs have ended that are waited for, and ended long ago.
+
+        False: the store cannot even be read, so nothing can be concluded now.
+        """
+        try:
+            ends = self._log.read_ends(self._engine.unknown(events))
+        except Unavailable as error:
+            self._journal.trouble = error
+            return False
         facts = [entry.event for entry in ends]
         self._engine.recall(
             {fact.job: fact.phase for fact in facts if isinstance(fact, JobFinished)}
         )
+        return True
 
     def _take(self, events: Sequence[Event], also: Sequence[Write] = ()) -> Step:
         step = self._engine.step(events, self._clock.now_ms())

@@ -38,6 +38,11 @@ class Journal:
         self._effects = [*step.effects]
         return self.flush()
 
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Give what is not written yet."""
+        return self._entries
+
     def forget(self) -> None:
         """Do not write what was to be written beside the entries: whoever wanted it was refused."""
         self._also = []
