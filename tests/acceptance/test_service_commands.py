@@ -278,7 +278,7 @@ def test_who_is_not_there_is_exit_9_and_says_what_to_do(tmp_path: Path) -> None:
     nobody = there.types("--url", url, "queue", expect=9)
     assert url in nobody.stderr
     assert "makeway up" in nobody.stderr
-    assert "makeway up" in there.types("submit", "--", "true", expect=9).stderr
+    assert url in there.types("--url", url, "submit", "--", "true", expect=9).stderr
     assert "makeway up" in there.types("down", expect=9).stderr
 
 

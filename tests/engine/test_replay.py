@@ -219,6 +219,7 @@ def subject(event: ev.Event) -> str | None:
 def without_the_past(state: State, now_ms: int) -> dict[str, Any]:
     """Give what is believed but for traces of what has ended: numbers in between, and how it ended."""
     facts = believed(state, now_ms)
+    del facts["demand_seq"]  # who has ended may have been the last to change it
     places = {
         order: place for place, order in enumerate(sorted(j.order for j in facts["jobs"].values()))
     }

@@ -10,6 +10,7 @@ import pytest
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.live.config import Config, Limits, Service, load, rows
+from makeway.live.service import settings_of
 from makeway.live.settings import SETTINGS, CpuLimits, MemoryLimits
 from makeway.model.cluster import Queue
 from makeway.model.rules import LIVE
@@ -338,3 +339,14 @@ def test_a_token_that_cannot_be_sent_is_refused_unseen(places: Places, token: st
     with pytest.raises(InvalidInput) as told:
         places.load({}, {"MAKEWAY_TOKEN": token})
     assert token not in str(told.value)
+
+
+def test_a_policy_is_given_as_soon_as_any_key_of_it_is(places: Places) -> None:
+    assert not places.load().given("policy")
+    places.here.write_text('[policy]\nname = "fifo"\n')
+    config = places.load()
+    assert config.given("policy")
+    assert not config.given("queues")
+    assert settings_of(config).rules == config.rules
+    places.here.write_text("[policy]\n")
+    assert places.load().given("policy")

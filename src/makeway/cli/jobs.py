@@ -113,31 +113,27 @@ def _act(ctx: click.Context, ids: tuple[str, ...], act: str, output: str) -> Non
     with ordering(ctx) as desk:
         for ref in dict.fromkeys(ids):
             try:
-                run = _run_meant(desk, ref) if act == "cancel" else None
-                if run is None:
+                if act != "cancel" or not _cancelled_run(desk, ref):
                     done.append(desk.act(ref, act))
-                else:
-                    found = desk.cancel_run(run)
-                    click.echo(f"{found.id}  {found.workflow}  {found.phase}")
             except MakewayError as error:
                 if len(ids) == 1:
                     raise
                 click.echo(f"error: {ref}: {error}", err=True)
                 wrong = wrong or error
-    _print(done, output)
+    if done:
+        _print(done, output)
     if wrong is not None:
         raise click.exceptions.Exit(wrong.exit_code)
 
 
-def _run_meant(desk: Desk, ref: str) -> str | None:
-    """Give what is typed if it means a run: its steps' jobs bear its id, and something more."""
-    if ref.startswith("@"):
-        return None
+def _cancelled_run(desk: Desk, ref: str) -> bool:
+    """Stop the run of this id, if there is one."""
     try:
-        job = desk.job(ref)
+        found = desk.cancel_run(ref)
     except NotFound:
-        return ref
-    return ref if job.id.startswith(f"{ref}.") else None
+        return False
+    click.echo(f"{found.id}  {found.workflow}  {found.phase}")
+    return True
 
 
 def _print(jobs: list[JobView], output: str) -> None:

@@ -39,6 +39,7 @@ COMMANDS = {
     "retry": ("makeway.cli.jobs:retry", "Try jobs again."),
     "wait": ("makeway.cli.wait:wait", "Wait until jobs have ended."),
     "why": ("makeway.cli.why:why", "Say why a job does not run, and what would start it."),
+    "diagnose": ("makeway.cli.diagnose:diagnose", "Say why it failed, and what to do about it."),
     "logs": ("makeway.cli.logs:logs", "Print what the workers of a job or step printed."),
     "events": ("makeway.cli.events:events", "Print the log of all that happened."),
     "decisions": ("makeway.cli.decisions:decisions", "List who was evicted for whom, and why."),
@@ -58,7 +59,7 @@ COMMANDS = {
     "version": ("makeway.cli.version:version", "Print the version."),
 }
 # They look at no store, or not always: a configuration that is wrong does not keep them from that.
-UNCONFIGURED = ("simulate", "compare", "config", "version", "completion")
+UNCONFIGURED = ("simulate", "compare", "diagnose", "config", "version", "completion")
 
 
 class LazyGroup(click.Group):

@@ -78,7 +78,7 @@ def watch_to_end(desk: Desk, whom: Asked, job: JobView, printer: Printer) -> Job
         if time.monotonic() - looked > LOOK_EVERY_S:
             job = patiently(functools.partial(desk.job, job.id))
             looked = time.monotonic()
-        told = _tell(job, told)
+        told = tell_state(job, told)
         if job.phase in FINAL:
             printer.print_new(job.attempt)
             printer.print_rest()
@@ -92,7 +92,7 @@ def watch_to_end(desk: Desk, whom: Asked, job: JobView, printer: Printer) -> Job
             printer.print_new(job.attempt)
 
 
-def _tell(job: JobView, told: str) -> str:
+def tell_state(job: JobView, told: str) -> str:
     """Say where a job stands, unless that was said."""
     state = state_of(job)
     said = f"{state}: {wait_text(job.wait)}" if state == "queued" and job.wait else state

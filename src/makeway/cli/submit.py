@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from makeway.cli.codes import ENDED_BADLY
-from makeway.cli.connect import asked, no_service, opened
+from makeway.cli.connect import Asked, asked, opened
 from makeway.cli.job_text import NEVER, print_wait, state_of, wait_text
 from makeway.cli.jobfile import Typed, body_of
 from makeway.cli.listing import print_one
 from makeway.cli.output import OUTPUT, print_data
+from makeway.cli.plainfile import Written
 from makeway.errors import MakewayError, NeverFits
 from makeway.wire.jobs import JobView, WaitView, WhyView
+
+if TYPE_CHECKING:
+    from makeway.wire.desk import Desk
 
 Command = Callable[..., object]
 
@@ -80,29 +85,60 @@ def submit(
 ) -> int:
     """Bring a job: COMMAND as it would be typed here, or what a file says.
 
-    Prints the id of the job. Options lie over the file.
+    Prints the id of the job. Options lie over the file. Where no service works, the job runs inside
+    this command, with what is free on this machine, and is followed to its end.
     """
     body, written = body_of(file, msgspec.convert(typed, Typed))
     whom = asked(ctx)
     if whom.url is None and not dry_run:
-        raise no_service(whom)
+        return _alone(whom, lambda desk: _brought(desk, body, key, written), output)
     with opened(whom) as desk:
-        try:
-            if dry_run:
+        if dry_run:
+            try:
                 return _tried(desk.try_out(body), output)
-            job = desk.submit(body, key)
-        except MakewayError as error:
-            raise (written.placed(error) if written is not None else error) from None
+            except MakewayError as error:
+                raise (written.placed(error) if written is not None else error) from None
+        job = _brought(desk, body, key, written)
         _print(job, output)
         if not watch:
             return NeverFits.exit_code if job.phase == "failed" and _never(job.wait) else 0
         from makeway.cli.logs import JobPrinter, Wish
         from makeway.cli.news import in_peace
-        from makeway.cli.settle import how_ended, watch_to_end
+        from makeway.cli.settle import watch_to_end
 
         left = f"stopped watching; job {job.id} goes on. See it: makeway logs -f {job.id}"
         with in_peace(f"{left}; end it: makeway cancel {job.id}"):
             job = watch_to_end(desk, whom, job, JobPrinter(desk, job, Wish(follow=True)))
+    return _ended(job)
+
+
+def _brought(
+    desk: Desk, body: Mapping[str, object], key: str | None, written: Written | None
+) -> JobView:
+    """Bring it; a mistake that stands in a file is told with its line."""
+    try:
+        return desk.submit(body, key)
+    except MakewayError as error:
+        raise (written.placed(error) if written is not None else error) from None
+
+
+def _alone(whom: Asked, bring: Callable[[Desk], JobView], output: str) -> int:
+    from makeway.cli.alone import run_alone
+    from makeway.cli.codes import CTRL_C
+    from makeway.cli.logs import JobPrinter, Wish
+
+    def brought(desk: Desk) -> JobView:
+        job = bring(desk)
+        _print(job, output)
+        return job
+
+    job = run_alone(whom.store, brought, lambda desk, job: JobPrinter(desk, job, Wish(follow=True)))
+    return CTRL_C if job is None else _ended(job)
+
+
+def _ended(job: JobView) -> int:
+    from makeway.cli.settle import how_ended
+
     click.echo(how_ended(job), err=True)
     if job.phase == "succeeded":
         return 0

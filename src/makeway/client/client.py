@@ -136,7 +136,7 @@ class Client:
         return self._value(Ask(method="POST", path="/runs", body=_json(wanted)), RunBrought)
 
     def cancel_run(self, ref: str) -> RunBrought:
-        """Stop a run: nothing more of it starts, and what runs is told to leave."""
+        """Stop the run of this id: nothing more of it starts, and what runs is told to leave."""
         from makeway.wire.runs import RunBrought
 
         ask = Ask(method="POST", path=f"{segment('runs', ref)}:cancel")

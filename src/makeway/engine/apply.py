@@ -15,6 +15,14 @@ from makeway.engine import attempts, dependencies, holding, jobs, presence, runs
 from makeway.engine.past import Past, wanted
 from makeway.engine.state import State
 from makeway.model import event as ev
+from makeway.model.record import Cause
+
+# What brings, ends or changes demand or supply; what the policy decides is not among them.
+DEMAND = (
+    *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
+    *(ev.QueuesConfigured, ev.RulesConfigured, ev.JobSubmitted, ev.JobEligible, ev.JobFinished),
+    *(ev.JobChanged, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobRetryRequested),
+)
 
 
 def apply(state: State, entry: ev.Entry) -> None:
@@ -23,6 +31,15 @@ def apply(state: State, entry: ev.Entry) -> None:
     waiting.wake(state, entry.at_ms)
     HANDLERS[type(entry.event)](state, entry.event, entry.at_ms)
     state.seq = entry.seq
+    if _changes_demand(entry.event):
+        state.demand_seq = entry.seq
+
+
+def _changes_demand(event: ev.Event) -> bool:
+    """Say whether there is another demand, or another supply, than before: not so by an eviction."""
+    if isinstance(event, ev.JobRequeued):
+        return event.decision.cause is not Cause.PREEMPTED
+    return isinstance(event, DEMAND)
 
 
 def _node_joined(state: State, event: ev.NodeJoined, _at_ms: int) -> None:

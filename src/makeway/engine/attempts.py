@@ -122,11 +122,14 @@ def _released(state: State, event: ev.AttemptReleased, at_ms: int) -> None:
 def _stopped(state: State, event: ev.AttemptStopped, at_ms: int) -> None:
     attempt, before = state.attempts[event.job], state.jobs[event.job]
     phase = changed(ATTEMPT_CHANGES, attempt.phase, AttemptPhase.STOPPING)
-    evicted_at_ms = at_ms if event.cause == "preempted" else before.evicted_at_ms
+    evicted_at_ms, evicted_seq = before.evicted_at_ms, before.evicted_seq
+    if event.cause == "preempted":
+        evicted_at_ms, evicted_seq = at_ms, state.seq + 1
     job = replace(
         before,
         phase=changed(JOB_CHANGES, before.phase, JobPhase.EVICTING),
         evicted_at_ms=evicted_at_ms,
+        evicted_seq=evicted_seq,
     )
     _believe(state, replace(attempt, phase=phase, stop_cause=event.cause, stop_text=event.text))
     dependencies.put(state, job)

@@ -110,7 +110,9 @@ class Engine:
                 self.state.seq = entry.seq
             else:
                 apply(self.state, entry)
-        self.state.seq = max(self.state.seq, last)
+        if last > self.state.seq:
+            # What was left out may have changed demand: whoever was evicted may ask for its due.
+            self.state.seq = self.state.demand_seq = last
 
     def unknown(self, events: Iterable[ev.Event]) -> set[str]:
         """Name the jobs that these submissions wait for and of which nothing is known here.

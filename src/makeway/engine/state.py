@@ -6,6 +6,7 @@ them again. `changed` says that the policy may decide differently now, `touched`
 on. What is final leaves the state, but for how it ended: its history is in the log and in the
 store's views.
 
+demand_seq         the last entry that changed demand or supply
 rules, declared    the settings of the policy; the share tree as it was set, by path
 free, rooms        one dict for ever, and the memo over it that hears of every change (`holding`)
 memo               what earlier decisions have worked out
@@ -45,7 +46,7 @@ class State:
     """What is believed now; see the module."""
 
     __slots__ = (
-        "attempts", "changed", "declared", "dependents", "draining", "elastic", "ended", "executions",
+        "attempts", "changed", "declared", "demand_seq", "dependents", "draining", "elastic", "ended", "executions",
         "free", "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
         "order", "past",
         "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
@@ -56,6 +57,7 @@ class State:
     def __init__(self) -> None:
         """Begin with an empty world at seq 0."""
         self.seq = 0
+        self.demand_seq = 0
         self.order = 0
         self.rules = Rules()
         self.nodes: dict[str, Node] = {}
@@ -125,6 +127,7 @@ class State:
             kind_by_id=self.kind_of,
             rooms=self.rooms,
             memo=self.memo,
+            demand_seq=self.demand_seq,
         )
 
     def execution(self, job: str) -> Execution | None:

@@ -12,6 +12,7 @@
     report.json   what the worker's runner leaves behind when the step ended well
     error.json    the exception, if one ended it
     exit.json     how it ended; written last, by the agent, durable before the agent goes
+    stuck.json    where its processes stood when it was judged to be stuck
     samples.bin   samples that nobody was there to take
 
 Where the worker is another user's, the folder is still ours: they may add files to it and change

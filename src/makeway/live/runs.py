@@ -64,10 +64,9 @@ def bring(service: Behind, caller: Caller, wanted: RunWanted) -> RunBrought:
 
 
 def cancel(service: Behind, caller: Caller, ref: str) -> RunBrought:
-    """Let a run be stopped."""
+    """Let a run be stopped; its whole id is wanted, since a part of it may mean a job as well."""
     assert_may(caller, Scope.SUBMIT)
-    found = get_run(service.reader, resolve_run(service.reader, ref))
-    row = found.row
+    row = get_run(service.reader, ref).row
     assert_owns(caller, row.user, f"run {row.id}")
     if row.phase.final:
         raise Conflict(f"it has ended: {row.phase.value}", where=f"run {row.id}")

@@ -23,6 +23,7 @@ from makeway.live.controller import Controller
 from makeway.live.counts import Counts, counted
 from makeway.live.inbox import Inbox
 from makeway.live.keys import Keys, digest
+from makeway.live.kinds import learn_kinds
 from makeway.live.machine import this_machine
 from makeway.live.rights import Owners
 from makeway.live.settings import CpuLimits, MemoryLimits
@@ -99,6 +100,7 @@ class Service:
     def begin(self) -> Counts:
         """Go on where the log ends, with the machines, rules and queues of the settings."""
         controller, wanted = self._controller, self.settings
+        learn_kinds()
         controller.recover()
         self._last = self._log.last()
         before = controller.state

@@ -190,7 +190,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What is believed about a job now. `submitted_at_ms` is kept over every requeue.
 
     `inherited` is the highest priority among the jobs that wait for this one, `evicted_at_ms` the
-    last time that it was evicted, `served_ms` how long it has run in all attempts that ended,
+    last time that it was evicted (`evicted_seq`: the entry that says so), `served_ms` how long it has run in all attempts that ended,
     `held` why somebody wants it not to start, if anybody does. `step` is the furthest training step
     that it is known to have reached, and `stalled` counts the restarts in a row that gained none.
     """
@@ -207,6 +207,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Decision, ...] = ()
     inherited: int | None = None
     evicted_at_ms: int | None = None
+    evicted_seq: int | None = None
     served_ms: int = 0
     held: str | None = None
     step: int | None = None

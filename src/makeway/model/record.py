@@ -20,24 +20,46 @@ class Cause(StrEnum):
     CANCELLED_EXTERNALLY = "CANCELLED_EXTERNALLY"
     START_TIMEOUT = "START_TIMEOUT"
     NODE_LOST = "NODE_LOST"
+    PARTITION = "PARTITION"
     CONNECTION = "CONNECTION"
     AUTH = "AUTH"
     OOM_HOST = "OOM_HOST"
+    OOM_IMPOSSIBLE = "OOM_IMPOSSIBLE"
+    OOM_VICTIM = "OOM_VICTIM"
+    MEMORY_LEAK = "MEMORY_LEAK"
+    OOM_GPU = "OOM_GPU"
+    GPU_FRAGMENT = "GPU_FRAGMENT"
+    SHM_FULL = "SHM_FULL"
+    GPU_HARDWARE = "GPU_HARDWARE"
+    GPU_USER_FAULT = "GPU_USER_FAULT"
+    NETWORK_COLLECTIVE = "NETWORK_COLLECTIVE"
     DISK_FULL = "DISK_FULL"
     STORAGE = "STORAGE"
     MISSING_INPUT = "MISSING_INPUT"
     DATA_LOST = "DATA_LOST"
+    DATA_UNAVAILABLE = "DATA_UNAVAILABLE"
     BAD_DATA = "BAD_DATA"
     BAD_OUTPUT = "BAD_OUTPUT"
     CODE_ERROR = "CODE_ERROR"
+    ENV_MISMATCH = "ENV_MISMATCH"
     PERMISSION = "PERMISSION"
     CRASH_NATIVE = "CRASH_NATIVE"
+    DIVERGED = "DIVERGED"
     TIMED_OUT = "TIMED_OUT"
     HUNG = "HUNG"
+    LAUNCHER_STUCK = "LAUNCHER_STUCK"
+    NOT_IMPROVING = "NOT_IMPROVING"
+    TOO_SLOW = "TOO_SLOW"
+    STRAGGLER = "STRAGGLER"
+    DATA_SKEW = "DATA_SKEW"
+    DATA_STARVED = "DATA_STARVED"
+    DEGRADED = "DEGRADED"
+    SDC_SUSPECTED = "SDC_SUSPECTED"
     NO_PROGRESS = "NO_PROGRESS"
     KILLED_UNKNOWN = "KILLED_UNKNOWN"
     USER_PERMANENT = "USER_PERMANENT"
     NO_QUALIFIED_MODEL = "NO_QUALIFIED_MODEL"
+    UNSCHEDULABLE = "UNSCHEDULABLE"
     UNKNOWN = "UNKNOWN"
 
 
@@ -51,6 +73,7 @@ class CauseClass(StrEnum):
     DATA = "data"
     PREEMPTED = "preempted"
     CANCELLED = "cancelled"
+    HOPELESS = "hopeless"
     UNKNOWN = "unknown"
 
 
@@ -150,6 +173,27 @@ class Symptom(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
 
 
+class RuledOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A cause that was thought of, and what speaks against it."""
+
+    cause: Cause
+    why: str
+
+
+class Cascade(msgspec.Struct, frozen=True, kw_only=True):
+    """A failure of another worker that only follows from the first one."""
+
+    rank: int | None
+    text: str
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether it is worth it to go on: promising, converged, not_improving, too_slow, unknown."""
+
+    verdict: str
+    text: str
+
+
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """A named cause with its evidence; `rank` is the worker that failed first."""
 
@@ -161,10 +205,19 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
     rank: int | None = None
     evidence: tuple[Evidence, ...] = ()
+    ruled_out: tuple[RuledOut, ...] = ()
+    cascade: tuple[Cascade, ...] = ()
+    outlook: Outlook | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What is done about a diagnosis, which rule said so, and which ledger pays."""
+    """What is done about a diagnosis, which rule said so, and which ledger pays.
+
+    memory_bytes   what the next attempt gets, where that is known to differ
+    resume_from    the progress, 0 to 1, that is saved
+    rerun          steps whose lost outputs must be made again first
+    ledger_before  of the ledger that is named: used before, and allowed (None: without limit)
+    """
 
     action: str
     cause: Cause
@@ -175,6 +228,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     ledger: str | None = None
     ledger_used: int = 0
     ledger_allowed: int = 0
+    hint: str = ""
+    memory_bytes: int | None = None
+    resume_from: float | None = None
+    exclude_nodes: tuple[str, ...] = ()
+    rerun: tuple[str, ...] = ()
+    replace_ranks: tuple[int, ...] = ()
+    sample_interval_ms: int | None = None
+    ledger_before: tuple[int, int | None] | None = None
+    ledger_after: tuple[int, int | None] | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -66,6 +66,18 @@ def size_text(number: int) -> str:
     return f"{number} B"
 
 
+WRITTEN = ((10**12, "TB"), (2**40, "TiB"), (10**9, "GB"), (2**30, "GiB"), (10**6, "MB"),
+           (2**20, "MiB"), (10**3, "KB"), (2**10, "KiB"))  # fmt: skip
+
+
+def written_size(number: int) -> str:
+    """Write a size as a file would say it, with the largest unit that it is a whole number of."""
+    for unit, name in WRITTEN:
+        if number >= unit and number % unit == 0 and (unit >= 10**6 or number < 10**7):
+            return f"{number // unit}{name}"
+    return f"{round(number / 10**6)}MB" if number >= 10**7 else f"{number}B"
+
+
 def time_text(ms: int) -> str:
     """Write a span of time for a person."""
     if ms < 59_950:  # what would be rounded to a minute is one

@@ -60,8 +60,10 @@ class Legal:
         # the oldest jobs would evict the younger ones all the time.
         first = claimant.job.id == cycle.longest_in_line
         self._since = cycle.snapshot.planned.get(claimant.job.id) if first else None
-        # Whoever was evicted at this very instant takes nothing from its equals: that could go on.
-        self._just_evicted = claimant.job.evicted_at_ms == cycle.snapshot.now_ms
+        # Who was evicted, and demand is still the same, takes back from its equals only what leaves
+        # them as full as itself (A): each such step lifts the lowest level, so it cannot go on.
+        evicted = claimant.job.evicted_seq
+        self._came_back = evicted is not None and evicted > cycle.snapshot.demand_seq
         self._full: dict[str, Level] = {}
         self.inside_guarantee = bool(terms.guarantee) and any(
             self._inside(path) for path in lineage_of(kind.queue) if path in terms.guarantee
@@ -139,7 +141,7 @@ class Legal:
         if surplus and queue == self.claimant.kind.queue:
             return "elastic"
         found = self._of_herd(queue, theirs, amount)
-        if found is not None or self._just_evicted:
+        if found is not None or self._came_back:
             return found
         late = self._let_past(row, surplus=surplus) and theirs <= self.claimant.kind.priority
         if late and (queue == self.claimant.kind.queue or not self._guaranteed(queue, amount)):
@@ -211,9 +213,6 @@ class Legal:
         may = rules.priority and theirs < mine.priority and (ignores or self._wide)
         if may and (ignores or not self._breaks_guarantee(queue, amount)):
             return "priority"
-        if self._just_evicted:
-            self.cycle.wake(self.cycle.snapshot.now_ms + 1)
-            return None
         if queue != own and rules.reclaim and self._reclaims(queue, theirs, amount):
             return "reclaim"
         return None
@@ -253,7 +252,9 @@ class Legal:
         ):
             return False
         mine = self._level(here, need)
-        return mine < self._level(there, NOTHING) or mine <= self._level(there, NOTHING, amount)
+        if mine <= self._level(there, NOTHING, amount):
+            return True
+        return not self._came_back and mine < self._level(there, NOTHING)
 
     @property
     def queues(self) -> Mapping[str, str | None]:

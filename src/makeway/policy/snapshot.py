@@ -83,6 +83,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
     by_id, kind_by_id   the jobs that wait, as far as they are filed by id; others are looked for
     rooms     answers where there is room without looking at every node
+    demand_seq  the last entry that changed demand or supply: who was evicted since then was evicted for
+              an equal, under the same demand
     memo      what earlier cycles have worked out; it changes no answer
     """
 
@@ -108,6 +110,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     kind_by_id: Mapping[str, Kind] = {}
     rooms: Rooms
     memo: Memo = msgspec.field(default_factory=Memo)
+    demand_seq: int = 0
 
     def counted(self) -> list[Node]:
         """Give the nodes that are capacity: all that take work, and drained ones at work."""

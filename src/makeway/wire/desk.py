@@ -66,7 +66,7 @@ class Desk(Protocol):
         ...
 
     def cancel_run(self, ref: str) -> RunBrought:
-        """Stop a run: nothing more of it starts, and what runs is told to leave."""
+        """Stop the run of this id: nothing more of it starts, and what runs is told to leave."""
         ...
 
     def shares(self, path: str | None = None) -> Sequence[QueueView]:

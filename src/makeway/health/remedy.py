@@ -1,0 +1,285 @@
+"""Decide what is done about a judgement, and say so in one sentence that names who pays.
+
+In this order, and the first that applies ends it: what is no failure goes on; what is running is
+helped, not killed; what is permanent or was cancelled stops; what may not be repeated is asked
+about; what has repeated itself too often, or has no budget left, stops; what is not worth it stops
+or goes on when nobody else wants the room. All else is tried again, with what it lacked.
+
+Takes:   Judgement
+Gives:   Decision
+Holds:   a stop charges nothing · a wait charges what its retry will · an eviction charges nothing
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from makeway.health.budgets import Account, account_of, streak
+from makeway.health.growth import FINE_MS, grown, kept, sampled_too_seldom
+from makeway.health.judge import Judgement
+from makeway.health.rules.finding import exceeds, size, when
+from makeway.health.rules.inputs import makers, not_there
+from makeway.model.incident import Amounts
+from makeway.model.record import Cause, CauseClass, Decision
+
+C, K = Cause, CauseClass
+SAME_MAX, ATTEMPTS_MAX = 3, 20
+GROWS = (C.OOM_HOST, C.MEMORY_LEAK)
+NEVER_BEGAN = (C.UNSCHEDULABLE, C.START_TIMEOUT)
+QUESTIONS = {
+    C.KILLED_UNKNOWN: "who killed it? possible: the kernel for memory, an administrator, a time "
+    "limit outside makeway; retry it once that is known",
+    C.CRASH_NATIVE: "it crashed again: which library is at the top of its stack?",
+}
+
+
+def remedy(judgement: Judgement) -> Decision:
+    """Choose what is done."""
+    found = judgement.finding
+    cause, kind = judgement.diagnosis.cause, judgement.diagnosis.cause_class
+    if cause is C.NONE:
+        return _nothing_wrong(judgement)
+    if judgement.scene.running:
+        helped = _running(judgement)
+        if helped is not None:
+            return helped
+    if kind is K.HOPELESS:
+        return _hopeless(judgement, None)
+    if kind is K.PREEMPTED:
+        return _requeue(judgement)
+    if kind is K.CANCELLED:
+        return _stop(judgement, "it was cancelled, so it is not tried again")
+    if kind is K.PERMANENT:
+        return _permanent(judgement)
+    if found.wait and cause is C.UNKNOWN:
+        return _decision(judgement, "wait", f"wait for {found.wait}; nothing is charged")
+    return _retry(judgement)
+
+
+def _nothing_wrong(judgement: Judgement) -> Decision:
+    if judgement.scene.running and judgement.judged.outlook.verdict == "converged":
+        text = f"{judgement.judged.outlook.text}: it may end here, as a success"
+        return _decision(judgement, "stop", text)
+    if judgement.scene.running:
+        return _decision(judgement, "continue", "nothing is wrong, so it goes on")
+    return _decision(judgement, "continue", "it ended well, so what comes next goes on")
+
+
+def _running(judgement: Judgement) -> Decision | None:
+    """Help what runs; None where it must be restarted."""
+    found, cause = judgement.finding, judgement.diagnosis.cause
+    if cause is C.STRAGGLER:
+        if not found.act:
+            return _decision(judgement, "continue", f"{judgement.diagnosis.text}: {found.hint}")
+        account = account_of(judgement)
+        if account.empty:
+            return _decision(judgement, "continue", _empty(account))
+        decision = _decision(judgement, "replace_worker",
+                             f"rank {found.ranks[0]} is replaced, {_charged(account)}", account)  # fmt: skip
+        return replace(decision, replace_ranks=found.ranks, exclude_nodes=found.nodes)
+    if cause is C.DATA_SKEW:
+        text = "the data are divided anew; another worker would be as slow with them"
+        return _decision(judgement, "rebalance", text)
+    if cause in (C.DEGRADED, C.DATA_STARVED):
+        return _decision(judgement, "continue", f"{judgement.diagnosis.text}: it goes on, watched")
+    return None
+
+
+def _hopeless(judgement: Judgement, account: Account | None) -> Decision:
+    """Let go on what is not worth it when nobody else wants the room, or end it, as was asked."""
+    judged, request = judgement.judged, judgement.scene.incident.request
+    wish = request.on_hopeless or "yield"
+    text = judged.outlook.text
+    if wish == "flag":
+        return _decision(judgement, "continue", f"{text}: it is marked, as on_hopeless says")
+    if wish == "stop" and not judged.gentle:
+        return _stop(judgement, f"{text}: it ends, as on_hopeless says")
+    paid = f", {_charged(account)}" if account is not None else ""
+    said = f"{text}: it goes on with the lowest priority, on what nobody else uses{paid}"
+    return _resumed(judgement, _decision(judgement, "yield", said, account))
+
+
+def _requeue(judgement: Judgement) -> Decision:
+    verdict, request = judgement.judged.outlook.verdict, judgement.scene.incident.request
+    if verdict in ("not_improving", "too_slow") and request.on_hopeless != "flag":
+        return _hopeless(judgement, None)
+    text = "it was no failure: it is queued again in its place, and nothing is charged"
+    decision = _decision(judgement, "requeue", text)
+    return replace(_resumed(judgement, decision), memory_bytes=kept(judgement.scene.incident))
+
+
+def _permanent(judgement: Judgement) -> Decision:
+    cause, found = judgement.diagnosis.cause, judgement.finding
+    if cause is C.NO_PROGRESS:
+        return _stop(judgement, f"{found.said}: it is not tried again, whatever its ledgers hold")
+    if (
+        cause is C.MEMORY_LEAK
+        and sum(past.cause in GROWS for past in judgement.scene.incident.history) < 1
+    ):
+        return _retry(judgement)
+    sure = "permanent, so another attempt would repeat it"
+    return _stop(judgement, f"{cause} is {sure}")
+
+
+# ── another attempt ───────────────────────────────────────────────────────────────────────────────
+
+
+def _retry(judgement: Judgement) -> Decision:
+    incident, cause = judgement.scene.incident, judgement.diagnosis.cause
+    refused = _refused(judgement)
+    if refused is not None:
+        return refused
+    account = account_of(judgement)
+    if account.empty:
+        stopped = _stop(judgement, _empty(account))
+        return replace(stopped, ledger=account.name, ledger_before=account.before,
+                       ledger_after=account.before)  # fmt: skip
+    verdict = judgement.judged.outlook.verdict
+    if verdict in ("not_improving", "converged", "too_slow") and (
+        incident.request.on_hopeless != "flag"
+    ):
+        return _not_worth_it(judgement, account)
+    memory, why = None, ""
+    if cause in GROWS:
+        growth = grown(incident, judgement.finding.asked_bytes)
+        if growth.stop:
+            return replace(_stop(judgement, growth.stop), hint=growth.stop)
+        memory = growth.memory_bytes
+        why = f" with {size(memory)} ({growth.why})" if memory is not None else ""
+    text = f"{cause} is {judgement.diagnosis.cause_class}: tried again{why}, {_charged(account)}"
+    decision = _decision(judgement, "retry", text, account)
+    after_s = max(account.wait_s, judgement.finding.after_s)
+    decision = replace(
+        decision,
+        after_ms=round(after_s * 1000),
+        memory_bytes=memory if memory is not None else kept(incident),
+        sample_interval_ms=FINE_MS if cause in GROWS and sampled_too_seldom(incident) else None,
+    )
+    return _prepared(judgement, _resumed(judgement, decision))
+
+
+def _refused(judgement: Judgement) -> Decision | None:
+    """Say why it may not be tried again, whatever its ledgers hold."""
+    incident, cause = judgement.scene.incident, judgement.diagnosis.cause
+    if incident.request.idempotent is False and cause not in NEVER_BEGAN:
+        asked = "it may not be repeated by itself (idempotent: false): is another attempt safe?"
+        return replace(_stop(judgement, asked), hint=asked)
+    tried = 1 + sum(past.cause is not C.PREEMPTED for past in incident.history)
+    if tried >= ATTEMPTS_MAX:
+        return _stop(judgement, f"it has been tried {tried} times; {ATTEMPTS_MAX} are the most")
+    before = sum(past.cause is cause for past in incident.history)
+    if judgement.finding.once and before:
+        stopped = _stop(judgement, f"{cause} came again, and one more attempt was all it was worth")
+        return replace(stopped, hint=QUESTIONS.get(cause, judgement.diagnosis.hint))
+    same = streak(judgement)
+    if same >= SAME_MAX:
+        text = f"the same failure ended {same} attempts in a row and none came further: it stops"
+        return _stop(judgement, text)
+    return None
+
+
+def _not_worth_it(judgement: Judgement, account: Account) -> Decision:
+    outlook = judgement.judged.outlook
+    if outlook.verdict == "too_slow":
+        return _hopeless(judgement, account)
+    word = "it has reached its goal" if outlook.verdict == "converged" else "it is not worth it"
+    return _stop(judgement, f"{outlook.text}: {word}, so it is not tried again")
+
+
+def _prepared(judgement: Judgement, decision: Decision) -> Decision:
+    """Make sure that what the attempt needs is there: its data, a machine, room."""
+    incident, found = judgement.scene.incident, judgement.finding
+    again = tuple(dict.fromkeys((*found.rerun, *_lost_too(judgement))))
+    if judgement.diagnosis.cause is C.DATA_LOST and not again:
+        text = "it is not known which step made what is lost, so it cannot be made again"
+        stopped = _stop(judgement, text)
+        return replace(stopped, hint="run the step that made it, then resume")
+    if again:
+        text = f"{', '.join(again)} makes its output again first; then {decision.rule}"
+        decision = replace(decision, action="rerun_upstream", rerun=again, text=text, rule=text)
+        return decision
+    others = incident.cluster.other_nodes
+    if found.nodes and others != 0:
+        decision = replace(decision, exclude_nodes=found.nodes)
+    needed = judgement.diagnosis.cause in (C.GPU_HARDWARE, C.NODE_LOST, C.OOM_VICTIM,
+                                           C.SDC_SUSPECTED)  # fmt: skip
+    if found.nodes and others == 0 and needed:
+        decision = replace(decision, exclude_nodes=found.nodes)
+        return _waits(decision, "a healthy machine")
+    away = not_there(incident)
+    if found.wait or away is not None:
+        return _waits(decision, found.wait or f"{away} to be there")
+    if judgement.diagnosis.cause is C.DISK_FULL and not _space(judgement):
+        return _waits(decision, "space on its disk")
+    request, free = incident.request, incident.cluster.free
+    memory = decision.memory_bytes if decision.memory_bytes is not None else request.memory_bytes
+    short = exceeds(Amounts(memory_bytes=memory, cpus=request.cpus, gpus=request.gpus), free)
+    return _waits(decision, f"room ({'; '.join(short)})") if short else decision
+
+
+def _lost_too(judgement: Judgement) -> tuple[str, ...]:
+    """Name who must make lost inputs again, whatever it was that ended the attempt."""
+    from makeway.health.rules.inputs import lost_inputs
+
+    return makers(judgement.scene.incident) if lost_inputs(judgement.scene.incident) else ()
+
+
+def _space(judgement: Judgement) -> bool:
+    disk = judgement.scene.incident.disk
+    return bool(disk.bytes_free) and disk.inodes_free != 0
+
+
+def _waits(decision: Decision, what: str) -> Decision:
+    text = f"wait for {what}; then {decision.rule}"
+    return replace(decision, action="wait", text=text, rule=text)
+
+
+def _resumed(judgement: Judgement, decision: Decision) -> Decision:
+    """Go on from the latest work that is saved."""
+    incident = judgement.scene.incident
+    saved = [past.checkpoint for past in incident.history if past.checkpoint is not None]
+    if incident.checkpoint.progress is not None:
+        saved = [incident.checkpoint.progress]
+    return replace(decision, resume_from=max(saved, default=None))
+
+
+# ── how it is said ────────────────────────────────────────────────────────────────────────────────
+
+
+def _charged(account: Account) -> str:
+    count = f"{account.after[0]}" if account.allowed is None else (
+        f"{account.after[0]} of {account.allowed}"
+    )  # fmt: skip
+    more = ", refilled since more was saved" if account.refilled else ""
+    wait = f" after {when(account.wait_s)}" if account.wait_s else ""
+    return f"retry {count} of the {account.name} ledger{wait}{more}"
+
+
+def _empty(account: Account) -> str:
+    if not account.allowed:
+        return f"the {account.name} ledger allows no retry, so it stops"
+    return f"the {account.name} ledger is empty ({account.used} of {account.allowed}), so it stops"
+
+
+def _stop(judgement: Judgement, why: str) -> Decision:
+    return _decision(judgement, "stop", why)
+
+
+def _decision(
+    judgement: Judgement, action: str, rule: str, account: Account | None = None
+) -> Decision:
+    diagnosis = judgement.diagnosis
+    decision = Decision(
+        action=action,
+        cause=diagnosis.cause,
+        fingerprint=diagnosis.fingerprint,
+        text=f"{diagnosis.text}: {rule}",
+        rule=rule,
+    )
+    if account is None:
+        return decision
+    return replace(
+        decision, ledger=account.name, ledger_used=account.after[0],
+        ledger_allowed=account.allowed or 0, ledger_before=account.before,
+        ledger_after=account.after,
+    )  # fmt: skip
