@@ -13,6 +13,7 @@ Gives:   Growth: the new limit, or why there is none
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import msgspec
 
@@ -37,7 +38,9 @@ def grown(incident: Incident, asked_bytes: int | None = None) -> Growth:
     limit, peak = incident.request.memory_bytes, peak_of(incident)
     if limit is None:
         if peak is None:
-            return Growth(why="its limit is not known, so that the next one is for the user to name")
+            return Growth(
+                why="its limit is not known, so that the next one is for the user to name"
+            )
         limit = peak
     cap = _cap(incident)
     want, why = _wanted(incident, limit, peak)
@@ -46,7 +49,9 @@ def grown(incident: Incident, asked_bytes: int | None = None) -> Growth:
     want = whole(want)
     if cap is not None and (cap <= limit or (peak is not None and peak > cap)):
         need = max(limit, peak or 0)
-        return Growth(stop=f"it needs more than {size(need)}, and {size(cap)} is the most it may have")
+        return Growth(
+            stop=f"it needs more than {size(need)}, and {size(cap)} is the most it may have"
+        )
     if cap is not None and want > cap:
         want, why = cap, f"{why}; {size(cap)} is the most it may have"
     return Growth(memory_bytes=want, why=why)
@@ -74,7 +79,7 @@ def kept(incident: Incident) -> int | None:
 def sampled_too_seldom(incident: Incident) -> bool:
     """Say whether the samples of memory lie so far apart that the end was not seen coming."""
     series = incident.series("memory_mb")
-    gaps = [later.at_s - early.at_s for early, later in zip(series, series[1:], strict=False)]
+    gaps = [later.at_s - early.at_s for early, later in pairwise(series)]
     return bool(gaps) and max(gaps) > COARSE_S
 
 

@@ -50,9 +50,7 @@ def lost_inputs(incident: Incident) -> list[tuple[int, InputSeen]]:
 def makers(incident: Incident, message: str = "") -> tuple[str, ...]:
     """Name the steps that made what is lost; of those that a message names, if it names any."""
     named = [
-        one.producer
-        for one in incident.inputs
-        if one.producer and one.name and one.name in message
+        one.producer for one in incident.inputs if one.producer and one.name and one.name in message
     ]
     gone = [one.producer for _, one in lost_inputs(incident) if one.producer]
     ours = [one.producer for one in incident.inputs if one.ours and one.producer]
@@ -186,9 +184,7 @@ def _mount(incident: Incident) -> Evidence | None:
     return None
 
 
-def _away(
-    scene: Scene, death: Death, away: tuple[str, Point, Point] | None, tier: Tier
-) -> Finding:
+def _away(scene: Scene, death: Death, away: tuple[str, Point, Point] | None, tier: Tier) -> Finding:
     told = []
     name = "its input"
     if away is not None:
