@@ -42,10 +42,10 @@ CASES = [
     for path in sorted(FOLDER.glob("*.yaml"))
     for entry in yaml.safe_load(path.read_text("utf-8"))
 ]
-DOCUMENTS = [case.values[0] for case in CASES]
+DOCUMENTS: list[Any] = [case.values[0] for case in CASES]
 
 
-def answer(document: dict[str, Any]) -> dict[str, Any]:
+def answer(document: Any) -> dict[str, Any]:
     judgement = judge(incident_of(item_of(document, "evidence")))
     return written(judgement.diagnosis, remedy(judgement))
 

@@ -13,6 +13,7 @@ Gives:   Growth: the new limit, or why there is none
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import msgspec
 
@@ -78,7 +79,7 @@ def kept(incident: Incident) -> int | None:
 def sampled_too_seldom(incident: Incident) -> bool:
     """Say whether the samples of memory lie so far apart that the end was not seen coming."""
     series = incident.series("memory_mb")
-    gaps = [later.at_s - early.at_s for early, later in zip(series, series[1:], strict=False)]
+    gaps = [later.at_s - early.at_s for early, later in pairwise(series)]
     return bool(gaps) and max(gaps) > COARSE_S
 
 

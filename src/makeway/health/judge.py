@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 from msgspec.structs import replace
@@ -144,7 +145,7 @@ def _stalled(scene: Scene, finding: Finding) -> Finding | None:
         return None
     reach = [*(reached_of(past.checkpoint, past.progress) for past in history), reached(scene)]
     last = [one for one in reach[-RESTARTS_MAX - 1 :] if one is not None]
-    if len(last) <= RESTARTS_MAX or any(b > a for a, b in zip(last, last[1:], strict=False)):
+    if len(last) <= RESTARTS_MAX or any(b > a for a, b in pairwise(last)):
         return None
     at = len(scene.incident.history)
     told = fact(f"it came to {100 * last[0]:.3g} % and then no further", f"history[0..{at - 1}]")

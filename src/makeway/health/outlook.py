@@ -1,4 +1,4 @@
-"""Say whether it is worth it to go on: does the metric still rise, and will it end in time?
+"""Say whether it is worth it to go on: whether its metric still rises, and it ends in time.
 
 On the last w = max(8, 0.2 B) of n evaluations of a budget B, once there are 0.2 B + w of them:
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 
 import msgspec
@@ -55,9 +56,6 @@ def outlook_of(scene: Scene) -> Judged:
     pace = _pace(scene.incident)
     if pace is not None and pace.outlook.verdict == "too_slow":
         return pace
-    for found in (metric, pace):
-        if found is not None and found.outlook.verdict == "promising":
-            return found
     return (
         metric or pace or _judged("unknown", "it reports neither a metric with a goal nor progress")
     )
@@ -72,6 +70,8 @@ def _metric(scene: Scene) -> Judged | None:
         return None
     series = tuple(p for p in incident.series(goal.metric) if math.isfinite(p.value))
     count = len(series)
+    if not count:
+        return None
     if count < LEAST:
         return _judged("unknown", f"{count} evaluations of {goal.metric}; {LEAST} are the least")
     sign = 1.0 if goal.mode == "max" else -1.0
@@ -82,6 +82,8 @@ def _metric(scene: Scene) -> Judged | None:
         half = count // 2
         if median(values[half:]) < median(values[:half]) + delta:
             word = "did not rise"
+        else:
+            word = "rises"
     best = max(values)
     shown = f"{goal.metric} went from {series[0].value:g} to {series[-1].value:g}"
     told = (fact(f"{shown} in {count} evaluations",
@@ -153,7 +155,7 @@ def rate_of(incident: Incident) -> float | None:
         points.insert(0, (0.0, _begun(incident, points[0][1])))
     paces = [
         (later[1] - early[1]) / (later[0] - early[0])
-        for early, later in zip(points, points[1:], strict=False)
+        for early, later in pairwise(points)
         if later[0] > early[0]
     ]
     return max(0.0, median(paces[-PACES:])) if len(paces) >= PACES_MIN else None

@@ -18,7 +18,7 @@ from makeway.health.budgets import Account, account_of, streak
 from makeway.health.growth import FINE_MS, grown, kept, sampled_too_seldom
 from makeway.health.judge import Judgement
 from makeway.health.rules.finding import exceeds, size, when
-from makeway.health.rules.inputs import makers, not_there
+from makeway.health.rules.inputs import lost_inputs, makers, not_there
 from makeway.model.incident import Amounts
 from makeway.model.record import Cause, CauseClass, Decision
 
@@ -196,8 +196,7 @@ def _prepared(judgement: Judgement, decision: Decision) -> Decision:
         return replace(stopped, hint="run the step that made it, then resume")
     if again:
         text = f"{', '.join(again)} makes its output again first; then {decision.rule}"
-        decision = replace(decision, action="rerun_upstream", rerun=again, text=text, rule=text)
-        return decision
+        return replace(decision, action="rerun_upstream", rerun=again, text=text, rule=text)
     others = incident.cluster.other_nodes
     if found.nodes and others != 0:
         decision = replace(decision, exclude_nodes=found.nodes)
@@ -219,8 +218,6 @@ def _prepared(judgement: Judgement, decision: Decision) -> Decision:
 
 def _lost_too(judgement: Judgement) -> tuple[str, ...]:
     """Name who must make lost inputs again, whatever it was that ended the attempt."""
-    from makeway.health.rules.inputs import lost_inputs
-
     return makers(judgement.scene.incident) if lost_inputs(judgement.scene.incident) else ()
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from makeway.model import incident as ev
 from makeway.intake import shape as of
 from makeway.intake.located import Item
 from makeway.intake.samples import available_of, samples_of, worker_samples_of
 from makeway.intake.shape import Shape
+from makeway.model import incident as ev
 from makeway.model.record import Cause, Frame
 
 INTENTS = ("preempt", "shrink", "drain", "timeout", "cancel", "memory_guard", "stop")

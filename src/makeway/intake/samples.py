@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 
-from makeway.model.incident import Point, Series
 from makeway.intake.located import Item
 from makeway.intake.shape import rank_of, seconds
+from makeway.model.incident import Point, Series
 
 AVAILABLE = "data_available"
 NO_NUMBERS = {"nan": math.nan, "inf": math.inf, "+inf": math.inf, "-inf": -math.inf,

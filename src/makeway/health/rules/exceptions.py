@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from makeway.health.rules import inputs
 from makeway.health.rules.finding import Finding, Tier, fact
-from makeway.health.rules.scene import Death, Scene
+from makeway.health.rules.scene import Scene
 from makeway.health.rules.signs import (
     CONNECTION_ERRNOS,
     is_collective,
@@ -133,8 +135,6 @@ def _special(scene: Scene, error: Failure, found: Finding) -> Finding | None:
 
 
 def _with(found: Finding, changed: dict[str, object]) -> Finding:
-    from msgspec.structs import replace
-
     return replace(found, **changed)
 
 
@@ -195,8 +195,3 @@ LINE = re.compile(
     r"|Invalid|Timeout|Interrupt|Decode|BadGzipFile|OutOfMemory))(?::\s*(.*))?$"
 )
 ERRNO = re.compile(r"\[Errno (\d{1,4})\]")
-
-
-def killed_first(death: Death) -> bool:
-    """Say whether a signal ended it, so that an exception in its log was not the end."""
-    return death.signal is not None

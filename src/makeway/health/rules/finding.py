@@ -14,7 +14,6 @@ from makeway.model.incident import Amounts
 from makeway.model.record import Cause, CauseClass, Evidence
 from makeway.model.units import written_size as size
 
-
 __all__ = ["Finding", "Tier", "exceeds", "fact", "size", "span_ref", "when"]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from statistics import median
 
 from makeway.health.rules.finding import Finding, Tier, fact, when
@@ -152,7 +153,7 @@ def _gains(series: Series) -> tuple[list[float], int]:
 
 
 def _gaps(times: list[float]) -> list[float]:
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 def _odd(incident: Incident) -> list[int]:

@@ -26,12 +26,15 @@ LEAK_LEVEL = 0.05
 ENOMEM = 12
 MEMORY_NAMES = {"MemoryError", "bad_alloc", "_ArrayMemoryError", "ArrayMemoryError"}
 ASKED = re.compile(
-    r"(?:allocat\w*|asked for|requested)\s+(?:array of\s+)?([\d.]+)\s*([KMGTP]i?B|bytes|B)\b", re.I
+    r"(?:allocat\w*|asked for|requested)\s+(?:array of\s+)?([\d.]+)\s*([KMGTP]i?B|bytes|B)\b",
+    re.IGNORECASE,
 )
 UNITS = {"B": 1, "BYTES": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15,
          "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "PIB": 2**50}  # fmt: skip
 KERNEL_LINE = re.compile(r"(?:memory cgroup )?out of memory: kill(?:ed)? process", re.IGNORECASE)
-SHARED = re.compile(r"bus error|shared memory|/dev/shm|dataloader worker[^\n]*killed", re.I)
+SHARED = re.compile(
+    r"bus error|shared memory|/dev/shm|dataloader worker[^\n]*killed", re.IGNORECASE
+)
 
 
 def look(scene: Scene) -> Iterator[Finding]:
@@ -147,7 +150,7 @@ def _thrown(scene: Scene, death: Death) -> Iterator[Finding]:
     names = names_of(error)
     plain = without_advice(error.message)
     named = bool(MEMORY_NAMES & set(names)) or "std::bad_alloc" in plain
-    said = re.search(r"(?:cannot|can't|unable to) allocate (?:memory|[\d.]+)", plain, re.I)
+    said = re.search(r"(?:cannot|can't|unable to) allocate (?:memory|[\d.]+)", plain, re.IGNORECASE)
     if not (named or error.errno == ENOMEM or "OutOfMemory" in names or said):
         return
     if "torch" in error.type or "cuda" in plain.lower():

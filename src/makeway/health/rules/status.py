@@ -22,13 +22,13 @@ AMBIGUOUS = (6, 7)  # by which a program also ends itself, for a reason that it 
 INTERRUPTED = 2
 CPU_TIME = 24
 BY_HAND = re.compile(r"scancel|keyboardinterrupt|interrupted by (?:the )?user|cancelled at"
-                     r"|cancelled by|killed by (?:the )?user|received sigint", re.I)  # fmt: skip
+                     r"|cancelled by|killed by (?:the )?user|received sigint", re.IGNORECASE)  # fmt: skip
 FOR = (
     (re.compile(r"cancelled[^\n]*time limit", re.IGNORECASE), Cause.TIMED_OUT),
     (re.compile(r"cancelled[^\n]*preempt", re.IGNORECASE), Cause.PREEMPTED),
     (re.compile(r"cancelled[^\n]*node fail", re.IGNORECASE), Cause.NODE_LOST),
 )
-USAGE_LINE = re.compile(r"^usage:|: error: |unrecognized arguments|invalid choice", re.I)
+USAGE_LINE = re.compile(r"^usage:|: error: |unrecognized arguments|invalid choice", re.IGNORECASE)
 
 
 def look(scene: Scene) -> Iterator[Finding]:

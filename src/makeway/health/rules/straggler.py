@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import correlation, median
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from makeway.health.rules.finding import Finding, Tier, fact, span_ref, when
 from makeway.health.rules.scene import Scene, node_of
 from makeway.model.incident import Incident, Point
@@ -205,7 +207,7 @@ def _explained(incident: Incident, rank: int, items: Mapping[int, float]) -> boo
         for other, known in incident.worker_samples.items()
         if known.get("local_ms") and items.get(other, 0) > 0
     }
-    if rank not in local or len(local) < 2 or len(set(items[other] for other in local)) < 2:
+    if rank not in local or len(local) < 2 or len({items[other] for other in local}) < 2:
         return False
     each = {other: local[other] / items[other] for other in local}
     peers = median(value for other, value in each.items() if other != rank)
@@ -216,6 +218,4 @@ def _explained(incident: Incident, rank: int, items: Mapping[int, float]) -> boo
 
 
 def _changed(found: Finding, **changed: object) -> Finding:
-    from msgspec.structs import replace
-
     return replace(found, **changed)
