@@ -8,7 +8,7 @@ import sys
 
 from bench.rows import Row
 
-MODULES = ("commands", "workflows", "engine_events")
+MODULES = ("commands", "workflows", "engine_events", "diagnoses")
 
 
 def main() -> None:
