@@ -93,9 +93,8 @@ def _metric(scene: Scene) -> Judged | None:
         if target is not None and _robust(values) >= target and word != "declining":
             text = f"{shown}: it has reached its goal of {goal.target:g}, and rises no more"
             return _judged("converged", text, told)
-        said = "is falling" if word == "declining" else "does not get better any more"
-        if goal.mode == "min" and word == "declining":
-            said = "is rising"
+        worse = word == "declining" or values[-1] < values[0] - delta
+        said = "gets worse" if worse else "does not get better any more"
         return _judged("not_improving", f"{shown}: it {said} (best {sign * best:g})", told)
     if word is None:
         return _judged("unknown", f"{count} evaluations of {goal.metric} are too few to say")
