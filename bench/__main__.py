@@ -8,7 +8,10 @@ import sys
 
 from bench.rows import Row
 
-MODULES = ("commands", "workflows", "engine_events", "cycles", "mixed")
+MODULES = (
+    *("commands", "workflows", "engine_events", "cycles", "mixed", "diagnoses"),
+    *("service",),
+)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ A series that says the same again and again is written `{each: value, times: man
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from makeway.cli.diagnosefile import read_incident
 from makeway.errors import InvalidInput
 from makeway.health.judge import judge
 from makeway.health.remedy import remedy
+from makeway.health.rules.signs import SIGNS, Sign, sign_of
 from makeway.intake.evidence import incident_of
 from makeway.intake.located import item_of
 from makeway.model.record import Cause
 from makeway.wire.diagnosis import written
 
 FOLDER = Path(__file__).parent / "documents"
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "evidence").glob("*.yaml"))
 ACTIONS = {"retry", "requeue", "rerun_upstream", "wait", "replace_worker", "rebalance", "yield",
            "stop", "continue"}  # fmt: skip
 
@@ -168,3 +171,41 @@ def test_the_same_failure_has_the_same_fingerprint_whatever_varies_in_it() -> No
     one = mark("reset by 10.0.0.1:5432 at 0x7f3a while reading /data/a/1.bin", 3)
     assert one == mark("reset by 10.0.0.7:9999 at 0x12ff while reading /tmp/b/7.bin", 31)
     assert one != mark("refused by 10.0.0.7:9999", 3)
+
+
+ODD = [math.nan, math.inf, -math.inf, 0, -1, 1e300, -1e300, 10**30]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.sampled_from(DOCUMENTS), st.data())
+def test_no_sample_is_too_odd_to_be_judged(document: Any, data: st.DataObject) -> None:
+    def odd(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: odd(one) for key, one in value.items()}
+        if isinstance(value, list) and len(value) == 2 and not isinstance(value[1], bool | list):
+            return [value[0], data.draw(st.sampled_from([value[1], *ODD]))]
+        return [odd(one) for one in value] if isinstance(value, list) else value
+
+    samples = {key: odd(document[key]) for key in ("samples", "worker_samples") if key in document}
+    told: dict[str, Any] = answer({**document, **samples})
+    assert told["cause"] in set(Cause)
+
+
+def test_every_cause_is_described() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    page = "".join((docs / name).read_text("utf-8") for name in ("failures.md", "diagnosis.md"))
+    assert [cause for cause in Cause if f"`{cause}`" not in page] == []
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: str(sign.cause))
+def test_every_sign_is_found_in_its_example(sign: Sign) -> None:
+    found = sign_of(sign.example)
+    assert found is not None
+    assert found.cause is sign.cause
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_are_judged(path: Path) -> None:
+    found = judge(read_incident(str(path)))
+    assert found.diagnosis.cause is not Cause.UNKNOWN
+    assert remedy(found).action != "continue"

@@ -13,7 +13,7 @@ from makeway.model.record import Decision, Diagnosis
     "--evidence-file",
     metavar="FILE",
     required=True,
-    help="What is known of one attempt, in YAML or JSON; docs/failures.md describes it.",
+    help="What is known of one attempt, in YAML or JSON; docs/diagnosis.md describes it.",
 )
 @OUTPUT
 def diagnose(evidence_file: str, output: str) -> None:

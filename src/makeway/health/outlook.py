@@ -25,7 +25,9 @@ from statistics import median
 import msgspec
 
 from makeway.health.rules.finding import fact, span_ref, when
+from makeway.health.rules.results import slow_device
 from makeway.health.rules.scene import Scene
+from makeway.health.rules.straggler import slow_workers
 from makeway.health.trend import rising
 from makeway.model.incident import Incident, Series
 from makeway.model.record import Evidence, Outlook
@@ -80,10 +82,8 @@ def _metric(scene: Scene) -> Judged | None:
     word = _window(values, _budget(incident, series), delta)
     if not scene.running and word in (None, "rises"):
         half = count // 2
-        if median(values[half:]) < median(values[:half]) + delta:
-            word = "did not rise"
-        else:
-            word = "rises"
+        risen = median(values[half:]) >= median(values[:half]) + delta
+        word = "rises" if risen else "did not rise"
     best = max(values)
     shown = f"{goal.metric} went from {series[0].value:g} to {series[-1].value:g}"
     told = (fact(f"{shown} in {count} evaluations",
@@ -93,9 +93,8 @@ def _metric(scene: Scene) -> Judged | None:
         if target is not None and _robust(values) >= target and word != "declining":
             text = f"{shown}: it has reached its goal of {goal.target:g}, and rises no more"
             return _judged("converged", text, told)
-        said = "is falling" if word == "declining" else "does not get better any more"
-        if goal.mode == "min" and word == "declining":
-            said = "is rising"
+        worse = word == "declining" or values[-1] < values[0] - delta
+        said = "gets worse" if worse else "does not get better any more"
         return _judged("not_improving", f"{shown}: it {said} (best {sign * best:g})", told)
     if word is None:
         return _judged("unknown", f"{count} evaluations of {goal.metric} are too few to say")
@@ -181,7 +180,7 @@ def _pace(incident: Incident) -> Judged | None:
     told = (fact(shown, span_ref("samples.progress", series[0].index, last.index)),)
     why, gentle = _why_slow(incident, hourly, left_s, last.value)
     if why:
-        fixed = starved(incident) or busy_saving(incident)
+        fixed = _mended(incident)
         if fixed:
             return _judged("unknown", f"{shown}; but {fixed[0].text}", (*told, *fixed))
         return Judged(
@@ -209,6 +208,15 @@ def _why_slow(incident: Incident, hourly: float, left_s: float, done: float) -> 
     elif hourly < MIN_RATE and (cluster.waiting or 0) > 0 and deadline_s is None and p90_s is None:
         return f"less than {100 * MIN_RATE:g} % an hour, and {cluster.waiting} others wait", True
     return "", False
+
+
+def _mended(incident: Incident) -> tuple[Evidence, ...]:
+    """Find what makes it slow and can be mended: a worker, its input, its machine, a checkpoint."""
+    slow = slow_workers(incident)
+    if slow:
+        ref = f"worker_samples.{slow[0].rank}.{slow[0].measure}"
+        return (fact(f"rank {slow[0].rank} slows it", ref),)
+    return starved(incident) or slow_device(incident) or busy_saving(incident)
 
 
 def starved(incident: Incident) -> tuple[Evidence, ...]:

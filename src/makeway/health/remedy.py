@@ -100,9 +100,6 @@ def _hopeless(judgement: Judgement, account: Account | None) -> Decision:
 
 
 def _requeue(judgement: Judgement) -> Decision:
-    verdict, request = judgement.judged.outlook.verdict, judgement.scene.incident.request
-    if verdict in ("not_improving", "too_slow") and request.on_hopeless != "flag":
-        return _hopeless(judgement, None)
     text = "it was no failure: it is queued again in its place, and nothing is charged"
     decision = _decision(judgement, "requeue", text)
     return replace(_resumed(judgement, decision), memory_bytes=kept(judgement.scene.incident))

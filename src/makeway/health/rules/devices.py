@@ -41,6 +41,7 @@ def look(scene: Scene) -> Iterator[Finding]:
 def full(scene: Scene, said: str, ref: str, tier: Tier = Tier.EXCEPTION) -> Finding:
     """Judge a GPU whose memory is full, by what the allocator says of itself."""
     told = (fact(said.strip()[:300], ref),)
+    sure = "established" if tier is Tier.EXCEPTION else "supported"
     rank = scene.first.rank if scene.first is not None else None
     wanted = _gib(WANTED, said)
     spare = _gib(UNALLOCATED, said)
@@ -49,13 +50,13 @@ def full(scene: Scene, said: str, ref: str, tier: Tier = Tier.EXCEPTION) -> Find
         spare = reserved - allocated
     if wanted is not None and spare is not None and spare >= wanted:
         return Finding(
-            cause=Cause.GPU_FRAGMENT, tier=tier, evidence=told, rank=rank, once=True,
+            cause=Cause.GPU_FRAGMENT, tier=tier, evidence=told, rank=rank, once=True, confidence=sure,
             said=f"{spare:.3g} GiB are reserved and free, but not in one piece of {wanted:.3g} GiB",
         )  # fmt: skip
     others = sum(_amount(one) for one in OTHERS.findall(said))
     if wanted is not None and others >= wanted:
         return Finding(
-            cause=Cause.OOM_GPU, tier=tier, evidence=told, rank=rank, once=True,
+            cause=Cause.OOM_GPU, tier=tier, evidence=told, rank=rank, once=True, confidence=sure,
             said=f"other processes hold {others:.3g} GiB of the GPU",
             cause_class=CauseClass.TEMPORARY, nodes=(scene.node,) if scene.node else (),
             hint="another process holds the GPU; find out whose it is",
@@ -63,7 +64,7 @@ def full(scene: Scene, said: str, ref: str, tier: Tier = Tier.EXCEPTION) -> Find
     more = "" if wanted is None else f"; it wanted another {wanted:.3g} GiB"
     return Finding(
         cause=Cause.OOM_GPU, tier=tier, said=f"the GPU's memory is full{more}",
-        evidence=told, rank=rank,
+        evidence=told, rank=rank, confidence=sure,
     )  # fmt: skip
 
 

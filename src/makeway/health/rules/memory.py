@@ -19,6 +19,7 @@ from makeway.model.incident import Incident, Point, Series
 from makeway.model.record import Cause, CauseClass, Evidence
 
 MB = 10**6
+MOST_MB = 1e12  # beyond it a sample is no measurement
 AT_LIMIT, NEAR_LIMIT, OWN_LIMIT = 0.95, 0.8, 0.5
 SPIKE = 3.0
 SHM_FULL_BYTES = 8 * 2**20
@@ -59,7 +60,7 @@ def memory_of(incident: Incident) -> Series:
 
 def peak_of(incident: Incident) -> int | None:
     """Give the most memory that was seen; at a limit that killed it, it wanted more."""
-    seen = [int(point.value * MB) for point in memory_of(incident) if point.value >= 0]
+    seen = [int(point.value * MB) for point in memory_of(incident) if 0 <= point.value < MOST_MB]
     if incident.kernel.memory_peak_bytes is not None:
         seen.append(incident.kernel.memory_peak_bytes)
     return max(seen, default=None)

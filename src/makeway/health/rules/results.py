@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from makeway.health.rules.finding import Finding, Tier, exceeds, fact, size
 from makeway.health.rules.scene import Scene, node_of
 from makeway.model.incident import Amounts, Incident
-from makeway.model.record import Cause
+from makeway.model.record import Cause, Evidence
 
 NUMBERS = ("loss", "train_loss", "training_loss", "grad_norm")
 LINGERS_S = 10.0
@@ -155,11 +155,18 @@ def _too_large(incident: Incident) -> Iterator[Finding]:
 
 
 def _throttled(incident: Incident) -> Iterator[Finding]:
-    for at, node in enumerate(incident.nodes):
-        for place, text in enumerate(node.faults):
-            if any(word in text.lower() for word in SLOW_DEVICE):
-                yield Finding(
-                    cause=Cause.DEGRADED, tier=Tier.NODE, confidence="supported",
-                    said=f"{node.name or 'its machine'} is slow: {text[:120]}",
-                    evidence=(fact(text[:200], incident.node_ref(at, f"faults[{place}]")),),
-                )  # fmt: skip
+    for told in slow_device(incident):
+        yield Finding(
+            cause=Cause.DEGRADED, tier=Tier.NODE, confidence="supported", evidence=(told,),
+            said=f"its machine is slow: {told.text}",
+        )  # fmt: skip
+
+
+def slow_device(incident: Incident) -> tuple[Evidence, ...]:
+    """Find a machine that says of itself that it is slow."""
+    return tuple(
+        fact(text[:200], incident.node_ref(at, f"faults[{place}]"))
+        for at, node in enumerate(incident.nodes)
+        for place, text in enumerate(node.faults)
+        if any(word in text.lower() for word in SLOW_DEVICE)
+    )[:1]

@@ -56,12 +56,18 @@ def look(scene: Scene) -> Iterator[Finding]:
     incident = scene.incident
     if not scene.running or len(incident.worker_samples) < 2:
         return
-    items = _items(incident)
+    slow = slow_workers(incident)
+    if slow:
+        yield _judge(scene, slow, _items(incident) if slow[0].measure == "local_ms" else {})
+
+
+def slow_workers(incident: Incident) -> list[Slow]:
+    """Give the workers that are slower than their peers, the slowest first."""
     for measure in HIGHER_IS_WORSE:
         slow = sorted(_slow(incident, measure), key=lambda one: -one.ratio)
         if slow:
-            yield _judge(scene, slow, items if measure == "local_ms" else {})
-            return
+            return slow
+    return []
 
 
 def ratios_of(windows: Mapping[int, Sequence[float]], rank: int) -> tuple[float, ...]:
