@@ -19,47 +19,18 @@ Source:  Kueue, preemption with fill-back; the second look is ours: without it a
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container, Iterator
-from operator import itemgetter
-from typing import Any
-
-import msgspec
 
 from makeway.model.cluster import Placement
-from makeway.model.resources import Resources
 from makeway.policy.cost import lost_worker_ms
 from makeway.policy.cycle import Cycle
-from makeway.policy.find import count_in, find
+from makeway.policy.find import find
+from makeway.policy.fitting import Fitting
 from makeway.policy.ledger import total_of, usage_of_rows
 from makeway.policy.legal import Claimant, Legal
-from makeway.policy.limits import barrier
 from makeway.policy.order import Lane
 from makeway.policy.plan import Preempt, Reserve
-from makeway.policy.rooms import COPIES_MAX
 from makeway.policy.snapshot import Running
-
-# By what it is ranked, and who: the keys are of one shape, whatever is in them.
-Ranked = tuple[tuple[Any, ...], Running]
-
-
-class _Taken(msgspec.Struct, eq=False):
-    """One thing taken: a whole job, or (`last`) the last worker of an elastic one."""
-
-    row: Running
-    rule: str
-    rows: tuple[Placement, ...]
-    last: Placement | None = None
-
-
-class _Bundle(msgspec.Struct, order=True):
-    """The jobs of one node that together make place for at least one more worker."""
-
-    straddles: bool
-    weighty: bool
-    priority: int
-    cost: float
-    node: str
-    victims: list[Running]
+from makeway.policy.victims import Claim, Taken, by_node, could_be_enough, take_cheapest
 
 
 def claim(cycle: Cycle, lane: Lane, *, limited: bool = False) -> bool:
@@ -69,33 +40,35 @@ def claim(cycle: Cycle, lane: Lane, *, limited: bool = False) -> bool:
         return _commit(cycle, lane, [], legal)
     if not legal.may_try() or legal.hopeless():
         return False
-    mark, taken = cycle.ledger.checkpoint(), list[_Taken]()
-    enough = _take_surplus(cycle, lane, legal, taken) or _take_jobs(cycle, lane, legal, taken)
-    if enough:
-        taken = _fill_back(cycle, lane, taken)
-        lost = total_of(usage_of_rows(one.row.job, one.rows) for one in taken)
-        enough = legal.worth_it(lost)
-        enough = enough and legal.still([(one.row, one.rule, one.rows) for one in taken])
-    if not enough:
-        for one in reversed(taken):
-            if one.last is not None:
-                cycle.unshrink(one.row, one.last)
-        cycle.ledger.rollback(mark)
+    mark = cycle.ledger.checkpoint()
+    attempt = Claim(cycle, lane, legal, Fitting(cycle, lane))
+    if _take(attempt):
+        return _commit(cycle, lane, attempt.taken, legal)
+    attempt.rollback(mark, 0)
+    return False
+
+
+def _take(claim: Claim) -> bool:
+    """Take what is enough: surplus workers, then jobs, the cheapest first, then those that fit best."""
+    if _take_surplus(claim):
+        return _legal_in_the_end(claim)
+    ranked = by_node(claim)
+    if not could_be_enough(claim, ranked):
         return False
-    return _commit(cycle, lane, taken, legal)
+    return take_cheapest(claim, ranked) and _legal_in_the_end(claim)
 
 
-def _fits(cycle: Cycle, lane: Lane) -> bool:
-    kind, ledger = lane.kind, cycle.ledger
-    if barrier(kind, lane.need, ledger, cycle.terms) is not None:
-        return False
-    if count_in(kind, ledger, soon=True) < kind.groups[0].count_min:
-        return False
-    return find(kind, ledger, soon=True) is not None
+def _legal_in_the_end(claim: Claim) -> bool:
+    """Give back what is not needed, and look at the rest once more."""
+    claim.taken = _fill_back(claim)
+    taken, legal = claim.taken, claim.legal
+    lost = total_of(usage_of_rows(one.row.job, one.rows) for one in taken)
+    return legal.worth_it(lost) and legal.still([(one.row, one.rule, one.rows) for one in taken])
 
 
-def _take_surplus(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> bool:
+def _take_surplus(claim: Claim) -> bool:
     """Take workers above the minimum, from the job that has most of them for its size first."""
+    cycle, legal = claim.cycle, claim.legal
     heap = [(*_surplus_key(cycle, row), row.job.order, row) for row in legal.elastic()]
     heap = [entry for entry in heap if spare(cycle, entry[-1])]
     heapq.heapify(heap)
@@ -106,9 +79,10 @@ def _take_surplus(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -
         if rule is None:
             heapq.heappop(heap)
             continue
-        cycle.shrink(row, lane.head.id, rule)
-        taken.append(_Taken(row, rule, last, last[0]))
-        if _fits(cycle, lane):
+        cycle.shrink(row, claim.lane.head.id, rule)
+        claim.fitting.moved(last)
+        claim.taken.append(Taken(row, rule, last, last[0]))
+        if claim.fitting.fits():
             return True
         if spare(cycle, row):
             heapq.heapreplace(heap, (*_surplus_key(cycle, row), row.job.order, row))
@@ -117,117 +91,31 @@ def _take_surplus(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -
     return False
 
 
-def _take_jobs(cycle: Cycle, lane: Lane, legal: Legal, taken: list[_Taken]) -> bool:
-    """Take whole jobs, the cheapest place of all nodes next."""
-    by_node: dict[str, list[Ranked]] = {}
-    for row in legal.jobs():
-        key = _job_key(cycle, row, legal)
-        for node in dict.fromkeys(one.node for one in cycle.rows_of(row)):
-            if node in cycle.ledger.nodes and (not lane.kind.nodes or node in lane.kind.nodes):
-                by_node.setdefault(node, []).append((key, row))
-    if not _could_be_enough(cycle, lane, by_node):
-        return False
-    heap, rest = list[_Bundle](), dict[str, Iterator[_Bundle]]()
-    for node, rows in by_node.items():
-        rows.sort(key=itemgetter(0))
-        last = {row.job.id for key, row in rows if key[1]}
-        rest[node] = _bundles(cycle, lane, node, [row for _, row in rows], last)
-        _push(heap, rest[node])
-    gone = set[str]()
-    while heap:
-        bundle = heapq.heappop(heap)
-        for row in bundle.victims:
-            held = tuple(cycle.rows_of(row))
-            if row.job.id in gone:
-                continue
-            rule = legal.rule(row, usage_of_rows(row.job, held))
-            if rule is not None:
-                gone.add(row.job.id)
-                cycle.ledger.evict(row, held)
-                taken.append(_Taken(row, rule, held))
-        if _fits(cycle, lane):
-            return True
-        _push(heap, rest[bundle.node])
-    return False
-
-
-def _could_be_enough(cycle: Cycle, lane: Lane, by_node: dict[str, list[Ranked]]) -> bool:
-    """Say whether all of these together would make room for enough workers, were all to leave."""
-    (group, *others) = lane.kind.groups
-    if others:
-        return bool(by_node)
-    ledger, found = cycle.ledger, 0
-    for node, count in ledger.taking(group.per_worker, soon=True).items():
-        if node not in by_node and (not lane.kind.nodes or node in lane.kind.nodes):
-            found += min(count, group.count_min)
-    for node, rows in by_node.items():
-        if found >= group.count_min:
-            break
-        room = ledger.room(node, soon=True)
-        for _, row in rows:
-            room = room + _on_node(cycle, row, node)
-        found += group.per_worker.copies_in(room, group.count_min)
-    return found >= group.count_min
-
-
-def _on_node(cycle: Cycle, row: Running, node: str) -> Resources:
-    """Give what a running job holds on one node, as far as it stays."""
-    rows = cycle.rows_of(row)
-    if len(rows) == 1:
-        return usage_of_rows(row.job, rows)
-    return usage_of_rows(row.job, [one for one in rows if one.node == node])
-
-
-def _push(heap: list[_Bundle], bundles: Iterator[_Bundle]) -> None:
-    bundle = next(bundles, None)
-    if bundle is not None:
-        heapq.heappush(heap, bundle)
-
-
-def _bundles(
-    cycle: Cycle, lane: Lane, node: str, rows: list[Running], last: Container[str]
-) -> Iterator[_Bundle]:
-    """Give the jobs on a node in portions, each of which makes place for at least one worker more."""
-    worker = lane.kind.groups[0].per_worker
-    room = cycle.ledger.room(node, soon=True)
-    copies, now_ms = worker.copies_in(room, COPIES_MAX), cycle.snapshot.now_ms
-    portion: list[Running] = []
-    for row in rows:
-        portion.append(row)
-        room = room + _on_node(cycle, row, node)
-        more = worker.copies_in(room, COPIES_MAX)
-        if more > copies or len(lane.kind.groups) > 1:
-            weighty = any(cycle.levels.weights.get(one.job.spec.queue, 1) > 0 for one in portion)
-            priority = max(one.job.priority for one in portion)
-            cost = sum(lost_worker_ms(one, now_ms) for one in portion) / max(1, more - copies)
-            straddles = any(one.job.id in last for one in portion)
-            yield _Bundle(straddles, weighty, priority, cost, node, portion)
-            portion, copies = [], more
-
-
-def _fill_back(cycle: Cycle, lane: Lane, taken: list[_Taken]) -> list[_Taken]:
+def _fill_back(claim: Claim) -> list[Taken]:
     """Give back, the last taken first, what the claimant does not need."""
-    kept: list[_Taken] = []
-    ledger, fixed = cycle.ledger, set[str]()
-    for one in reversed(taken):
+    kept: list[Taken] = []
+    cycle, ledger, fitting, fixed = claim.cycle, claim.cycle.ledger, claim.fitting, set[str]()
+    for one in reversed(claim.taken):
         name = one.row.job.id
         if name in fixed:
             kept.append(one)
             continue
         mark = ledger.checkpoint()
         ledger.give_back(one.row, one.rows, whole=one.last is None)
-        if _fits(cycle, lane):
+        fitting.moved(one.rows)
+        if fitting.fits():
             if one.last is not None:
                 cycle.unshrink(one.row, one.last)
             continue
         ledger.rollback(mark)
+        fitting.moved(one.rows)
         kept.append(one)
         fixed.add(name)
     kept.reverse()
     return kept
 
 
-def _commit(cycle: Cycle, lane: Lane, taken: list[_Taken], legal: Legal) -> bool:
+def _commit(cycle: Cycle, lane: Lane, taken: list[Taken], legal: Legal) -> bool:
     job, now_ms = lane.head, cycle.snapshot.now_ms
     allocation = find(lane.kind, cycle.ledger, soon=True)
     if allocation is None:
@@ -267,22 +155,3 @@ def _surplus_key(cycle: Cycle, row: Running) -> tuple[int, float, int]:
     count = sum(one.count for one in cycle.rows_of(row))
     most = sum(group.count_max for group in spec.groups)
     return row.job.priority, -(count - spec.workers_min) / most, -row.started_at_ms
-
-
-def _job_key(cycle: Cycle, row: Running, legal: Legal) -> tuple[Any, ...]:
-    """Order victims: others' before own, no weight, lowest class, least lost, youngest, id.
-
-    Whoever would leave its queue with less than the claimant's comes after all others, and of the
-    equally dear the one of the fullest queue first.
-    """
-    queue, own = row.job.spec.queue, row.job.spec.queue == legal.claimant.kind.queue
-    return (
-        own,
-        not own and legal.straddles(row),
-        cycle.levels.weights.get(queue, 1) > 0,
-        row.job.priority,
-        lost_worker_ms(row, cycle.snapshot.now_ms),
-        0.0 if own else -legal.fullness(queue)[1],
-        -row.started_at_ms,
-        -row.job.order,
-    )

@@ -90,25 +90,25 @@ class Legal:
         """Give the running elastic jobs that may have to give something."""
         return (row for row in self.cycle.elastic if self.cycle.stays(row))
 
-    def jobs(self) -> Iterator[Running]:
-        """Give the running jobs that a rule applies to as the ledger stands."""
+    def jobs(self) -> Iterator[list[Running]]:
+        """Give the running jobs that a rule applies to as the ledger stands, those alike together."""
         cycle, found = self.cycle, set[str]()
         for queue in self.queues:
             for (priority, amount), herd in herds(cycle.snapshot, queue).items():
-                useful = (
-                    self.worth_it(amount) and self._of_herd(queue, priority, amount) is not None
-                )
-                for row in herd if useful else ():
-                    found.add(row.job.id)
-                    if cycle.stays(row) and self._old_enough(row):
-                        yield row
+                if not self.worth_it(amount) or self._of_herd(queue, priority, amount) is None:
+                    continue
+                if self._late:
+                    found.update(row.job.id for row in herd)
+                able = [row for row in herd if cycle.stays(row) and self._old_enough(row)]
+                if able:
+                    yield able
         if self._late:
             late = (row for row in cycle.let_past(self._since or 0) if row.job.id not in found)
             for row in late:
                 may_leave = row.job.spec.preemptible and self._let_past(row) and cycle.stays(row)
                 useful = may_leave and self.worth_it(row.usage) and self._old_enough(row)
                 if useful and self.rule(row, row.usage) is not None:
-                    yield row
+                    yield [row]
 
     def worth_it(self, lost: Resources) -> bool:
         """Refuse to evict more than twice what starts, unless it is owed (or an administrator's)."""
