@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import click
 
-from makeway.cli.connect import asking, ordering
+from makeway.cli.connect import asked, asking, ordering
 from makeway.cli.output import OUTPUT, print_data
 from makeway.cli.plainfile import plain_file
 from makeway.errors import InvalidInput, MakewayError
@@ -50,6 +51,13 @@ def check(
         return
     if at is not None:
         raise InvalidInput("--at is an instant of a scenario", hint="name one: --scenario FILE")
+    from makeway.cli.policy_scenario import read_setup, said_to_be_right
+    from makeway.model.rules import LIVE
+
+    if asked(ctx).url is None and not (Path(ctx.obj) / "makeway.db").exists():
+        # Nothing is there that it could change; whether it is right can be said all the same.
+        click.echo(said_to_be_right(read_setup(file, LIVE), file))
+        return
     with asking(ctx) as desk:
         found = _preview(file, desk.check_policy, output)
     if not found.applied and output in ("table", "wide", "name"):

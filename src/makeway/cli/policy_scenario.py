@@ -1,4 +1,4 @@
-"""Try a policy file in a scenario, at an instant of it, without any service."""
+"""Try a policy file without any service: whether it is right, and what it changes in a scenario."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from makeway.intake.setup import KEYS, Setup, setup_of
 from makeway.live.foreseen import foreseen
 from makeway.live.preview import preview
 from makeway.model.rules import Rules
+from makeway.policy.say import count_of
 from makeway.wire.cluster import PreviewView
 
 
@@ -31,3 +32,12 @@ def read_setup(file: str, rules: Rules) -> Setup:
     if item.value in (None, {}):
         raise item.wrong("the file is empty; a policy file has policy, queues or nodes")
     return setup_of(item.fields(KEYS, "a policy file"), tuple(POLICIES), rules)
+
+
+def said_to_be_right(setup: Setup, file: str) -> str:
+    """Say of a file that is right what is in it."""
+    parts = [] if setup.rules is None else [f"the policy {setup.rules.name}"]
+    for name, rows in (("queue", setup.queues), ("node", setup.nodes)):
+        if rows is not None:
+            parts.append(count_of(len(rows), name))
+    return f"{file} is right: {', '.join(parts) or 'it says nothing'}"
