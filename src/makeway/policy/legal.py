@@ -242,14 +242,10 @@ class Legal:
         if self.inside_guarantee:
             return True
         here, there = self._parting(queue)
-        need, used, owed = (
-            self.claimant.need,
-            cycle.ledger.usage(there),
-            cycle.due.get(there, NOTHING),
-        )
-        if not any(used[one] > owed[one] for one in need if amount[one]) or not self._below_due(
-            here
-        ):
+        need, used = self.claimant.need, cycle.ledger.usage(there)
+        owed = cycle.due.get(there, NOTHING)
+        above = any(used[one] > owed[one] for one in need if amount[one])
+        if not above or not self._below_due(here):
             return False
         mine = self._level(here, need)
         if mine <= self._level(there, NOTHING, amount):
