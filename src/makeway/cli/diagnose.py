@@ -1,32 +1,59 @@
-"""Say why an attempt failed and what is to be done about it, from a document of evidence."""
+"""Say why an attempt failed and what is to be done about it, from what is known of it."""
 
 from __future__ import annotations
 
 import click
 
 from makeway.cli.output import OUTPUT, print_data
+from makeway.intake.evidence import incident_of
+from makeway.intake.located import item_of
 from makeway.model.record import Decision, Diagnosis
 
 
 @click.command()
+@click.argument("attempt_of", metavar="[ID]", required=False)
 @click.option(
     "--evidence-file",
     metavar="FILE",
-    required=True,
     help="What is known of one attempt, in YAML or JSON; docs/diagnosis.md describes it.",
 )
+@click.option("--attempt", type=click.IntRange(min=1), help="Which attempt (default: the last).")
+@click.option("--evidence", is_flag=True, help="Print the document of evidence instead.")
 @OUTPUT
-def diagnose(evidence_file: str, output: str) -> None:
+@click.pass_context
+def diagnose(
+    ctx: click.Context,
+    /,
+    attempt_of: str | None,
+    evidence_file: str | None,
+    attempt: int | None,
+    evidence: bool,
+    output: str,
+) -> None:
     """Name the cause of a failure, its evidence, and what is to be done about it.
 
-    The exit code is 0 whenever there is a diagnosis, also where nothing is wrong.
+    ID is a step or a job of the store; or FILE tells of an attempt anywhere. The exit code is 0
+    whenever there is a diagnosis, also where nothing is wrong.
     """
+    if (attempt_of is None) == (evidence_file is None):
+        raise click.UsageError("give either the ID of a step or job, or --evidence-file FILE")
+    if evidence_file is not None and (evidence or attempt is not None):
+        raise click.UsageError("--evidence and --attempt are for an ID")
     from makeway.cli.diagnosefile import read_incident
     from makeway.health.judge import judge
     from makeway.health.remedy import remedy
     from makeway.wire.diagnosis import written
 
-    judgement = judge(read_incident(evidence_file))
+    if attempt_of is not None:
+        document = _document(ctx, attempt_of, attempt)
+        if evidence:
+            print_data(document, "yaml" if output in ("table", "wide", "name") else output)
+            return
+        incident = incident_of(item_of(document, attempt_of))
+    else:
+        assert evidence_file is not None, "one of the two was given"
+        incident = read_incident(evidence_file)
+    judgement = judge(incident)
     decision = remedy(judgement)
     match output:
         case "table" | "wide":
@@ -35,6 +62,23 @@ def diagnose(evidence_file: str, output: str) -> None:
             click.echo(judgement.diagnosis.cause.value)
         case _:
             print_data(written(judgement.diagnosis, decision), output)
+
+
+def _document(ctx: click.Context, name: str, number: int | None) -> dict[str, object]:
+    """Write what the store knows of an attempt; only here is a configuration needed."""
+    from makeway.cli.connect import configure
+    from makeway.cli.history import opened
+    from makeway.errors import NotFound
+    from makeway.store.evidence import document_of
+    from makeway.store.resolve import resolve_execution, resolve_job
+
+    configure(ctx, ctx.meta["makeway.given"])
+    with opened(ctx) as database:
+        try:
+            job = resolve_execution(database, name)
+        except NotFound:
+            job = resolve_job(database, name)
+        return document_of(database, job, number)
 
 
 def print_diagnosis(diagnosis: Diagnosis, decision: Decision) -> None:

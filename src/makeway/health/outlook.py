@@ -97,7 +97,7 @@ def _metric(scene: Scene) -> Judged | None:
         said = "gets worse" if worse else "does not get better any more"
         return _judged("not_improving", f"{shown}: it {said} (best {sign * best:g})", told)
     if word is None:
-        return _judged("unknown", f"{count} evaluations of {goal.metric} are too few to say")
+        return _judged("unknown", f"too few evaluations of {goal.metric} ({count}) to say")
     return _judged("promising", f"{shown}, and still gets better", told)
 
 
@@ -171,7 +171,7 @@ def _pace(incident: Incident) -> Judged | None:
         return None
     rate = rate_of(incident)
     if rate is None:
-        return _judged("unknown", f"{len(series)} progress reports are too few to tell its pace")
+        return _judged("unknown", f"too few progress reports ({len(series)}) to tell its pace")
     last = series[-1]
     left_s = (1 - last.value) / rate if rate > 0 else math.inf
     hourly = rate * 3600
