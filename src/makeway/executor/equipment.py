@@ -30,6 +30,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     cgroups         limit memory by a cgroup where we may; if not, the agents watch by themselves
     users_required  a worker whose user is no Unix user here does not start at all; if not, it runs
                     as whoever runs the controller
+    run_as_user     a worker runs as its user where we may; if not, always as who runs the controller
     environment     variables of every worker; a program's own come before them
     """
 
@@ -37,6 +38,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     pin: bool = False
     cgroups: bool = True
     users_required: bool = False
+    run_as_user: bool = True
     environment: dict[str, str] = {}
 
 
@@ -67,6 +69,7 @@ class Equipment:
             devices=devices,
             processors=processors,
             cgroup=cgroup,
+            user=launch.user if self._site.run_as_user else "",
             users_required=self._site.users_required,
             environment=self._site.environment,
         )

@@ -282,6 +282,7 @@ def plan_of(config: Config, patience_s: float = 0) -> Plan:
     site = Site(
         pin=limits.cpu in (CpuLimits.AUTO, CpuLimits.PIN),
         cgroups=limits.memory is not MemoryLimits.GUARD,
+        run_as_user=limits.run_as_user,
     )
     return Plan(
         database=service.database,
