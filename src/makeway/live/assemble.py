@@ -23,6 +23,7 @@ from makeway.live.controller import Controller
 from makeway.live.watch import Lookout
 from makeway.policy.choose import decide
 from makeway.store.database import Database, Location
+from makeway.store.elsewhere import note, noted
 from makeway.store.lease import Lease, alone
 from makeway.store.log import Log
 from makeway.store.series import SeriesWriter
@@ -85,9 +86,11 @@ def embedded(store: Path, plan: Plan = USUAL) -> Iterator[House]:
     location = location_of(store, plan.database)
     with contextlib.ExitStack() as stack:
         lease = stack.enter_context(alone(store, plan.patience_s))
-        if plan.database:
+        if location != store:
             lease = stack.enter_context(alone(location, plan.patience_s))
         database = stack.enter_context(Database.open(location))
+        if plan.database:
+            note(store, plan.database)
         house = House(store, plan, database, lease)
         stack.callback(house.close)
         yield house
@@ -95,4 +98,4 @@ def embedded(store: Path, plan: Plan = USUAL) -> Iterator[House]:
 
 def location_of(store: Path, database: str) -> Location:
     """Say where the log of a store is."""
-    return database or store
+    return database or noted(store) or store

@@ -32,6 +32,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.store import schema
+from makeway.store.elsewhere import noted
 from makeway.store.kind import Kind
 from makeway.store.sqlite import FILE, Sqlite
 from makeway.store.statement import Statement, Upsert, driver_text
@@ -243,7 +244,8 @@ class Database:
 
 def _kind(location: Location) -> Kind:
     if isinstance(location, Path):
-        return Sqlite(location)
+        url = noted(location)
+        return _kind(url) if url else Sqlite(location)
     scheme, given, _ = location.partition("://")
     if not given:
         return Sqlite(Path(location))
