@@ -245,3 +245,30 @@ def test_a_node_that_is_down_stays_down() -> None:
     text = SHARED + "events: [{at: 1s, node_down: n2}]\n"
     world = world_at(text, 1_000)
     assert of(world, "nodes: [{name: n, count: 2, cpus: 4}]") == Preview()
+
+
+def test_machines_come_change_and_go_and_one_that_drains_goes_on_draining() -> None:
+    world = world_at("cluster: {nodes: [{name: n, count: 2, cpus: 4}]}", 0)
+    world.at(1_000, ev.NodeDrained(name="n1", text="for repair"))
+    run_to(world, 1_000)
+    wanted = setup("nodes: [{name: n1, cpus: 4}, {name: new, cpus: 9}]", world)
+    facts = facts_of(world.engine.state, wanted)
+    assert [(type(fact).__name__, getattr(fact, "name", "")) for fact in facts] == [
+        ("NodeJoined", ""),
+        ("NodeRemoved", "n2"),
+    ]
+    for fact in facts:
+        world.at(1_000, fact)
+    run_to(world, 1_000)
+    assert [*world.engine.state.draining] == ["n1"]
+    assert facts_of(world.engine.state, wanted) == ()
+
+
+def test_what_was_used_before_is_not_forgotten_when_a_share_tree_is_applied_again() -> None:
+    text = SHARED.replace("{name: a}", "{name: a, past_usage: {cpus: 3600}}")
+    world = world_at(text, 0)
+    (queues,) = facts_of(
+        world.engine.state, setup("queues: [{name: a, weight: 2}, {name: b}]", world)
+    )
+    assert isinstance(queues, ev.QueuesConfigured)
+    assert queues.queues[0].past_usage == {"cpu_milli": 3_600_000_000}

@@ -12,10 +12,9 @@ from makeway.intake.located import item_of
 from makeway.intake.setup import Setup, setup_of
 from makeway.intake.written import plain_of
 from makeway.live.behind import Behind
+from makeway.live.edited import facts_of, in_force
 from makeway.live.foreseen import foreseen
 from makeway.live.preview import preview
-from makeway.model.cluster import ROOT
-from makeway.model.event import Event, NodeJoined, NodeRemoved, QueuesConfigured, RulesConfigured
 from makeway.policy.choose import POLICIES
 from makeway.store.database import Database
 from makeway.store.decisions import DecisionFilter, DecisionRow, list_decisions
@@ -45,14 +44,7 @@ def decisions(
 def policy_of(service: Behind) -> PolicyView:
     """Give the policy and the queues in force, as a file would say them."""
     owners = {path: tuple(users) for path, users in service.terms().owners.items()}
-
-    setup = service.inbox.ask(
-        lambda state: Setup(
-            rules=state.rules,
-            queues=tuple(queue for path, queue in state.declared.items() if path != ROOT),
-            users=owners,
-        )
-    )
+    setup = service.inbox.ask(lambda state: in_force(state, owners))
     plain = plain_of(setup)
     policy, queues = plain["policy"], plain["queues"]
     assert isinstance(policy, dict), "a policy is written as a mapping"
@@ -69,17 +61,7 @@ def apply(service: Behind, body: Mapping[str, object]) -> PreviewView:
     """Apply it; what is said is what was foreseen a moment before."""
     setup = service.inbox.ask(lambda state: _setup(state, body))
     before = service.inbox.ask(lambda state: _foreseen(service, state, setup))
-    events: list[Event] = []
-    if setup.rules is not None:
-        events.append(RulesConfigured(rules=setup.rules))
-    if setup.queues is not None:
-        events.append(QueuesConfigured(queues=setup.queues))
-    if setup.nodes is not None:
-        names = {node.name for node in setup.nodes}
-        there = service.inbox.ask(lambda state: [*state.nodes, *state.draining, *state.lost])
-        events += [NodeJoined(node=node) for node in setup.nodes]
-        events += [NodeRemoved(name=name) for name in there if name not in names]
-    service.inbox.tell(events)
+    service.inbox.tell(service.inbox.ask(lambda state: facts_of(state, setup)))
     if setup.queues is not None:
         service.owned_by(setup.users)
     return replace(before, applied=True)

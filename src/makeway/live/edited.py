@@ -8,7 +8,7 @@ Holds:   nothing of the state changes
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -18,7 +18,13 @@ from makeway.engine.state import State
 from makeway.intake.queues import under
 from makeway.intake.setup import Setup
 from makeway.model.cluster import ROOT, Node, Queue
-from makeway.model.event import Event, QueuesConfigured, RulesConfigured
+from makeway.model.event import (
+    Event,
+    NodeJoined,
+    NodeRemoved,
+    QueuesConfigured,
+    RulesConfigured,
+)
 from makeway.model.rules import Rules
 from makeway.policy.rooms import Rooms
 from makeway.policy.snapshot import Running, Snapshot
@@ -32,14 +38,29 @@ def in_force(state: State, users: Mapping[str, tuple[str, ...]]) -> Setup:
 
 
 def facts_of(state: State, setup: Setup) -> tuple[Event, ...]:
-    """Give the events by which policy and share tree become what a setup says; none for what is so."""
+    """Give the events by which a cluster becomes what a setup says; none for what is so already."""
     rules, queues = intended(state, setup)
     facts: list[Event] = []
     if rules != state.rules:
         facts.append(RulesConfigured(rules=rules))
     if {queue.path: queue for queue in queues} != named(state):
         facts.append(QueuesConfigured(queues=queues))
+    if setup.nodes is not None:
+        facts += _moved(state, setup.nodes)
     return tuple(facts)
+
+
+def _moved(state: State, nodes: Sequence[Node]) -> Iterator[Event]:
+    """Let machines come, change and go; whether one drains is not a file's business."""
+    there = {**state.nodes, **state.draining}
+    for node in nodes:
+        known = there.get(node.name)
+        if known is None or (known.capacity, known.labels) != (node.capacity, node.labels):
+            yield NodeJoined(node=node)
+    names = {node.name for node in nodes}
+    for name in (*there, *state.lost):
+        if name not in names:
+            yield NodeRemoved(name=name)
 
 
 def intended(state: State, setup: Setup) -> tuple[Rules, tuple[Queue, ...]]:

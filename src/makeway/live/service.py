@@ -16,11 +16,13 @@ import msgspec
 
 from makeway.engine.state import State
 from makeway.executor.equipment import Site
+from makeway.intake.setup import Setup
 from makeway.live.assemble import House, Plan
 from makeway.live.clock import fresh_id
 from makeway.live.config import Config
 from makeway.live.controller import Controller
 from makeway.live.counts import Counts, counted
+from makeway.live.edited import facts_of
 from makeway.live.inbox import Inbox
 from makeway.live.keys import Keys, digest
 from makeway.live.kinds import learn_kinds
@@ -31,11 +33,6 @@ from makeway.live.submission import Terms, Wanted, assert_taken, events_of
 from makeway.model.cluster import ROOT, Node, Queue
 from makeway.model.event import (
     Entry,
-    Event,
-    NodeJoined,
-    NodeRemoved,
-    QueuesConfigured,
-    RulesConfigured,
 )
 from makeway.model.rules import LIVE, Rules
 from makeway.policy.snapshot import Snapshot
@@ -111,19 +108,10 @@ class Service:
 
     def _settle(self) -> None:
         """Let machines, rules and queues be as the settings say."""
-        controller, wanted = self._controller, self.settings
-        before = controller.state
-        names = {node.name for node in wanted.nodes}
-        there = {**before.nodes, **before.draining}
-        gone = [name for name in (*there, *before.lost) if name not in names]
-        news: list[Event] = [NodeRemoved(name=name) for name in gone]
-        if wanted.rules is not None and before.rules != wanted.rules:
-            news.append(RulesConfigured(rules=wanted.rules))
-        news += [NodeJoined(node=node) for node in wanted.nodes if not _same(before.nodes, node)]
-        if wanted.queues is not None and not _alike(before.declared, wanted.queues):
-            news.append(QueuesConfigured(queues=wanted.queues))
-        for event in news:
-            controller.submit(event)
+        wanted = self.settings
+        setup = Setup(rules=wanted.rules, queues=wanted.queues, nodes=wanted.nodes)
+        for fact in facts_of(self._controller.state, setup):
+            self._controller.submit(fact)
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Turn the loop until `stop`, or until `until` says so after a turn."""
@@ -245,20 +233,6 @@ class Service:
         with self._news:
             self._last = entries[-1].seq if entries else self._last
             self._news.notify_all()
-
-
-def _same(before: Mapping[str, Node], node: Node) -> bool:
-    """Say whether a machine is what it was; whether it drains is not the settings' business."""
-    known = before.get(node.name)
-    return known is not None and known.capacity == node.capacity and known.labels == node.labels
-
-
-def _alike(before: Mapping[str, Queue], queues: Sequence[Queue]) -> bool:
-    wanted = {queue.path: queue for queue in queues}
-    return all(before.get(path) == queue for path, queue in wanted.items()) and all(
-        path in wanted or path == ROOT or any(one.startswith(f"{path}/") for one in wanted)
-        for path in before
-    )
 
 
 def owner_of(user: str) -> Caller:
