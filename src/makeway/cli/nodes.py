@@ -9,6 +9,7 @@ from makeway.cli.connect import asking, ordering
 from makeway.cli.listing import print_one, print_page
 from makeway.cli.output import OUTPUT, Column
 from makeway.errors import InvalidInput
+from makeway.policy.say import count_of
 from makeway.wire.cluster import Drain, NodeView
 from makeway.wire.page import Page
 
@@ -92,10 +93,17 @@ def add(
 @OUTPUT
 @click.pass_context
 def remove(ctx: click.Context, /, name: str, output: str) -> None:
-    """Take a machine out; what runs there is lost and goes back into the queue."""
+    """Take a machine out; what runs there leaves first, as for a drain, and queues again."""
     with ordering(ctx) as desk:
         gone = desk.remove_node(name)
-    print_one(gone, output, "name", lambda: click.echo(f"{gone.name} takes no part any more"))
+    print_one(gone, output, "name", lambda: click.echo(_gone_text(gone)))
+
+
+def _gone_text(node: NodeView) -> str:
+    if node.state == "removed":
+        return f"{node.name} takes no part any more"
+    jobs = count_of(len(node.jobs), "job")
+    return f"{node.name} goes when {jobs} on it {'has' if len(node.jobs) == 1 else 'have'} left"
 
 
 def labels_text(node: NodeView) -> str:

@@ -14,6 +14,7 @@ from makeway.engine.state import State
 from makeway.live.inbox import Told
 from makeway.live.rights import Owners
 from makeway.live.submission import Terms, Wanted
+from makeway.model.cluster import Node
 from makeway.model.event import Entry, Event
 from makeway.policy.snapshot import Snapshot
 from makeway.store.database import Database
@@ -92,6 +93,10 @@ class Behind(Protocol):
 
     def status(self, caller: Caller) -> StatusView:
         """Say how it is."""
+        ...
+
+    def has_nodes(self, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]) -> None:
+        """Let the machines be others than now; who runs on one that goes leaves first."""
         ...
 
     def owned_by(self, owners: Owners) -> None:

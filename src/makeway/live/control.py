@@ -61,7 +61,10 @@ def apply(service: Behind, body: Mapping[str, object]) -> PreviewView:
     """Apply it; what is said is what was foreseen a moment before."""
     setup = service.inbox.ask(lambda state: _setup(state, body))
     before = service.inbox.ask(lambda state: _foreseen(service, state, setup))
-    service.inbox.tell(service.inbox.ask(lambda state: facts_of(state, setup)))
+    rest = replace(setup, nodes=None)
+    service.inbox.tell(service.inbox.ask(lambda state: facts_of(state, rest)))
+    if (nodes := setup.nodes) is not None:
+        service.has_nodes(lambda _known: nodes)
     if setup.queues is not None:
         service.owned_by(setup.users)
     return replace(before, applied=True)

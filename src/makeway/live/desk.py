@@ -198,20 +198,30 @@ class ServiceDesk:
         nodes = nodes_of(item_of([dict(body)], "node"))
         if len(nodes) != 1:
             raise InvalidInput("one machine at a time", where="node: count")
-        return self._change_node(nodes[0].name, ev.NodeJoined(node=nodes[0]))
+        assert_may(self.caller, Scope.OPERATE)
+        (node,) = nodes
+        self._service.has_nodes(
+            lambda known: (*(one for one in known if one.name != node.name), node)
+        )
+        return self._node(node.name)
 
     def remove_node(self, node: str) -> NodeView:
-        """Take a machine out."""
-        before = self._inbox.ask(lambda state: node_view(state, node))
-        after = self._change_node(node, ev.NodeRemoved(name=node), gone=True)
-        return after if before is None else before
+        """Take a machine out, once what runs there has left."""
+        assert_may(self.caller, Scope.ADMIN)
+        if self._inbox.ask(lambda state: node_view(state, node)) is None:
+            raise NotFound(f"there is no node {node!r}", hint="they stand in: makeway nodes")
+        self._service.has_nodes(lambda known: tuple(one for one in known if one.name != node))
+        return self._node(node)
 
-    def _change_node(self, name: str, event: ev.Event, *, gone: bool = False) -> NodeView:
-        assert_may(self.caller, Scope.OPERATE if not gone else Scope.ADMIN)
+    def _change_node(self, name: str, event: ev.Event) -> NodeView:
+        assert_may(self.caller, Scope.OPERATE)
         for refused in self._inbox.tell([event]).refused:
             if refused.event is event:
                 error = NotFound if refused.why.startswith("no such") else Conflict
                 raise error(refused.why, where=f"node {name}")
+        return self._node(name)
+
+    def _node(self, name: str) -> NodeView:
         view = self._inbox.ask(lambda state: node_view(state, name))
         return view or NodeView(name=name, state="removed", capacity={}, free={})
 

@@ -20,8 +20,10 @@ from makeway.intake.setup import Setup
 from makeway.model.cluster import ROOT, Node, Queue
 from makeway.model.event import (
     Event,
+    NodeDrained,
     NodeJoined,
     NodeRemoved,
+    NodeUndrained,
     QueuesConfigured,
     RulesConfigured,
 )
@@ -29,6 +31,9 @@ from makeway.model.rules import Rules
 from makeway.policy.rooms import Rooms
 from makeway.policy.snapshot import Running, Snapshot
 from makeway.policy.why import with_node, without
+
+# Why a machine drains that a setup does not name any more.
+LEAVING = "it is being taken out"
 
 
 def in_force(state: State, users: Mapping[str, tuple[str, ...]]) -> Setup:
@@ -51,16 +56,32 @@ def facts_of(state: State, setup: Setup) -> tuple[Event, ...]:
 
 
 def _moved(state: State, nodes: Sequence[Node]) -> Iterator[Event]:
-    """Let machines come, change and go; whether one drains is not a file's business."""
+    """Let machines come, change and go; whether one drains is not a file's business.
+
+    Where anything runs, it has to leave first: a machine that is forgotten before its workers are
+    gone would let them go on beside those that take their place. So the last facts come later.
+    """
     there = {**state.nodes, **state.draining}
     for node in nodes:
         known = there.get(node.name)
         if known is None or (known.capacity, known.labels) != (node.capacity, node.labels):
             yield NodeJoined(node=node)
+        if known is not None and known.drain_text == LEAVING:
+            yield NodeUndrained(name=node.name)
     names = {node.name for node in nodes}
     for name in (*there, *state.lost):
-        if name not in names:
+        if name in names:
+            continue
+        if name in state.lost or not _works(state, name):
             yield NodeRemoved(name=name)
+        elif there[name].drain_text != LEAVING:
+            yield NodeDrained(name=name, text=LEAVING, evict=True)
+
+
+def _works(state: State, node: str) -> bool:
+    """Say whether anything holds a place on a machine."""
+    rows = (row for one in state.running.values() for row in one.allocation.placements)
+    return any(row.node == node for row in rows)
 
 
 def intended(state: State, setup: Setup) -> tuple[Rules, tuple[Queue, ...]]:

@@ -76,6 +76,7 @@ class Service:
         self._news = threading.Condition()
         self._last = 0
         self._reloaded: Settings | None = None
+        self._settled = True
 
     @property
     def inbox(self) -> Inbox:
@@ -109,15 +110,28 @@ class Service:
     def _settle(self) -> None:
         """Let machines, rules and queues be as the settings say."""
         wanted = self.settings
-        setup = Setup(rules=wanted.rules, queues=wanted.queues, nodes=wanted.nodes)
-        for fact in facts_of(self._controller.state, setup):
+        for fact in facts_of(self._state, Setup(rules=wanted.rules, queues=wanted.queues)):
             self._controller.submit(fact)
+        self._settle_nodes()
+
+    def _settle_nodes(self) -> None:
+        """Let the machines be those of the settings; one goes when the last worker has left it."""
+        for fact in facts_of(self._state, Setup(nodes=self.settings.nodes)):
+            self._controller.submit(fact)
+        wanted, state = {node.name for node in self.settings.nodes}, self._state
+        self._settled = wanted >= {*state.nodes, *state.draining, *state.lost}
+
+    @property
+    def _state(self) -> State:
+        return self._controller.state
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Turn the loop until `stop`, or until `until` says so after a turn."""
         try:
             while not self._ending.is_set() and not until():
                 self._controller.turn(TURN_MS)
+                if not self._settled:
+                    self._settle_nodes()
                 if self._reloaded is not None:
                     self.settings, self._reloaded = self._reloaded, None
                     self.owners = self.settings.owners
@@ -185,6 +199,16 @@ class Service:
         """Bring a job that has ended once more, as it was asked for."""
         spec = msgspec.structs.replace(row.spec, after=())
         return self._brought(Wanted(spec=spec, hold=False), caller, ())
+
+    def has_nodes(self, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]) -> None:
+        """Let the machines be others than now; the loop does it, and lets who runs leave first."""
+        with self._news:
+            nodes = change(self.settings.nodes)
+            self.settings = msgspec.structs.replace(self.settings, nodes=nodes)
+            self._settled = False
+        # The first answer comes before the loop settles, the second one after that.
+        for _ in range(2):
+            self.inbox.ask(lambda _state: None)
 
     def owned_by(self, owners: Owners) -> None:
         """Let queues be whose they are said to be."""

@@ -15,7 +15,7 @@ from makeway.live.counts import counted
 from makeway.live.inbox import Told
 from makeway.live.rights import Owners
 from makeway.live.submission import Terms, Wanted
-from makeway.model.cluster import ROOT
+from makeway.model.cluster import ROOT, Node
 from makeway.model.event import Entry, Event
 from makeway.policy.choose import decide
 from makeway.policy.snapshot import Snapshot
@@ -110,6 +110,11 @@ class Still:
             scopes=tuple(sorted(scope.value for scope in caller.scopes)),
             text="no service works in this store",
         )  # fmt: skip
+
+    def has_nodes(self, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]) -> None:
+        """Refuse: nobody is there whose machines they would be."""
+        del change
+        self._refuse()
 
     def owned_by(self, owners: Owners) -> None:
         """Refuse: nobody is there who would hold to it."""

@@ -90,7 +90,7 @@ class Desk(Protocol):
         ...
 
     def remove_node(self, node: str) -> NodeView:
-        """Take a machine out; what runs there is lost and goes back into the queue."""
+        """Take a machine out; what runs there leaves first, and goes back into the queue."""
         ...
 
     def decisions(
