@@ -17,7 +17,10 @@ from makeway.store.checkpoint import latest, publish, published
 
 
 def text(words: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / "model.txt").write_text(words) and None
+    def write(folder: Path) -> None:
+        (folder / "model.txt").write_text(words)
+
+    return write
 
 
 def test_what_was_published_last_is_what_one_goes_on_from(tmp_path: Path) -> None:
