@@ -29,6 +29,7 @@ TOLD_S = 10.0
 def leave(place: Place, notice: Notice, state: State | None, step: int, group: Any) -> None:  # noqa: ANN401 - a process group
     """Save, say so, and end the program."""
     saved = _saved(place, state, step, group)
+    part_ways()
     until = time.monotonic() + TOLD_S
     while not notice.leave and time.monotonic() < until:
         time.sleep(0.005)
@@ -37,6 +38,15 @@ def leave(place: Place, notice: Notice, state: State | None, step: int, group: A
         write_whole(place.folder / YIELD, Yielded(fence=place.fence, step=step, checkpoint=name))
         sys.exit(YIELDS)
     sys.exit(TERMINATED)
+
+
+def part_ways() -> None:
+    """Take leave of the group, so that none of its threads is met by the end of the interpreter."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        with contextlib.suppress(RuntimeError):  # the others may be gone already
+            dist.destroy_process_group()
 
 
 def _saved(place: Place, state: State | None, step: int, group: Any) -> bool:  # noqa: ANN401 - a process group

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import socket
 import struct
@@ -99,18 +100,36 @@ class Meeting:
         names = dist.PrefixStore(f"makeway/{place.fence}/{place.generation}", store)
         names.set(f"here/{place.rank}", "1")
         if place.rank == 0:
-            while self._missing:
-                self._missing = [r for r in self._missing if not names.check([f"here/{r}"])]
-                if self._missing and time.monotonic() > self._until:
-                    names.set("missing", ",".join(map(str, self._missing)))
-                    raise self._not_ready()
-                time.sleep(0.001 if self._missing else 0)
-            names.set("go", "1")
+            self._await_all(names)
         else:
-            self._missing = [0]
-            names.wait(["go"], self._left())
-            self._missing = []
+            self._await_word(names)
         return names
+
+    def _await_all(self, names: Store) -> None:
+        """At rank 0: see who comes, say who is missing, and say when all are there."""
+        pause_s = 0.001
+        while self._missing:
+            here = [rank for rank in self._missing if names.check([f"here/{rank}"])]
+            if here or pause_s == LOOK_S:
+                self._missing = [rank for rank in self._missing if rank not in here]
+                names.set("missing", json.dumps(self._missing))
+            pause_s = min(LOOK_S, pause_s * 2)
+            time.sleep(pause_s if self._missing else 0)
+        names.set("go", "1")
+
+    def _await_word(self, names: Store) -> None:
+        """At all others: wait for rank 0's word; ask now and then who it is that does not come."""
+        while True:
+            try:
+                names.wait(["go"], timedelta(seconds=TELL_S))
+            except RuntimeError:
+                if time.monotonic() > self._until:
+                    raise
+                if names.check(["missing"]):
+                    self._missing = json.loads(names.get("missing"))
+            else:
+                self._missing = []
+                return
 
     def _form(self, hang_s: float) -> None:
         import torch.distributed as dist

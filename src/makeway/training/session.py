@@ -21,6 +21,7 @@ Holds:   all workers leave after the same step · the optimizer steps once a ste
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -28,7 +29,7 @@ from typing import Any, Protocol
 from makeway.errors import InvalidInput
 from makeway.training.batch import Split
 from makeway.training.data import Collate, Data, Items
-from makeway.training.leaving import leave
+from makeway.training.leaving import leave, part_ways
 from makeway.training.meeting import DEADLINE_S, Meeting
 from makeway.training.notice import LEAVE, Notice, Question
 from makeway.training.place import Place, place_of
@@ -100,6 +101,7 @@ class Session:
 
         Meeting(self.place, backend, deadline_s, tell).meet(hang_s)
         self._group = dist.new_group(backend="gloo")
+        atexit.register(part_ways)  # its threads must not outlive the interpreter
         self._question = Question(self._notice, self._group)
 
     # ── what is trained, on what ──────────────────────────────────────────────────────────────────
