@@ -36,7 +36,7 @@ try:
     run = session.init(Told(), deadline_s=float(sys.argv[1]), hang_s=10)
 except mwt.NotReady as error:
     say(not_ready=str(error))
-    sys.exit(1)
+    raise
 say(met=time.time())
 brought = torch.zeros(run.workers)
 brought[run.rank] = run.rank + 10

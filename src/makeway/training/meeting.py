@@ -13,16 +13,19 @@ Source:  measured with PyTorch 2.13 and gloo: a rank that meets a stranger hangs
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import json
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from types import TracebackType
 from typing import Any
 
 from makeway.errors import MakewayError
@@ -31,6 +34,7 @@ from makeway.training.place import Place
 DEADLINE_S = 120.0
 LOOK_S = 0.05
 TELL_S = 1.0
+LAST_S = 1.5
 SIOCGIFADDR = 0x8915
 
 Store = Any  # torch.distributed.Store: torch is not there when this is imported
@@ -64,6 +68,9 @@ class Meeting:
         while not self._done.wait(LOOK_S):
             now = time.monotonic()
             if now > self._until:
+                thread.join(LAST_S)  # most find out by themselves, a moment later
+                if thread.is_alive():
+                    _end_without(thread)
                 raise self._not_ready()
             if now - told_at > TELL_S:
                 told_at = now
@@ -154,6 +161,28 @@ class Meeting:
             where=f"{self._place.address}:{self._place.port}",
             hint="it is tried again on other machines, or when the network is back",
         )
+
+
+def _end_without(thread: threading.Thread) -> None:
+    """Let the program end although a thread of it waits within PyTorch, and hears nothing.
+
+    The interpreter would stop such a thread in the middle of what knows no exceptions, and abort.
+    """
+    failed: list[type[BaseException]] = []
+    told = sys.excepthook
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        failed.append(kind)
+        told(kind, error, trace)
+
+    def end() -> None:
+        if thread.is_alive():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1 if failed else 0)
+
+    sys.excepthook = tell
+    atexit.register(end)
 
 
 def _choose_interface(address: str) -> None:
