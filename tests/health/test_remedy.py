@@ -68,10 +68,8 @@ def decided(cause: str, before: str = "-", **known: Any) -> Decision:
     """Decide about a failure of this cause, after those."""
     asked = {key: known.pop(key) for key in [*known] if key in Request.__struct_fields__}
     asked["retries"] = asked.get("retries", 0) or None
-    incident = Incident(
-        **{"ended": Ended(exit_code=1), "request": Request(**asked), "history": history(before)}
-        | known
-    )
+    fields: dict[str, Any] = {"ended": Ended(exit_code=1), "history": history(before)}
+    incident = Incident(**{**fields, "request": Request(**asked), **known})
     code = Cause(cause)
     finding = Finding(cause=code, tier=Tier.STATUS, said="", once=code in ONCE)
     said = Diagnosis(cause=code, cause_class=CLASS_OF[code], confidence="", text="it failed")
