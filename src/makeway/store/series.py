@@ -119,7 +119,7 @@ class SeriesWriter:
     def __init__(self, database: Database) -> None:
         """Take the store."""
         self.dropped = 0
-        self._database = database
+        self.database = database
         self._waiting: dict[SeriesKey, dict[Instant, float]] = {}
         self._rows = 0
         self._known: dict[SeriesKey, _Known] = {}
@@ -146,7 +146,7 @@ class SeriesWriter:
         waiting, rows = self._waiting, self._rows
         self._waiting, self._rows = {}, 0
         try:
-            with self._database.transaction(durable=False):
+            with self.database.transaction(durable=False):
                 self._write(waiting)
         except BaseException as error:
             self._known.clear()  # their sums are ahead of what is stored
@@ -170,28 +170,28 @@ class SeriesWriter:
                 _carry_forward(known, instants[-1], values)
             else:
                 late.append(known)
-        self._database.load(WRITE, rows)
+        self.database.load(WRITE, rows)
         for known in late:
             self._count_again(known)
-        self._database.load(SUM_UP, [_sums(self._known[key]) for key in waiting])
+        self.database.load(SUM_UP, [_sums(self._known[key]) for key in waiting])
 
     def _learn(self, keys: Sequence[SeriesKey]) -> None:
         """Find the numbers and the sums of series that are not in memory; make what is new."""
         if not keys:
             return
-        self._database.write(MAKE, keys)
+        self.database.write(MAKE, keys)
         for (job, number, rank), group in groupby(sorted(keys), itemgetter(0, 1, 2)):
             worker = {"job": job, "number": number, "rank": rank}
             names = (key.name for key in group)
             while part := list(islice(names, BATCH_ROWS)):
-                for row in self._database.rows(LOOK_UP, {**worker, "names": part}):
+                for row in self.database.rows(LOOK_UP, {**worker, "names": part}):
                     self._known[SeriesKey(job, number, rank, row[0])] = _known(*row[1:])
 
     def _count_again(self, known: _Known) -> None:
         wanted = {"series": known.id}
-        [(known.n, known.min, known.max)] = self._database.rows(COUNT, wanted)
-        [(_, _, known.first)] = self._database.rows(EARLIEST, wanted)
-        [(at_ms, step, known.last)] = self._database.rows(LATEST, wanted)
+        [(known.n, known.min, known.max)] = self.database.rows(COUNT, wanted)
+        [(_, _, known.first)] = self.database.rows(EARLIEST, wanted)
+        [(at_ms, step, known.last)] = self.database.rows(LATEST, wanted)
         known.newest = (at_ms, step)
 
 
