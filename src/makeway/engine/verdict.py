@@ -102,6 +102,8 @@ def _mutated(state: State, spec: JobSpec, event: ev.AttemptEnded, decision: Deci
             for group in spec.groups
         )
         spec = replace(spec, groups=groups)
+    if decision.sample_interval_ms is not None:
+        spec = replace(spec, sample_ms=decision.sample_interval_ms)
     if decision.action == "yield":
         lowest = min(spec.priority, *state.rules.classes.values())
         spec = replace(spec, priority=lowest, preemptible=True)

@@ -108,6 +108,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     min_rate             progress (0 to 1) in an hour below which it is too slow; None: 0.025 while
                          others wait; 0: it is never too slow
     on_hopeless          what is done once it is not worth it
+    sample_ms            how often its workers are measured; None: as everybody's are
     """
 
     name: str
@@ -135,6 +136,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     goal: Goal | None = None
     min_rate: float | None = None
     on_hopeless: OnHopeless = OnHopeless.YIELD
+    sample_ms: int | None = None
 
     @property
     def workers_min(self) -> int:
