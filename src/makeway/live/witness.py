@@ -74,12 +74,12 @@ class Witness:
         seen = replace(seen, checkpoint=_saved(folder, begun_ms))
         if attempt.stop_cause in TOLD:
             return replace(Seen(), checkpoint=seen.checkpoint, samples=_progress(seen))
-        past, inputs = PastRuns(), ()
+        past, inputs = PastRuns(), list[InputSeen]()
         with contextlib.suppress(MakewayError):
             past = past_runs_of(self._database, spec)
-            inputs = tuple(self._inputs(spec))
+            inputs = [*self._inputs(spec)]
         return replace(
-            seen, log=tail(folder / LOG), disk=_disk(folder), past_runs=past, inputs=inputs
+            seen, log=tail(folder / LOG), disk=_disk(folder), past_runs=past, inputs=tuple(inputs)
         )
 
     def _inputs(self, spec: JobSpec) -> Iterator[InputSeen]:

@@ -288,5 +288,5 @@ def _limit_text(incident: Incident) -> str:
     limit, peak = incident.request.memory_bytes, peak_of(incident)
     if limit is None:
         return "there was no more memory" if peak is None else f"it had used {size(peak)}"
-    used = "" if peak is None else f", of which it had used {size(peak)}"
+    used = "" if peak is None else f", and it had used {size(peak)}"
     return f"its limit is {size(limit)}{used}"
