@@ -8,9 +8,10 @@ from makeway.cli.yamlfile import read_text
 from makeway.errors import InvalidInput
 from makeway.intake.jobs import hold_of, merged, spec_of
 from makeway.intake.located import Item, item_of
-from makeway.model.job import After, Domain, JobSpec, On, Program, WorkerGroup
+from makeway.model.job import After, Domain, JobSpec, On, OnHopeless, Program, WorkerGroup
 from makeway.model.resources import Resources
 from makeway.model.rules import Rules
+from makeway.model.workflow import Goal
 
 HERE = JobSpec(
     name="", user="ada", queue="lab/ada", program=Program(directory="/home/ada", environment={})
@@ -47,6 +48,10 @@ checkpoint_every: 5m
 startup: 20s
 nodes: [n1, n2, n1]
 domain: {label: rack, required: false}
+max_memory: 8GB
+goal: {metric: accuracy, mode: max, target: 0.9, min_delta: 0.01}
+min_rate: 0.1
+on_hopeless: stop
 hold: true
 """
 
@@ -85,6 +90,10 @@ def test_a_file_may_say_everything_that_a_job_is_about() -> None:
         startup_ms=20_000,
         nodes=("n1", "n2"),
         domain=Domain(label="rack", required=False),
+        max_memory_bytes=8 * 10**9,
+        goal=Goal("accuracy", target=0.9, min_delta=0.01),
+        min_rate=0.1,
+        on_hopeless=OnHopeless.STOP,
     )
 
 
@@ -162,6 +171,15 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"time_limit": "2 weeks"}, "time_limit: time_limit: '2 weeks' is not a time such as"),
     ({"time_limit": 0}, "time_limit: time_limit must be more than 0"),
     ({"retries": -1}, "retries: retries must be at least 0, not -1"),
+    (
+        {"max_memory": "1MB", "per_worker": {"memory": "2MB"}},
+        "max_memory: max_memory: it is less than",
+    ),
+    ({"max_memory": 0}, "max_memory: max_memory: it must be some"),
+    ({"goal": {"target": 0.9}}, "goal: a goal needs a metric"),
+    ({"goal": {"metric": "accuracy", "mode": "up"}}, "goal.mode: there is no mode 'up'"),
+    ({"min_rate": -1}, "min_rate: min_rate must be"),
+    ({"on_hopeless": "cry"}, "on_hopeless: there is no on_hopeless 'cry'"),
     ({"retries": 2**60}, "retries: retries must be at most"),
     ({"grace": "-5s"}, "grace: grace: '-5s' is not a time"),
     ({"barrier": 0}, "barrier: barrier must be more than 0"),

@@ -234,7 +234,7 @@ def test_attempts_with_their_workers_and_what_was_concluded(
     assert first.diagnosis is not None
     assert first.diagnosis.cause is Cause.KILLED_UNKNOWN
     assert first.diagnosis.rank == 1
-    assert first.diagnosis.evidence[0].ref == "workers[1].exit"
+    assert first.diagnosis.evidence[0].ref == "workers[1].ended.signal"
     assert first.decision is not None
     assert (first.decision.action, first.decision.ledger) == ("retry", "infra")
     assert [worker.rank for worker in first.workers] == [0, 1]

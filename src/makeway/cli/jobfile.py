@@ -39,6 +39,7 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True):
     hold: bool = False
     no_preempt: bool = False
     checkpoint_every: str | None = None
+    max_memory: str | None = None
 
 
 def body_of(file: str | None, typed: Typed) -> tuple[dict[str, object], Written | None]:
@@ -64,6 +65,7 @@ def _lay_over(body: dict[str, object], typed: Typed) -> None:
         "priority": typed.priority,
         "time_limit": typed.time_limit,
         "retries": typed.retries,
+        "max_memory": typed.max_memory,
         "checkpoint_every": typed.checkpoint_every,
         "command": list(typed.command) or None,
         "nodes": list(typed.nodes) or None,

@@ -34,6 +34,7 @@ OPTIONS = (
     click.option("--max", "most", type=click.IntRange(min=1), help="Elastic: at most so many."),
     click.option("--cpus", type=float, help="Processors of each worker."),
     click.option("--memory", metavar="SIZE", help="Memory of each worker: 512MiB, 4GB."),
+    click.option("--max-memory", metavar="SIZE", help="The most it may get after it ran out."),
     click.option("--gpus", type=float, help="GPUs of each worker."),
     click.option(
         "--after",

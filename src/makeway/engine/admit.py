@@ -27,6 +27,11 @@ def refusal(state: State, event: ev.Event) -> str | None:
     match event:
         case ev.WorkerReady() | ev.WorkerStarted() | ev.WorkerExited():
             return _worker_refusal(state, event)
+        case ev.AttemptSeen():
+            return _seen_refusal(state, event)
+        case ev.DataFound():
+            job = state.jobs.get(event.job)
+            return None if job is not None and job.lacks else "it does not wait for data"
         case ev.AttemptJudged():
             return _judgement_refusal(state, event)
         case ev.NodeLost() | ev.NodeDrained() | ev.NodeUndrained() | ev.NodeRemoved():
@@ -116,6 +121,15 @@ def _worker_refusal(
     if isinstance(event, ev.WorkerReady) and attempt.phase is not AttemptPhase.PREPARING:
         return "too late: the barrier was called off"
     return None
+
+
+def _seen_refusal(state: State, event: ev.AttemptSeen) -> str | None:
+    attempt = state.attempts.get(event.job)
+    if attempt is None:
+        return f"no attempt of {event.job} is alive"
+    if event.fence != attempt.fence:
+        return f"stale: fence {event.fence}, the living attempt has {attempt.fence}"
+    return None if attempt.seen is None else "it was looked at already"
 
 
 def _judgement_refusal(state: State, event: ev.AttemptJudged) -> str | None:

@@ -11,7 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from makeway.engine import attempts, dependencies, holding, jobs, presence, runs, waiting, wishes
+from makeway.engine import (
+    attempts,
+    avoiding,
+    dependencies,
+    holding,
+    jobs,
+    presence,
+    runs,
+    waiting,
+    wishes,
+)
 from makeway.engine.past import Past, wanted
 from makeway.engine.state import State
 from makeway.model import event as ev
@@ -21,8 +31,12 @@ from makeway.model.record import Cause
 DEMAND = (
     *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
     *(ev.QueuesConfigured, ev.RulesConfigured, ev.JobSubmitted, ev.JobEligible, ev.JobFinished),
+    ev.DataFound,
     *(ev.JobChanged, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobRetryRequested),
 )
+
+
+MACHINES = (ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved)
 
 
 def apply(state: State, entry: ev.Entry) -> None:
@@ -30,6 +44,8 @@ def apply(state: State, entry: ev.Entry) -> None:
     assert entry.seq == state.seq + 1, f"entry {entry.seq} cannot follow entry {state.seq}"
     waiting.wake(state, entry.at_ms)
     HANDLERS[type(entry.event)](state, entry.event, entry.at_ms)
+    if state.avoiding and isinstance(entry.event, MACHINES):
+        avoiding.look_again(state)
     state.seq = entry.seq
     if _changes_demand(entry.event):
         state.demand_seq = entry.seq

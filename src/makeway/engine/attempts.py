@@ -18,9 +18,9 @@ from makeway.engine import dependencies, holding, limits
 from makeway.engine.jobs import step_forward
 from makeway.engine.runs import move
 from makeway.engine.state import State
-from makeway.health.diagnose import NOTICES
 from makeway.model import event as ev
 from makeway.model.cluster import Allocation, Placement, usage_of
+from makeway.model.incident import Past
 from makeway.model.job import Attempt, Job, JobSpec, Worker
 from makeway.model.phase import (
     ATTEMPT_CHANGES,
@@ -131,7 +131,12 @@ def _stopped(state: State, event: ev.AttemptStopped, at_ms: int) -> None:
         evicted_at_ms=evicted_at_ms,
         evicted_seq=evicted_seq,
     )
-    _believe(state, replace(attempt, phase=phase, stop_cause=event.cause, stop_text=event.text))
+    _believe(
+        state,
+        replace(
+            attempt, phase=phase, stop_cause=event.cause, stop_text=event.text, stopped_at_ms=at_ms
+        ),
+    )
     dependencies.put(state, job)
     state.changed = True
 
@@ -160,18 +165,17 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> None:
     if attempt.released_at_ms is not None:
         served_ms = job.served_ms + at_ms - attempt.released_at_ms
         job = replace(job, served_ms=served_ms)
-    state.jobs[job.id] = _further(job, attempt, event.step)
+    known = event.diagnosis
+    past = event.past or Past(
+        attempt=attempt.number, cause=known.cause, fingerprint=known.fingerprint
+    )
+    state.jobs[job.id] = replace(job, past=(*job.past, past))
     state.changed = True
 
 
-def _further(job: Job, attempt: Attempt, step: int | None) -> Job:
-    """Note how far an attempt came; whether one that was evicted gained anything says nothing."""
-    if step is None:
-        return job
-    if job.step is None or step > job.step:
-        return replace(job, step=step, stalled=0)
-    noticed = attempt.stop_cause in NOTICES
-    return job if noticed else replace(job, stalled=job.stalled + 1)
+def _seen(state: State, event: ev.AttemptSeen, _at_ms: int) -> None:
+    attempt = state.attempts[event.job]
+    state.attempts[event.job] = replace(attempt, seen=event.seen)
 
 
 # ── its workers ───────────────────────────────────────────────────────────────────────────────────
@@ -341,6 +345,7 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.AttemptStopped: _stopped,
     ev.AttemptResized: _resized,
     ev.AttemptJudged: _judged,
+    ev.AttemptSeen: _seen,
     ev.AttemptEnded: _ended,
     ev.WorkerReady: _worker_ready,
     ev.WorkerStarted: _worker_started,

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from makeway.engine import dependencies, limits, presence, waiting
+from makeway.engine import avoiding, dependencies, limits, presence, waiting
 from makeway.engine.runs import assert_final, move
 from makeway.engine.state import State
 from makeway.model import event as ev
@@ -94,7 +94,9 @@ def _requeued(state: State, event: ev.JobRequeued, at_ms: int) -> None:
         phase=changed(JOB_CHANGES, before.phase, JobPhase.QUEUED),
         not_before_ms=event.not_before_ms,
         history=(*before.history, event.decision),
+        lacks=event.decision.lacks if event.decision.action == "wait" else (),
     )
+    job = avoiding.ill_of(state, job, event.decision.exclude_nodes)
     later = event.not_before_ms > at_ms
     move(state, job.id, ExecutionPhase.BACKOFF if later else ExecutionPhase.QUEUED)
     state.jobs[job.id] = job
@@ -104,12 +106,20 @@ def _requeued(state: State, event: ev.JobRequeued, at_ms: int) -> None:
     state.changed = True
 
 
+def _found(state: State, event: ev.DataFound, at_ms: int) -> None:
+    job = state.jobs[event.job] = replace(state.jobs[event.job], lacks=())
+    if job.id in state.waiting:
+        waiting.resume(state, job, at_ms)
+    state.changed = True
+
+
 def _finished(state: State, event: ev.JobFinished, _at_ms: int) -> None:
     _assert_left(state, event.job)
     assert_final(event.phase)
     job = state.jobs[event.job]
     changed(JOB_CHANGES, job.phase, event.phase)
     step_forward(state, job.id)
+    state.avoiding.pop(job.id, None)
     del state.jobs[job.id]
     state.ended[job.id] = event.phase
     presence.go(state, job.spec.queue)
@@ -131,5 +141,6 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.ReservationDropped: _dropped,
     ev.StartPlanned: _planned,
     ev.JobRequeued: _requeued,
+    ev.DataFound: _found,
     ev.JobFinished: _finished,
 }

@@ -16,9 +16,8 @@ from makeway.engine.attempts import before_node, enough, place_of, staying
 from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
 from makeway.engine.orders import shrink, stop
 from makeway.engine.state import State
+from makeway.engine.verdict import again, ended
 from makeway.engine.waiting import wake
-from makeway.health.decide import decide
-from makeway.health.diagnose import diagnose, reached
 from makeway.model import event as ev
 from makeway.model.effect import (
     Effect,
@@ -210,7 +209,7 @@ def _stopped(_state: State, event: ev.AttemptStopped, _at_ms: int) -> Iterator[C
 
 
 def _exited(state: State, event: ev.WorkerExited, _at_ms: int) -> Iterator[Consequence]:
-    attempt, job = state.attempts[event.job], state.jobs[event.job]
+    attempt = state.attempts[event.job]
     if any(worker.exit is None for worker in attempt.workers):
         # Before the barrier opened even a good end is one too early: the gang can never be whole.
         early = attempt.phase is AttemptPhase.PREPARING
@@ -219,16 +218,7 @@ def _exited(state: State, event: ev.WorkerExited, _at_ms: int) -> Iterator[Conse
         if missed and (early or failed):
             yield stop(state, attempt, "peer")
         return
-    first = attempt.workers[0].exit
-    yield ev.AttemptEnded(
-        job=job.id,
-        number=attempt.number,
-        fence=attempt.fence,
-        diagnosis=diagnose(attempt, step_before=job.step),
-        started=any(w.exit is not None and w.exit.started for w in attempt.workers),
-        report=first.report if first is not None else None,
-        step=reached(attempt),
-    )
+    yield ended(state, attempt)
 
 
 def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> Iterator[Consequence]:
@@ -258,13 +248,7 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[Consequ
     if job.cancel_wanted:
         yield ev.JobFinished(job=job.id, phase=JobPhase.CANCELLED, text=event.diagnosis.text)
         return
-    decision = decide(event.diagnosis, job, started=event.started)
-    if decision.action == "stop":
-        yield ev.JobFinished(
-            job=job.id, phase=JobPhase.FAILED, text=decision.text, decision=decision
-        )
-    else:
-        yield ev.JobRequeued(job=job.id, not_before_ms=at_ms + decision.after_ms, decision=decision)
+    yield from again(state, event, at_ms)
 
 
 # ── runs and their executions ─────────────────────────────────────────────────────────────────────

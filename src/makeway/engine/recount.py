@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from makeway.engine.dependencies import holds_back, inherited_by
 from makeway.engine.past import wanted
 from makeway.engine.state import State
+from makeway.engine.waiting import stands_aside
 from makeway.model.cluster import ROOT, Placement, lineage_of, usage_of
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase, JobPhase
@@ -170,9 +171,11 @@ def _check_lanes(state: State) -> None:
         assert kind.groups == kind_of(first).groups, f"{first.id} is in a lane of other groups"
     for name, job in state.paused.items():
         assert state.waiting[name] == job, f"{name} is paused as something else than it is"
-        ends = job.held is not None or (job.not_before_ms, name) in state.pauses
+        ends = stands_aside(job) or (job.not_before_ms, name) in state.pauses
         assert ends, f"nobody ends the pause of {name}"
-    aside = {job.id for job in state.waiting.values() if job.held is not None}
+    avoiding = {job.id for job in state.jobs.values() if job.avoids}
+    assert state.avoiding.keys() == avoiding, f"avoiding are {avoiding}, not {state.avoiding}"
+    aside = {job.id for job in state.waiting.values() if stands_aside(job)}
     assert aside <= state.paused.keys(), f"{sorted(aside)} are held and may start"
 
 

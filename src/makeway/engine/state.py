@@ -19,6 +19,7 @@ refused            jobs over a limit, with the seq of their submission, until th
 untold             waiting jobs of which it is still to be said why they wait
 elastic            running jobs whose number of workers may change
 ended              how each job ended that has ended
+avoiding           jobs that avoid a machine, wherever they stand
 past               what queues used before now, if the rules want to know
 """
 
@@ -46,7 +47,7 @@ class State:
     """What is believed now; see the module."""
 
     __slots__ = (
-        "attempts", "changed", "declared", "demand_seq", "dependents", "draining", "elastic", "ended", "executions",
+        "attempts", "avoiding", "changed", "declared", "demand_seq", "dependents", "draining", "elastic", "ended", "executions",
         "free", "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
         "order", "past",
         "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
@@ -99,6 +100,7 @@ class State:
         self.elastic: set[str] = set()
         self.leaving: dict[str, Sequence[Placement]] = {}
         self.held: dict[tuple[str, int], Held] = {}
+        self.avoiding: dict[str, None] = {}
         self.reserved: dict[str, Allocation] = {}
         self.planned: dict[str, int] = {}
 

@@ -81,7 +81,7 @@ def places(state: State, names: Collection[str]) -> dict[str, int]:
 
 def _stands_as(state: State, before: Job, job: Job) -> bool:
     """Say whether a job that was changed has the place that it had."""
-    same = before.order == job.order and before.spec is job.spec
+    same = before.order == job.order and before.spec is job.spec and before.only == job.only
     return same and state.kind_of[job.id].priority == job.priority
 
 
@@ -90,18 +90,23 @@ def wake(state: State, now_ms: int) -> None:
     while state.pauses and state.pauses[0][0] <= now_ms:
         at_ms, name = heapq.heappop(state.pauses)
         job = state.paused.get(name)
-        if job is not None and job.not_before_ms == at_ms and job.held is None:
+        if job is not None and job.not_before_ms == at_ms and not stands_aside(job):
             del state.paused[name]
             state.untold[name] = None
             state.changed = True
             _line_up(state, job)
 
 
+def stands_aside(job: Job) -> bool:
+    """Say whether a job may not start, however late it is: somebody holds it, or its data are away."""
+    return job.held is not None or bool(job.lacks)
+
+
 def _stand(state: State, job: Job, at_ms: int) -> None:
     later = job.not_before_ms > at_ms
     if later:
         heapq.heappush(state.pauses, (job.not_before_ms, job.id))
-    if later or job.held is not None:
+    if later or stands_aside(job):
         state.paused[job.id] = job
     else:
         _line_up(state, job)

@@ -57,6 +57,11 @@ def worker_folder(store: Path, job: str, number: int, rank: int) -> Path:
     return store / "workers" / run / step / str(number) / str(rank)
 
 
+def checkpoints(folder: Path) -> Path:
+    """Give the folder in which all attempts of a job keep their checkpoints."""
+    return folder.parent.parent / "checkpoint"
+
+
 def write_whole(path: Path, value: object, *, durable: bool = False) -> None:
     """Write a value as JSON so that a reader sees all of it or nothing, even after a crash."""
     data = value if isinstance(value, bytes) else msgspec.json.encode(value)

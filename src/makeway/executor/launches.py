@@ -53,7 +53,7 @@ def launches(order: LaunchWorkers | ResizeWorkers, place: Place) -> list[Launch]
                 nodes=len(nodes),
                 address=ADDRESS,
                 barrier_ms=spec.barrier_ms,
-                sample_ms=place.sample_ms,
+                sample_ms=spec.sample_ms or place.sample_ms,
                 program=spec.program,
                 run=spec.run,
                 step=(step or None) if run == spec.run else None,

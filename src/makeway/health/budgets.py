@@ -10,9 +10,13 @@ Gives:   Account: which ledger pays, how much of it is used, and what is allowed
 
 from __future__ import annotations
 
-import msgspec
+import zlib
 
-from makeway.health.judge import Judgement, reached, reached_of
+import msgspec
+from msgspec.structs import replace
+
+from makeway.health.judge import Judgement
+from makeway.health.reach import further, reached, reached_of, saved_before, saved_of
 from makeway.model.incident import Past
 from makeway.model.record import Cause
 
@@ -35,16 +39,22 @@ PAYS = {
 CONFIRMS = (C.BAD_DATA, C.GPU_USER_FAULT, C.ENV_MISMATCH)  # one more attempt tells what it is
 BACKOFF_S, BACKOFF_MAX_S = 10.0, 300.0
 AT_ONCE = ("oom", "preempt", "data", "hang")
+ELSEWHERE = (C.NODE_LOST, C.PARTITION)  # another machine has done nothing that one had to wait for
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """A ledger as it is now. `told` is what the document says, before anything is refilled."""
+    """A ledger as it is now. `told` is what the document says, before anything is refilled.
+
+    `attempt` names who pays, so that a crowd that failed at once does not come back at once.
+    """
 
     name: str
     used: int
     allowed: int | None
     refilled: bool = False
     told: int = 0
+    attempt: str = ""
+    at_once: bool = False
 
     @property
     def empty(self) -> bool:
@@ -63,10 +73,16 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wait_s(self) -> float:
-        """Give how long to wait: twice as long with each retry."""
-        if self.name in AT_ONCE:
+        """Give how long to wait: twice as long with each retry, and up to half of it less.
+
+        How much less is a checksum of who waits, so that a replay waits equally long.
+        """
+        if self.at_once or self.name in AT_ONCE:
             return 0.0
-        return min(BACKOFF_MAX_S, BACKOFF_S * float(1 << min(self.used, 10)))
+        full = min(BACKOFF_MAX_S, BACKOFF_S * float(1 << min(self.used, 10)))
+        if not self.attempt:
+            return full
+        return round(full * (0.5 + zlib.crc32(self.attempt.encode()) % 1000 / 2000), 3)
 
 
 def account_of(judgement: Judgement) -> Account:
@@ -79,8 +95,8 @@ def account_of(judgement: Judgement) -> Account:
     account = _account(judgement, name)
     asked = judgement.scene.incident.request.retries
     if cause is C.BAD_DATA and "app" not in known and asked is None:
-        return Account(name="app", used=account.used, allowed=1, told=account.told)
-    return account
+        account = replace(account, allowed=1)
+    return replace(account, attempt=judgement.scene.incident.name, at_once=cause in ELSEWHERE)
 
 
 def _account(judgement: Judgement, name: str) -> Account:
@@ -103,9 +119,7 @@ def _payer(past: Past) -> str:
 
 def advanced(judgement: Judgement) -> bool:
     """Say whether more is saved than the attempts before had saved, where both are known."""
-    saved = judgement.scene.incident.checkpoint.progress
-    before = [p.checkpoint for p in judgement.scene.incident.history if p.checkpoint is not None]
-    return saved is not None and bool(before) and saved > max(before)
+    return further(saved_of(judgement.scene), saved_before(judgement.scene)) is True
 
 
 def streak(judgement: Judgement) -> int:
@@ -121,12 +135,12 @@ def streak(judgement: Judgement) -> int:
             continue
         if not _same(past, diagnosis.cause, diagnosis.fingerprint):
             break
-        now = reached_of(past.checkpoint, past.progress)
-        if now is not None and later is not None:
-            if later > now:
-                break
-            count += 1
-        later = now if now is not None else later
+        now = reached_of(past)
+        gained = further(later, now)
+        if gained:
+            break
+        count += gained is False
+        later = now if now.known else later
     return count
 
 

@@ -1,47 +1,13 @@
-"""Tell an exception's cause from its type, its bases and its errno: one table, first match wins.
+"""Say of each cause what class it is of, what it means, and what a person may do about it.
 
-Row numbers refer to the failure taxonomy in docs/failures.md. A row that names an errno wins over
-a row that names a type, since `OSError` covers everything; a type matches when it or any of its
-bases bears that name, so that a library's own subclass of `ConnectionError` is recognised.
+How a cause is told from a signal, an exit code, an exception or a line stands in `rules`.
 """
 
 from __future__ import annotations
 
-from makeway.model.record import Cause, CauseClass, ErrorRecord
+from makeway.model.record import Cause, CauseClass
 
 C, K = Cause, CauseClass
-
-BY_ERRNO = {
-    104: C.CONNECTION, 111: C.CONNECTION, 110: C.CONNECTION, 32: C.CONNECTION, 113: C.CONNECTION,
-    103: C.CONNECTION, 101: C.CONNECTION,
-    28: C.DISK_FULL, 122: C.DISK_FULL,
-    5: C.STORAGE, 116: C.STORAGE, 107: C.STORAGE, 30: C.STORAGE,
-    12: C.OOM_HOST,
-    2: C.MISSING_INPUT,
-    13: C.PERMISSION, 1: C.PERMISSION,
-}  # fmt: skip
-
-BY_TYPE = (
-    ("ConnectionError", C.CONNECTION),
-    ("TimeoutError", C.CONNECTION),
-    ("socket.gaierror", C.CONNECTION),
-    ("MemoryError", C.OOM_HOST),
-    ("FileNotFoundError", C.MISSING_INPUT),
-    ("PermissionError", C.PERMISSION),
-    ("UnicodeDecodeError", C.BAD_DATA),
-    ("json.decoder.JSONDecodeError", C.BAD_DATA),
-    ("pickle.UnpicklingError", C.BAD_DATA),
-    ("makeway.errors.InvalidInput", C.BAD_OUTPUT),
-    ("ImportError", C.CODE_ERROR),
-    ("SyntaxError", C.CODE_ERROR),
-    ("NameError", C.CODE_ERROR),
-    ("TypeError", C.CODE_ERROR),
-    ("AttributeError", C.CODE_ERROR),
-    ("LookupError", C.CODE_ERROR),
-    ("AssertionError", C.CODE_ERROR),
-    ("NotImplementedError", C.CODE_ERROR),
-    ("ZeroDivisionError", C.CODE_ERROR),
-)
 
 CLASS_OF = {
     C.NONE: K.NONE,
@@ -189,13 +155,3 @@ HINT = {
     C.USER_PERMANENT: "see what the program says; nothing is tried again by itself",
     C.CANCELLED_EXTERNALLY: "if nobody meant to end it, start it again by hand",
 }
-
-
-def cause_of_error(error: ErrorRecord) -> Cause:
-    """Find the cause that an exception speaks for."""
-    names = (error.type, *error.bases)
-    if "makeway.errors.Permanent" in names:  # what the program says of itself comes first
-        return Cause.USER_PERMANENT
-    if error.errno in BY_ERRNO:
-        return BY_ERRNO[error.errno]
-    return next((cause for name, cause in BY_TYPE if name in names), Cause.UNKNOWN)

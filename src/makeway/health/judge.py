@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from itertools import pairwise
 
 import msgspec
 from msgspec.structs import replace
 
 from makeway.health.causes import CLASS_OF, HINT, MEANING
 from makeway.health.outlook import Judged, busy_saving, outlook_of, starved
+from makeway.health.reach import further, furthest, reached, reached_of
 from makeway.health.rules import (
     devices,
     exceptions,
@@ -137,35 +137,34 @@ def _what_for(scene: Scene, judged: Judged, order: Finding) -> Finding:
 
 def _stalled(scene: Scene, finding: Finding) -> Finding | None:
     """Find that it was restarted three times and came no further, whatever the causes were."""
-    history = [past for past in scene.incident.history if past.cause is not Cause.PREEMPTED]
+    history = scene.incident.history
     if scene.first is None or len(history) < RESTARTS_MAX:
         return None
+    by_itself = finding.cause is Cause.PREEMPTED and scene.incident.intent is None
     wanted = (finding.cause_class or CLASS_OF[finding.cause]).value
-    if wanted in ("permanent", "cancelled", "preempted", "none"):
+    if wanted in ("permanent", "cancelled", "none") or (wanted == "preempted" and not by_itself):
         return None
-    reach = [*(reached_of(past.checkpoint, past.progress) for past in history), reached(scene)]
-    last = [one for one in reach[-RESTARTS_MAX - 1 :] if one is not None]
-    if len(last) <= RESTARTS_MAX or any(b > a for a, b in pairwise(last)):
+    counts = [past.by_itself or past.cause is not Cause.PREEMPTED for past in history]
+    reach = [*map(reached_of, history), reached(scene)]
+    stalled = 0
+    for at, (is_restart, here) in enumerate(zip([*counts, True], reach, strict=True)):
+        before = furthest(reach[:at])
+        if not here.known:
+            continue
+        gained = further(here, before)
+        if gained or not before.known:
+            stalled = 0
+        elif gained is False and is_restart:
+            stalled += 1
+    if stalled < RESTARTS_MAX:
         return None
-    at = len(scene.incident.history)
-    told = fact(f"it came to {100 * last[0]:.3g} % and then no further", f"history[0..{at - 1}]")
+    far = furthest(reach).told
+    told = fact(f"it came to {far} and then no further", f"history[0..{len(history) - 1}]")
     return replace(
         finding, cause=Cause.NO_PROGRESS, cause_class=None, evidence=(told, *finding.evidence),
-        said=f"{RESTARTS_MAX} restarts came no further than {100 * max(last):.3g} %; "
+        said=f"{stalled} restarts came no further than {far}; "
         f"the last time {MEANING[finding.cause]}", hint="",
     )  # fmt: skip
-
-
-def reached(scene: Scene) -> float | None:
-    """Give how far the attempt came: what is saved, else what it reported."""
-    series = scene.incident.series("progress")
-    done = series[-1].value if series else None
-    return reached_of(scene.incident.checkpoint.progress, done)
-
-
-def reached_of(saved: float | None, done: float | None) -> float | None:
-    """Give what is saved, else what was reported."""
-    return saved if saved is not None else done
 
 
 def _diagnosis(scene: Scene, finding: Finding, others: list[Finding], judged: Judged) -> Diagnosis:

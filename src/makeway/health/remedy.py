@@ -18,7 +18,7 @@ from makeway.health.budgets import Account, account_of, streak
 from makeway.health.growth import FINE_MS, grown, kept, sampled_too_seldom
 from makeway.health.judge import Judgement
 from makeway.health.rules.finding import exceeds, size, when
-from makeway.health.rules.inputs import lost_inputs, makers, not_there
+from makeway.health.rules.inputs import away_paths, lost_inputs, makers, not_there
 from makeway.model.incident import Amounts
 from makeway.model.record import Cause, CauseClass, Decision
 
@@ -158,7 +158,8 @@ def _retry(judgement: Judgement) -> Decision:
 def _refused(judgement: Judgement) -> Decision | None:
     """Say why it may not be tried again, whatever its ledgers hold."""
     incident, cause = judgement.scene.incident, judgement.diagnosis.cause
-    if incident.request.idempotent is False and cause not in NEVER_BEGAN:
+    began = incident.begun is not False and cause not in NEVER_BEGAN
+    if incident.request.idempotent is False and began:
         asked = "it may not be repeated by itself (idempotent: false): is another attempt safe?"
         return replace(_stop(judgement, asked), hint=asked)
     tried = 1 + sum(past.cause is not C.PREEMPTED for past in incident.history)
@@ -204,6 +205,7 @@ def _prepared(judgement: Judgement, decision: Decision) -> Decision:
         return _waits(decision, "a healthy machine")
     away = not_there(incident)
     if found.wait or away is not None:
+        decision = replace(decision, lacks=away_paths(incident))
         return _waits(decision, found.wait or f"{away} to be there")
     if judgement.diagnosis.cause is C.DISK_FULL and not _space(judgement):
         return _waits(decision, "space on its disk")
@@ -246,7 +248,7 @@ def _charged(account: Account) -> str:
     )  # fmt: skip
     more = ", refilled since more was saved" if account.refilled else ""
     wait = f" after {when(account.wait_s)}" if account.wait_s else ""
-    return f"retry {count} of the {account.name} ledger{wait}{more}"
+    return f"retry {count}, {account.name} ledger{wait}{more}"
 
 
 def _empty(account: Account) -> str:

@@ -19,6 +19,8 @@ from msgspec.structs import replace
 
 from makeway.intake.located import Item, option
 from makeway.intake.queues import class_of
+from makeway.intake.worth import KEYS as WORTH
+from makeway.intake.worth import worth_of
 from makeway.model.job import SYSTEM_MIN, After, Domain, JobSpec, On, OnHang, Program, WorkerGroup
 from makeway.model.rules import Rules
 
@@ -26,6 +28,7 @@ KEYS = (
     "name", "queue", "user", "class", "priority", "workers", "per_worker", "groups", "command",
     "directory", "environment", "after", "time_limit", "expected", "retries", "grace", "barrier",
     "idempotent", "preemptible", "checkpoint_every", "startup", "nodes", "domain", "hold", "on_hang",
+    *WORTH,
 )  # fmt: skip
 WORKERS_MAX = 100_000
 # The kernel takes no longer argument or variable; together they must fit beside others in the log.
@@ -70,6 +73,7 @@ def spec_of(item: Item, rules: Rules, defaults: JobSpec) -> JobSpec:
     after = waits_of(fields["after"]) if "after" in fields else ()
     known["after"] = tuple(After(job=target.text("job"), on=on) for target, on in after)
     known["program"] = _program(fields, item, defaults.program)
+    known |= worth_of(fields, spec.groups)
     return replace(spec, **known)
 
 

@@ -20,7 +20,9 @@ from makeway.executor.local import LocalExecutor
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
+from makeway.live.probe import Probe
 from makeway.live.watch import Lookout
+from makeway.live.witness import Witness
 from makeway.policy.choose import decide
 from makeway.store.database import Database, Location
 from makeway.store.elsewhere import note, noted
@@ -64,6 +66,8 @@ class House:
         log = Log(self.database, self._lease)
         controller = Controller(Engine(decide), log, self.series, self._executor, self.clock)
         controller.lookout = Lookout(self.store)
+        controller.witness = Witness(self.store, self.database, controller.flush)
+        controller.probe = Probe()
         return controller
 
     def reader(self) -> Database:

@@ -26,7 +26,9 @@ from makeway.failpoint import reach
 from makeway.live.clock import Clock
 from makeway.live.inbox import Inbox, Order, Told
 from makeway.live.journal import AGAIN_MS, Journal
+from makeway.live.probe import Probe
 from makeway.live.watch import Lookout
+from makeway.live.witness import Witness
 from makeway.model.cluster import Node
 from makeway.model.effect import Effect
 from makeway.model.event import (
@@ -75,6 +77,8 @@ class Controller:
         self.inbox.wake = executor.wake
         self.heard: Callable[[Sequence[Entry]], None] = lambda _entries: None
         self.lookout: Lookout | None = None
+        self.witness: Witness | None = None
+        self.probe: Probe | None = None
 
     @property
     def state(self) -> State:
@@ -128,6 +132,8 @@ class Controller:
         if self.lookout is not None:
             self.lookout.hear(observed.readings)
             self._kept += self.lookout.look(self.state, now_ms)
+        if self.probe is not None:
+            self._kept += self.probe.look(self.state, now_ms)
         entries = self._obey(orders) if self._can_write() else self._refuse(orders)
         for question in questions:
             question.ask(self.state)
@@ -152,6 +158,8 @@ class Controller:
         if not self._recall(wishes):
             return self._refuse(orders)
         events, self._kept = self._kept, []
+        if self.witness is not None:
+            events = self.witness.watch(self.state, events)
         step = self._take([*events, *wishes], [one for order in orders for one in order.also])
         if self._journal.trouble is not None:
             self._kept += [wish for order in orders for wish in _withdrawn(order)]

@@ -132,6 +132,8 @@ def _assert_step(step: Step) -> None:
     check.workers(step.workers, where)
     check.retries(step.retries, where)
     check.priority(step.priority, where)
+    check.on_hopeless(step.on_hopeless, where)
+    check.fits_bound(step.per_worker, step.max_memory_bytes, where)
     if step.per_worker.negative():
         raise InvalidWorkflow("it asks for less than nothing", where=where)
     if step.select is not None and (step.select.k < 1 or not step.select.candidates):

@@ -13,6 +13,7 @@ import msgspec
 
 from makeway.model import fact, wish
 from makeway.model.cluster import Allocation, Node, Queue
+from makeway.model.incident import Past, Seen
 from makeway.model.job import JobSpec
 from makeway.model.phase import ExecutionPhase, JobPhase, RunPhase
 from makeway.model.record import Decision, Diagnosis, Exit, Output, Report, Symptom
@@ -118,6 +119,22 @@ class AttemptJudged(Fact, frozen=True):
     number: int
     fence: int
     symptom: Symptom | None = None
+
+
+class AttemptSeen(Fact, frozen=True):
+    """Whoever drives the engine has looked at an attempt that fails, before its end is believed."""
+
+    job: str
+    number: int
+    fence: int
+    seen: Seen
+
+
+class DataFound(Fact, frozen=True):
+    """The data that a job waits for are there again."""
+
+    job: str
+    text: str = ""
 
 
 # ── concluded by the engine ───────────────────────────────────────────────────────────────────────
@@ -231,7 +248,10 @@ class JobEligible(Fact, frozen=True):
 
 
 class AttemptEnded(Fact, frozen=True):
-    """The last worker of an attempt is gone, and what happened is known; `step` is how far it came."""
+    """The last worker of an attempt is gone, and what happened is known.
+
+    `past` is what later attempts are to know of it, `decision` what is done about a failure.
+    """
 
     job: str
     number: int
@@ -239,7 +259,8 @@ class AttemptEnded(Fact, frozen=True):
     diagnosis: Diagnosis
     started: bool = True
     report: Report | None = None
-    step: int | None = None
+    past: Past | None = None
+    decision: Decision | None = None
 
 
 class JobRequeued(Fact, frozen=True):
@@ -324,6 +345,8 @@ Event = (
     | WorkerStarted
     | WorkerExited
     | AttemptJudged
+    | AttemptSeen
+    | DataFound
     | JobRejected
     | JobWaiting
     | JobChanged

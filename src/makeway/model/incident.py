@@ -7,9 +7,11 @@ unknown, never false. Times are seconds since the attempt started.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
-from makeway.model.record import Cause, Frame
+from makeway.model.record import Cause, Evidence, Frame
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -24,11 +26,20 @@ Series = tuple[Point, ...]
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """How a process ended: its exit code, or the signal that ended it, as far as that is known."""
+    """How a process ended: its exit code, or the signal that ended it, as far as that is known.
+
+    vanished  nobody saw it end: why not (its agent is silent); its machine is told of elsewhere
+    early     it left before its program began, so that even code 0 is no good end
+    record    of who left with code 75: the record of what is saved is this attempt's (`own`), an
+              older one's (`older`), or not there (`none`)
+    """
 
     at_s: float | None = None
     exit_code: int | None = None
     signal: int | None = None
+    vanished: str | None = None
+    early: bool = False
+    record: str | None = None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +69,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """What makeway itself had ordered."""
+    """What makeway itself had ordered; `text` says why, `ranks` who had brought it about."""
 
     kind: str
     at_s: float | None = None
+    text: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    ranks: tuple[int, ...] = ()
 
 
 class Kernel(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,10 +141,11 @@ class InputSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """The latest work that is saved."""
+    """The latest work that is saved; `step` is the training step, where no progress is known."""
 
     progress: float | None = None
     at_s: float | None = None
+    step: int | None = None
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +158,11 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """An earlier attempt of the step."""
+    """An earlier attempt of the step: how it ended, how far it came, how far its work was saved.
+
+    `step` and `checkpoint_step` are training steps, in whose order attempts are where they report
+    no progress. `by_itself`: it left with its work saved, and nobody had told it to.
+    """
 
     attempt: int | None = None
     cause: Cause | None = None
@@ -153,6 +172,9 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None = None
     memory_bytes: int | None = None
     ranks: tuple[int, ...] = ()
+    step: int | None = None
+    checkpoint_step: int | None = None
+    by_itself: bool = False
 
 
 class Replaced(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,9 +243,17 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of one attempt; see the module."""
+    """All that is known of one attempt; see the module.
 
+    name          tells this attempt from all others, so that a crowd does not come back at once
+    step_reached  the last training step that was reported
+    begun         False: its program had not begun, so that nothing was done twice if it is repeated
+    """
+
+    name: str = ""
     step: str | None = None
+    step_reached: int | None = None
+    begun: bool | None = None
     now_s: float | None = None
     ended: Ended | None = None
     request: Request = Request()
@@ -270,3 +300,34 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         """Say where something about a node stands in the document."""
         place = "node" if self.node_key == "node" else f"nodes[{at}]"
         return f"{place}.{key}"
+
+
+Track = tuple[tuple[float, float | None], ...]  # seconds, value; None: it is no number
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What only the outside knows of an attempt that fails: who drives the engine hands it in.
+
+    `samples` and the like are the series as the rules name them, thinned so that the least, the
+    largest, the first and the last of each stay.
+    """
+
+    samples: dict[str, Track] = {}
+    available: dict[str, Track] = {}
+    worker_samples: dict[int, dict[str, Track]] = {}
+    log: tuple[str, ...] = ()
+    disk: Disk = Disk()
+    inputs: tuple[InputSeen, ...] = ()
+    checkpoint: Checkpoint = Checkpoint()
+    past_runs: PastRuns = PastRuns()
+    stacks: dict[int, str] = {}
+    phase: Phase | None = None
+    faults: dict[str, tuple[str, ...]] = {}
+
+
+def series_of(track: Track) -> Series:
+    """Make a series of what was handed in; a place in it is its index."""
+    return tuple(
+        Point(index=at, at_s=at_s, value=math.nan if value is None else value)
+        for at, (at_s, value) in enumerate(track)
+    )

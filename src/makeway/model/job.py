@@ -13,10 +13,11 @@ from enum import StrEnum
 import msgspec
 
 from makeway.model.cluster import Allocation
+from makeway.model.incident import Past, Seen
 from makeway.model.phase import AttemptPhase, JobPhase
 from makeway.model.record import Decision, Exit, Symptom
 from makeway.model.resources import NOTHING, Resources
-from makeway.model.workflow import Binding
+from makeway.model.workflow import Binding, Goal
 
 CLASSES = {"low": -100, "medium": 0, "high": 100, "system": 1000}
 
@@ -72,6 +73,14 @@ class OnHang(StrEnum):
     RESTART = "restart"
 
 
+class OnHopeless(StrEnum):
+    """What is done about work that is not worth it: it makes room for others, ends, or is marked."""
+
+    YIELD = "yield"
+    STOP = "stop"
+    FLAG = "flag"
+
+
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
     """Nodes with one value of a label (a rack, a switch) that the whole gang should, or must, share."""
 
@@ -93,6 +102,13 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     after                jobs that must have ended before; until then this one is held
     on_hang              what is done when an attempt is stuck: it is told, or it is started again
     nodes                the only nodes it may run on; empty: any
+    max_memory_bytes     a worker that ran out of memory never gets more than that; None: no bound
+                         but the machines'
+    goal                 what a training is to reach; who does not get nearer is not tried again
+    min_rate             progress (0 to 1) in an hour below which it is too slow; None: 0.025 while
+                         others wait; 0: it is never too slow
+    on_hopeless          what is done once it is not worth it
+    sample_ms            how often its workers are measured; None: as everybody's are
     """
 
     name: str
@@ -116,6 +132,11 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...] = ()
     domain: Domain | None = None
     on_hang: OnHang = OnHang.REPORT
+    max_memory_bytes: int | None = None
+    goal: Goal | None = None
+    min_rate: float | None = None
+    on_hopeless: OnHopeless = OnHopeless.YIELD
+    sample_ms: int | None = None
 
     @property
     def workers_min(self) -> int:
@@ -177,6 +198,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     released_at_ms: int | None = None
     stop_cause: str | None = None
     stop_text: str = ""
+    stopped_at_ms: int | None = None
+    seen: Seen | None = None
     generation: int = 0
     symptom: Symptom | None = None
 
@@ -191,8 +214,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `inherited` is the highest priority among the jobs that wait for this one, `evicted_at_ms` the
     last time that it was evicted (`evicted_seq`: the entry that says so), `served_ms` how long it has run in all attempts that ended,
-    `held` why somebody wants it not to start, if anybody does. `step` is the furthest training step
-    that it is known to have reached, and `stalled` counts the restarts in a row that gained none.
+    `held` why somebody wants it not to start, if anybody does. `past` is what is known of its attempts
+    that have ended; `avoids` names the machines that one of them was ill of, and `only` those that
+    are left, where it has room on them; `lacks` the data that must be back before the next one.
     """
 
     id: str
@@ -210,8 +234,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     evicted_seq: int | None = None
     served_ms: int = 0
     held: str | None = None
-    step: int | None = None
-    stalled: int = 0
+    past: tuple[Past, ...] = ()
+    avoids: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Give the only nodes it may start on now; empty: any."""
+        return self.spec.nodes if self.only is None else self.only
 
     @property
     def priority(self) -> int:

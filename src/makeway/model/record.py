@@ -216,6 +216,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes   what the next attempt gets, where that is known to differ
     resume_from    the progress, 0 to 1, that is saved
     rerun          steps whose lost outputs must be made again first
+    lacks          paths of data that must be there again before the next attempt
     ledger_before  of the ledger that is named: used before, and allowed (None: without limit)
     """
 
@@ -237,6 +238,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     sample_interval_ms: int | None = None
     ledger_before: tuple[int, int | None] | None = None
     ledger_after: tuple[int, int | None] | None = None
+    lacks: tuple[str, ...] = ()
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

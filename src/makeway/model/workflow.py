@@ -84,6 +84,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     goal: Goal | None = None
     select: SelectTop | None = None
     tags: dict[str, str] = {}
+    max_memory_bytes: int | None = None
+    min_rate: float | None = None
+    on_hopeless: str = "yield"
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):

@@ -144,8 +144,19 @@ class Explanation:
 
 
 def aside(job: Job) -> Wait:
-    """Explain a job that stands beside the lanes: somebody holds it, or its backoff is not over."""
-    return backoff(job) if job.held is None else held(job)
+    """Explain a job that stands beside the lanes: who or what keeps it from being started."""
+    if job.held is not None:
+        return held(job)
+    return unavailable(job) if job.lacks else backoff(job)
+
+
+def unavailable(job: Job) -> Wait:
+    """Explain a job whose data are away; they are looked for, and it goes on when they are back."""
+    return Wait(
+        reason=Reason.DATA_UNAVAILABLE,
+        text=f"it waits until {listed(job.lacks)} can be read again",
+        detail={"paths": list(job.lacks)},
+    )
 
 
 def held(job: Job) -> Wait:

@@ -149,7 +149,7 @@ def kind_key(job: Job) -> tuple[object, ...]:
     )
     return (
         spec.queue, job.priority, spec.priority, groups, spec.preemptible, spec.lasts_ms,
-        spec.nodes, spec.domain,
+        job.nodes, spec.domain,
     )  # fmt: skip
 
 
@@ -167,6 +167,6 @@ def kind_of(job: Job) -> Kind:
         most=spec.asked,
         preemptible=spec.preemptible,
         lasts_ms=spec.lasts_ms,
-        nodes=spec.nodes,
+        nodes=job.nodes,
         domain=spec.domain,
     )

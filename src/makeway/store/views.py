@@ -185,6 +185,10 @@ def _job_retried(event: ev.JobRetryRequested, _at_ms: int) -> Iterator[Write]:
     yield JOB_QUEUES, (JobPhase.QUEUED.value, None, event.job)
 
 
+def _data_found(event: ev.DataFound, _at_ms: int) -> Iterator[Write]:
+    yield JOB_WAITS, (None, None, None, None, event.job)
+
+
 def _job_changed(event: ev.JobChanged, _at_ms: int) -> Iterator[Write]:
     yield JOB_CHANGES, (encode(event.spec).decode(), event.job)
 
@@ -321,7 +325,7 @@ UNSEEN = (
     *(ev.RulesConfigured, ev.QueuesConfigured),
     *(ev.JobCancelRequested, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobResizeRequested),
     *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned, ev.PastUsageTold),
-    ev.AttemptJudged,
+    *(ev.AttemptJudged, ev.AttemptSeen),
 )
 
 FOLDS: dict[type, Fold] = {
@@ -330,6 +334,7 @@ FOLDS: dict[type, Fold] = {
     ev.AttemptResized: _attempt_resized,
     ev.JobEligible: _job_eligible,
     ev.JobRetryRequested: _job_retried,
+    ev.DataFound: _data_found,
     ev.JobChanged: _job_changed,
     ev.JobSubmitted: _job_submitted,
     ev.RunSubmitted: _run_submitted,

@@ -40,7 +40,7 @@ from makeway.worker.ending import refused, write_exit
 from makeway.worker.limits import MemoryLimit
 from makeway.worker.link import Link
 from makeway.worker.meter import Meter
-from makeway.worker.program import Starting, checkpoints, start_program
+from makeway.worker.program import Starting, start_program
 from makeway.worker.reserve import Reservation, reserve
 
 # Without Go for this long after its barrier, nobody will ever come: the agent gives up by itself.
@@ -132,7 +132,7 @@ class Agent:
         if refused is not None:
             raise refused
         if self._account is not None:
-            let_in(self._account, self._folder, checkpoints(self._folder))
+            let_in(self._account, self._folder, files.checkpoints(self._folder))
             self._link.let_in(self._account.uid, self._account.gid)
 
     # ── the barrier ───────────────────────────────────────────────────────────────────────────────

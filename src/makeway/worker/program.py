@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from makeway.executor.folder import LOG, NOTICE
+from makeway.executor.folder import LOG, NOTICE, checkpoints
 from makeway.executor.gpus import VISIBLE, named
 from makeway.executor.protocol import Go, Launch
 from makeway.failpoint import reach
@@ -123,11 +123,6 @@ def environment(starting: Starting) -> dict[str, str]:
             variables.pop(name, None)
         variables.update(starting.account.variables())
     return {**variables, **launch.environment, **launch.program.environment}
-
-
-def checkpoints(folder: Path) -> Path:
-    """Give the folder in which all attempts of a job keep their checkpoints."""
-    return folder.parent.parent / "checkpoint"
 
 
 def _spawn(starting: Starting) -> int:

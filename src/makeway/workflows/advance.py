@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 
 from makeway.errors import InvalidInput
 from makeway.model import event as ev
-from makeway.model.job import JobSpec, Program, StepCall, WorkerGroup
+from makeway.model.job import JobSpec, OnHopeless, Program, StepCall, WorkerGroup
 from makeway.model.phase import ExecutionPhase, RunPhase
 from makeway.model.workflow import (
     Binding,
@@ -129,6 +129,10 @@ def _job(run: Run, step: Step, arguments: dict[str, Binding]) -> JobSpec:
         retries=step.retries,
         idempotent=step.idempotent,
         run=run.id,
+        max_memory_bytes=step.max_memory_bytes,
+        goal=step.goal,
+        min_rate=step.min_rate,
+        on_hopeless=OnHopeless(step.on_hopeless),
     )
 
 

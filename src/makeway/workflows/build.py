@@ -87,6 +87,9 @@ def _step(call: Call, keys: Collection[str], into: Building) -> Step:
         goal=options.goal,
         select=select,
         tags=options.tags,
+        max_memory_bytes=options.max_memory_bytes,
+        min_rate=options.min_rate,
+        on_hopeless=options.on_hopeless,
     )
 
 

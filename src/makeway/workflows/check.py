@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from makeway.errors import InvalidWorkflow
 from makeway.model import units
-from makeway.model.resources import Resources
+from makeway.model.resources import MEMORY, Resources
 from makeway.model.workflow import Goal
 from makeway.workflows.annotation import shown
 
@@ -114,3 +114,30 @@ def request(cpus: float, memory: str | float, gpus: float, where: str) -> Resour
         return units.request(cpus, memory, gpus, where)
     except units.BadAmount as error:
         raise InvalidWorkflow(error.problem, where=error.where) from None
+
+
+def max_memory(size: str | float | None, where: str) -> int | None:
+    """Take the most memory that a worker may come to ask for."""
+    if size is None:
+        return None
+    return request(0, size, 0, where)[MEMORY] or 1
+
+
+def fits_bound(asked: Resources, most_bytes: int | None, where: str) -> None:
+    """Refuse a bound that is less than what is asked for from the beginning."""
+    if most_bytes is not None and asked[MEMORY] > most_bytes:
+        problem = "max_memory is less than the memory that the step asks for"
+        raise InvalidWorkflow(problem, where=where)
+
+
+def min_rate(number: object, where: str) -> float:
+    """Take how much must be done in an hour; the whole is 1."""
+    if not (is_number(number) and isinstance(number, int | float) and 0 <= number < float("inf")):
+        problem = f"min_rate is {shown(number)}; it must be a number, 0 or more"
+        raise InvalidWorkflow(problem, where=where)
+    return float(number)
+
+
+def on_hopeless(value: object, where: str) -> str:
+    """Take what is done about a step that is not worth it any more."""
+    return word(value, "on_hopeless", ("yield", "stop", "flag"), where)

@@ -124,6 +124,9 @@ class StepFunction(Definition, Generic[Args, Result]):
         goal: Goal | None = None,
         tags: Mapping[str, str] | None = None,
         after: object = None,
+        max_memory: str | float | None = None,
+        min_rate: float | None = None,
+        on_hopeless: str | None = None,
     ) -> StepFunction[Args, Result]:
         """Give the same step with other settings; what is not named stays as it is.
 
@@ -139,6 +142,7 @@ class StepFunction(Definition, Generic[Args, Result]):
             if amount is not None:
                 one: dict[str, Any] = {"cpus": 0, "memory": 0, "gpus": 0, kind: amount}
                 amounts[key] = check.request(**one, where=where)[key]
+        max_memory_bytes = check.max_memory(max_memory, where)
         new = replace(
             old,
             name=old.name if name is None else check.key(name, where),
@@ -150,7 +154,13 @@ class StepFunction(Definition, Generic[Args, Result]):
             goal=old.goal if goal is None else check.goal(goal, where),
             tags=old.tags if tags is None else check.tags(tags, where),
             after=(*old.after, *_each(after)),
+            max_memory_bytes=old.max_memory_bytes if max_memory is None else max_memory_bytes,
+            min_rate=old.min_rate if min_rate is None else check.min_rate(min_rate, where),
+            on_hopeless=old.on_hopeless
+            if on_hopeless is None
+            else check.on_hopeless(on_hopeless, where),
         )
+        check.fits_bound(new.per_worker, new.max_memory_bytes, where)
         return StepFunction(self.function, new)
 
 
@@ -168,6 +178,9 @@ def step(
     priority: int = ...,
     goal: Goal | None = ...,
     tags: Mapping[str, str] | None = ...,
+    max_memory: str | float | None = ...,
+    min_rate: float | None = ...,
+    on_hopeless: str = ...,
 ) -> Callable[[Callable[Args, Result]], StepFunction[Args, Result]]: ...
 
 
@@ -184,6 +197,9 @@ def step(
     priority: int = 0,
     goal: Goal | None = None,
     tags: Mapping[str, str] | None = None,
+    max_memory: str | float | None = None,
+    min_rate: float | None = None,
+    on_hopeless: str = "yield",
 ) -> Any:
     """Make a function a step: it runs in processes of its own, with what it asks for.
 
@@ -193,6 +209,11 @@ def step(
              retries     N retries (N + 1 attempts) for failures of the program itself; lost
                          connections and machines have a ledger of their own
              idempotent  False: never repeat it by itself once it has begun
+             max_memory  a worker that ran out of memory gets more when it is tried again, up to that
+             goal, min_rate   what it is to reach, and how fast at the least (the whole is 1, in an
+                         hour); who falls behind that is not worth trying again
+             on_hopeless "yield" lets such a step go on when nobody else wants the room, "stop" ends
+                         it, "flag" only says so
     """
     where = user_line()
     options = Options(
@@ -203,7 +224,11 @@ def step(
         priority=check.priority(priority, where),
         goal=None if goal is None else check.goal(goal, where),
         tags=check.tags(tags or {}, where),
+        max_memory_bytes=check.max_memory(max_memory, where),
+        min_rate=None if min_rate is None else check.min_rate(min_rate, where),
+        on_hopeless=check.on_hopeless(on_hopeless, where),
     )
+    check.fits_bound(options.per_worker, options.max_memory_bytes, where)
     if function is not None:
         return StepFunction(_decorated(function, "step"), options)
     return lambda wrapped: StepFunction(_decorated(wrapped, "step"), options)

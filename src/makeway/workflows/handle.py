@@ -47,6 +47,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     goal: Goal | None
     tags: dict[str, str]
+    max_memory_bytes: int | None = None
+    min_rate: float | None = None
+    on_hopeless: str = "yield"
     after: tuple[object, ...] = ()
 
 

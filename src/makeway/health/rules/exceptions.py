@@ -69,10 +69,11 @@ def of_error(scene: Scene, error: Failure, ref: str, rank: int | None) -> Findin
     if cause is None:
         return None
     log = ref.startswith("log")
+    alone = rank is None or len(scene.incident.workers) == 1
     found = Finding(
         cause=cause,
         tier=Tier.LOG if log else Tier.EXCEPTION,
-        said=("" if rank is None else f"rank {rank}: ") + said_of(error),
+        said=("" if alone else f"rank {rank}: ") + said_of(error),
         evidence=(fact(said_of(error), ref),),
         confidence="supported" if log else "established",
         rank=rank,

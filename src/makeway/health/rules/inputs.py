@@ -88,6 +88,15 @@ def not_there(incident: Incident) -> str | None:
     return away[0] if away is not None and not is_back(incident, away[0]) else None
 
 
+def away_paths(incident: Incident) -> tuple[str, ...]:
+    """Give the paths of what is known to be away, where they are known: it can be looked for."""
+    paths = [one.path for one in incident.inputs if one.available is False and one.path]
+    away = away_since(incident)
+    if away is not None and away[0].startswith("/"):  # it goes by its path
+        paths.append(away[0])
+    return tuple(dict.fromkeys(paths))
+
+
 def _missing(death: Death) -> bool:
     error = death.error
     if error is None:

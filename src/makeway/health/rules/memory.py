@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from statistics import median
 
+from makeway.health.reach import Reach, further, saved_of
 from makeway.health.rules.finding import Finding, Tier, fact, size, span_ref, when
 from makeway.health.rules.scene import Death, Scene
 from makeway.health.rules.signs import names_of, without_advice
@@ -233,23 +234,27 @@ def _leak(scene: Scene) -> _Leak | None:
     if len(series) < 4 or not slope_means([point.value for point in series], LEAK_LEVEL):
         return None
     limit = incident.request.memory_bytes
-    progress = incident.series("progress")
-    reached = progress[-1].value if progress else incident.checkpoint.progress
+    here = _came_to(scene)
     for at, past in enumerate(incident.history):
         if past.cause not in (Cause.OOM_HOST, Cause.MEMORY_LEAK):
             continue
         less = past.memory_bytes is not None and limit is not None and past.memory_bytes < limit
-        later = past.progress is not None and reached is not None and past.progress < reached
-        if later or (less and (past.progress is None or reached is None)):
+        later = further(here, Reach(part=past.progress, step=past.step))
+        if later or (less and later is None):
             told = (
                 fact("memory rises from the first sample to the last",
                      span_ref("samples.memory_mb", series[0].index, series[-1].index)),
                 fact("an earlier attempt ran out of memory too, and sooner", f"history[{at}]"),
             )  # fmt: skip
-            saved = incident.checkpoint.progress
-            old = past.checkpoint or 0.0
-            return _Leak(told, saved=saved is not None and saved > old)
+            old = Reach(part=past.checkpoint or 0.0, step=past.checkpoint_step or 0)
+            return _Leak(told, saved=further(saved_of(scene), old) is True)
     return None
+
+
+def _came_to(scene: Scene) -> Reach:
+    progress = scene.incident.series("progress")
+    part = progress[-1].value if progress else scene.incident.checkpoint.progress
+    return Reach(part=part, step=scene.incident.step_reached)
 
 
 def _shared(scene: Scene, death: Death) -> Iterator[Finding]:
@@ -283,5 +288,5 @@ def _limit_text(incident: Incident) -> str:
     limit, peak = incident.request.memory_bytes, peak_of(incident)
     if limit is None:
         return "there was no more memory" if peak is None else f"it had used {size(peak)}"
-    used = "" if peak is None else f", of which it had used {size(peak)}"
+    used = "" if peak is None else f", and it had used {size(peak)}"
     return f"its limit is {size(limit)}{used}"

@@ -26,7 +26,8 @@ def look(scene: Scene) -> Iterator[Finding]:
     for at, node in enumerate(scene.incident.nodes):
         if scene.first is None or scene.first.lost:
             yield from _silent(scene, at, node)
-        elif is_lost(node) and node.name in (scene.node, None):
+        elif is_lost(node):
+            # It shows late: its peers have long failed for want of it, and may not know why.
             yield _lost(scene, at, node)
         if scene.first is not None and scene.first.by in (9, 15):
             yield from _leaving(scene, at, node)
@@ -68,12 +69,13 @@ def _lost(scene: Scene, at: int, node: NodeSeen) -> Finding:
     key = "alive" if node.alive is False else "silent_for"
     how = "is gone" if silent_s is None else f"is silent for {when(silent_s)}"
     first = scene.first
+    ranks = [one.rank for one in scene.incident.workers if one.node == node.name]
     return Finding(
         cause=Cause.NODE_LOST,
         tier=Tier.NODE,
         said=f"{node.name or 'its machine'} {how}",
         evidence=(fact(f"{node.name or 'the machine'} {how}", scene.incident.node_ref(at, key)),),
-        rank=first.rank if first is not None else None,
+        rank=first.rank if first is not None and first.lost else min(ranks, default=None),
         nodes=(node.name,) if node.name else (),
         # Not before the machine has surely ended whatever still ran on it.
         after_s=max(0.0, REASSIGNED_S - silent_s) if silent_s is not None else 0.0,

@@ -24,8 +24,12 @@ from makeway.model.incident import Ended, Failure, Incident, NodeSeen
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS",
            8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM",
            24: "SIGXCPU"}  # fmt: skip
+NEVER_RETRY, YIELDS = 93, 75
+NO_RECORD = ("none", "older")
 LOST_S = 15.0  # a lease is over
 REASSIGNED_S = 20.0
+# Orders to leave by which nothing is lost but time: whoever leaves is not at fault.
+NOTICES = ("preempt", "shrink", "drain", "restart")
 SAME_TIME_S = 1.0  # how far the clocks of two failures may be apart
 
 
@@ -46,6 +50,15 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
     ended_ref: str = "ended"
     error_ref: str = "error"
     lost: bool = False
+    vanished: str = ""
+    early: bool = False
+    record: str | None = None
+    alone: bool = False
+
+    @property
+    def failed_itself(self) -> bool:
+        """Say whether it says of itself that it failed, also where it was told to leave."""
+        return self.code == NEVER_RETRY or (self.code == YIELDS and self.record in NO_RECORD)
 
     @property
     def by(self) -> int | None:
@@ -55,14 +68,16 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def who(self) -> str:
         """Name the worker at the beginning of a sentence."""
-        return "" if self.rank is None else f"rank {self.rank}: "
+        return "" if self.rank is None or self.alone else f"rank {self.rank}: "
 
     @property
     def how(self) -> str:
         """Say how it ended."""
         if self.signal is not None:
             return f"ended by {SIGNALS.get(self.signal, f'signal {self.signal}')}"
-        return "it ended" if self.code is None else f"exit code {self.code}"
+        if self.code is None:
+            return self.vanished or "it ended"
+        return f"exit code {self.code}{' before its program began' if self.early else ''}"
 
     @property
     def how_ref(self) -> str:
@@ -135,7 +150,7 @@ def _deaths(incident: Incident) -> Iterator[Death]:
         death = _death(ended or Ended(), own)
         yield replace(
             death, rank=worker.rank, node=worker.node, error_ref=ref,
-            ended_ref=f"workers[{at}].ended",
+            ended_ref=f"workers[{at}].ended", alone=len(incident.workers) == 1,
         )  # fmt: skip
     listed = {worker.rank for worker in incident.workers}
     if error is not None and (error.rank is None or error.rank not in listed):
@@ -158,18 +173,27 @@ def _death(ended: Ended, error: Failure | None) -> Death:
     instants = [ended.at_s, error.at_s if error is not None else None]
     known = [at for at in instants if at is not None]
     at_s = min(known, default=None)
-    return Death(at_s=at_s, code=code, signal=signal, likely=likely, error=error)
+    return Death(
+        at_s=at_s, code=code, signal=signal, likely=likely, error=error, early=ended.early,
+        vanished=ended.vanished or "", record=ended.record,
+    )  # fmt: skip
 
 
 def _well(ended: Ended) -> bool:
-    return ended.exit_code == 0 and not ended.signal
+    return ended.exit_code == 0 and not ended.signal and not ended.early
 
 
 def _first(incident: Incident, deaths: list[Death]) -> Death | None:
     lost = _lost_worker(incident, deaths)
     if not deaths:
         return lost
-    if (incident.kernel.oom_kill or 0) > 0:
+    intent = incident.intent
+    if intent is not None and intent.kind in NOTICES:
+        themselves = sorted((one for one in deaths if one.failed_itself), key=_instant)
+        if themselves:
+            return themselves[0]
+    guarded = intent is not None and intent.kind == "memory_guard"
+    if guarded or (incident.kernel.oom_kill or 0) > 0:
         killed = sorted((one for one in deaths if one.by == 9), key=_instant)
         if killed:
             return killed[0]

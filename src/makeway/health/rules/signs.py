@@ -157,7 +157,7 @@ def is_collective(error: Failure) -> bool:
 
 def is_connection(error: Failure) -> bool:
     """Say whether an exception is a lost or refused connection."""
-    if error.errno is not None:
+    if error.errno is not None and error.errno > 0:  # a resolver counts below 0
         return error.errno in CONNECTION_ERRNOS
     names = names_of(error)
     if CONNECTIONS & set(names) or any(name.endswith("ConnectionError") for name in names):

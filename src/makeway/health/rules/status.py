@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from makeway.health.reach import saved_more
 from makeway.health.rules.exceptions import root_of
 from makeway.health.rules.finding import Finding, Tier, fact
-from makeway.health.rules.scene import Death, Scene
+from makeway.health.rules.scene import NEVER_RETRY, NO_RECORD, YIELDS, Death, Scene
 from makeway.model.record import Cause, CauseClass
 
-NEVER_RETRY, YIELDS, USAGE = 93, 75, 2
+USAGE = 2
 NOT_STARTED = {126: "what it was to run is not executable", 127: "what it was to run is not there"}
 CRASHES = (4, 6, 7, 8, 11)
 AMBIGUOUS = (6, 7)  # by which a program also ends itself, for a reason that it tells
@@ -37,7 +38,13 @@ def look(scene: Scene) -> Iterator[Finding]:
     if death is None or death.lost:
         return
     yield from _code(scene, death)
-    if death.by in CRASHES:
+    if death.vanished:
+        yield Finding(
+            cause=Cause.KILLED_UNKNOWN, tier=Tier.STATUS, said=f"{death.who}{death.vanished}",
+            evidence=(fact(death.vanished, f"{death.ended_ref}.vanished"),), rank=death.rank,
+            vague=True, once=True, root="vanished",
+        )  # fmt: skip
+    elif death.by in CRASHES:
         yield _crash(scene, death)
     elif death.by is not None:
         yield from _killed(scene, death)
@@ -57,13 +64,7 @@ def _code(scene: Scene, death: Death) -> Iterator[Finding]:
             said=f"{death.who}{NOT_STARTED[code]} (exit code {code})", root=f"exit {code}",
         )  # fmt: skip
     elif code == YIELDS:
-        saved = scene.incident.checkpoint
-        if saved.progress is not None or saved.at_s is not None:
-            yield Finding(
-                cause=Cause.PREEMPTED, tier=Tier.STATUS, rank=death.rank,
-                said=f"{death.who}it left by itself with its work saved",
-                evidence=(*told, fact("its work is saved", "checkpoint")),
-            )  # fmt: skip
+        yield from _yielded(scene, death)
     elif code == USAGE and death.error is None:
         line = next((at for at, one in enumerate(scene.incident.log)
                      if USAGE_LINE.search(one.strip())), None)  # fmt: skip
@@ -75,6 +76,26 @@ def _code(scene: Scene, death: Death) -> Iterator[Finding]:
                 said=f"{death.who}its arguments are wrong (exit code 2)",
                 evidence=(*told, *more), confidence="supported" if early else "established",
             )  # fmt: skip
+
+
+def _yielded(scene: Scene, death: Death) -> Iterator[Finding]:
+    """Read what was left by who wants to go on later: only its own record says that it can."""
+    told, saved = fact(death.how, death.how_ref), scene.incident.checkpoint
+    if death.record in NO_RECORD:
+        what = "with the record of an older attempt"
+        what = "without a record of what is saved" if death.record == "none" else what
+        yield Finding(
+            cause=Cause.UNKNOWN, tier=Tier.STATUS, rank=death.rank, evidence=(told,),
+            said=f"{death.who}exit code 75 {what}", confidence="supported",
+            root=f"exit 75, {death.record}",
+        )  # fmt: skip
+    elif death.record or saved.progress is not None or saved.at_s is not None:
+        step = "" if saved.step is None else f" up to step {saved.step}"
+        yield Finding(
+            cause=Cause.PREEMPTED, tier=Tier.STATUS, rank=death.rank,
+            said=f"{death.who}it left by itself with its work saved{step}",
+            evidence=(told, fact("its work is saved", "checkpoint")),
+        )  # fmt: skip
 
 
 def _crash(scene: Scene, death: Death) -> Finding:
@@ -104,7 +125,7 @@ def _killed(scene: Scene, death: Death) -> Iterator[Finding]:
         yield Finding(
             cause=cause, tier=Tier.LOG, said=f"{death.who}{line.strip()[:160]}", rank=death.rank,
             evidence=(*told, fact(line.strip()[:200], f"log[{at}]")), confidence="supported",
-            cause_class=CauseClass.TEMPORARY if cause is Cause.TIMED_OUT and _saved(scene) else None,
+            cause_class=CauseClass.TEMPORARY if cause is Cause.TIMED_OUT and saved_more(scene) else None,
         )  # fmt: skip
         return
     if death.by == INTERRUPTED:
@@ -121,9 +142,3 @@ def _killed(scene: Scene, death: Death) -> Iterator[Finding]:
         evidence=told, rank=death.rank, vague=True, once=True, root=f"signal {death.by}",
         confidence="supported" if death.signal is not None else "hypothesis",
     )  # fmt: skip
-
-
-def _saved(scene: Scene) -> bool:
-    saved = scene.incident.checkpoint.progress
-    before = [past.checkpoint for past in scene.incident.history if past.checkpoint is not None]
-    return saved is not None and saved > max(before, default=0.0)

@@ -1,4 +1,4 @@
-"""Why an attempt ended: from how its workers ended to one cause, told in tables."""
+"""Why an attempt ended: from how its workers ended, by the rules of any incident, to one cause."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 
-from makeway.health.causes import CLASS_OF, HINT, MEANING, cause_of_error
-from makeway.health.diagnose import diagnose, reached
-from makeway.model.cluster import Allocation
+from makeway.engine.incident import incident_of
+from makeway.engine.state import State
+from makeway.engine.verdict import ended as ended_event
+from makeway.health.causes import CLASS_OF, HINT, MEANING
+from makeway.health.reach import Reach, reached
+from makeway.health.rules.scene import scene_of
+from makeway.model.cluster import Allocation, Placement
+from makeway.model.incident import Past
 from makeway.model.job import Attempt, Worker
 from makeway.model.phase import AttemptPhase
 from makeway.model.record import Cause, CauseClass, Diagnosis, ErrorRecord, Exit, Frame, Yielded
+from tests import builders
 
 # A row has the order to stop (if there was one), each worker's end at its second, and what is found.
 # An end is: ok, a code, a signal, an exception, `node` (its machine was lost), or `silent` (its
@@ -30,7 +36,7 @@ peer     code 1 @2           code 2 @2           signal 9 @2         UNKNOWN    
 -        code 93 @1          -                   -                   USER_PERMANENT   0
 -        code 126 @1         -                   -                   CODE_ERROR       0
 -        code 127 @1         -                   -                   CODE_ERROR       0
--        code 137 @1         -                   -                   UNKNOWN          0
+-        code 137 @1         -                   -                   KILLED_UNKNOWN   0
 -        signal 9 @1         -                   -                   KILLED_UNKNOWN   0
 -        signal 15 @1        -                   -                   KILLED_UNKNOWN   0
 -        signal 99 @1        -                   -                   KILLED_UNKNOWN   0
@@ -85,7 +91,7 @@ def exit_of(words: list[str], at_ms: int) -> Exit:
         case ["signal", number]:
             return Exit(**known, signal=int(number))
         case ["node"]:
-            return Exit(**known, lost="node n1 is gone")
+            return Exit(**known, lost="node n is gone")
         case ["silent"]:
             return Exit(**known, lost="its agent is silent")
         case [name]:
@@ -103,14 +109,16 @@ def error_of(name: str, *bases: str, errno: int | None = None, **more: Any) -> E
 def ended(*ends: Exit, stop: str | None = None, released: bool = True, ready: Any = ()) -> Attempt:
     """Make an attempt whose workers ended so; `ready` tells who was at the barrier."""
     workers = tuple(
-        Worker(rank=rank, node="n1", exit=end, ready=not ready or ready[rank])
+        Worker(rank=rank, node=f"n{rank}", exit=end, ready=not ready or ready[rank])
         for rank, end in enumerate(ends)
     )
     return Attempt(
         job="a",
         number=1,
         fence=1,
-        allocation=Allocation(()),
+        allocation=Allocation(
+            tuple(Placement(f"n{rank}", "worker", 1) for rank, _ in enumerate(ends))
+        ),
         phase=AttemptPhase.STOPPING,
         started_at_ms=0,
         barrier_at_ms=60_000,
@@ -118,6 +126,21 @@ def ended(*ends: Exit, stop: str | None = None, released: bool = True, ready: An
         released_at_ms=0 if released else None,
         stop_cause="preempted" if stop == "evict" else stop,
     )
+
+
+def house_of(attempt: Attempt, **known: Any) -> State:
+    """Make a state in which this attempt of a job has just ended."""
+    state = State()
+    for name in (*(worker.node for worker in attempt.workers), "spare"):
+        state.nodes[name] = builders.node(name)
+        state.free[name] = state.nodes[name].capacity
+    state.jobs["a"] = builders.job("a", **known)
+    state.attempts["a"] = attempt
+    return state
+
+
+def diagnose(attempt: Attempt, **known: Any) -> Diagnosis:
+    return ended_event(house_of(attempt, **known), attempt).diagnosis
 
 
 def of_row(stop: str, *cells: str) -> Attempt:
@@ -139,7 +162,9 @@ def test_the_cause_is_found(row: tuple[str, ...]) -> None:
     found = diagnose(of_row(stop, *cells))
     assert (found.cause.value, "-" if found.rank is None else str(found.rank)) == (cause, rank)
     assert found.cause_class is CLASS_OF[found.cause]
-    assert MEANING[found.cause] in found.text
+    assert found.text.startswith(
+        "unknown, because" if found.cause is Cause.UNKNOWN else MEANING[found.cause]
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +174,8 @@ def test_the_cause_is_found(row: tuple[str, ...]) -> None:
 def test_more_time_is_of_use_only_to_who_saved_more_than_before(
     before: int | None, kind: CauseClass
 ) -> None:
-    found = diagnose(of_row("timeout", "saved @1"), step_before=before)
+    past = () if before is None else (Past(cause=Cause.TIMED_OUT, checkpoint_step=before),)
+    found = diagnose(of_row("timeout", "saved @1"), past=past)
     assert (found.cause, found.cause_class) == (Cause.TIMED_OUT, kind)
 
 
@@ -157,7 +183,7 @@ def test_whoever_leaves_says_how_far_its_work_is_saved() -> None:
     assert "saved up to step 1200" in diagnose(of_row("evict", "saved @1", "signal 15 @1")).text
     by_itself = diagnose(of_row("-", "saved @1"))
     assert by_itself.text == (
-        "it gave up its place (it left by itself, its work is saved up to step 1200)"
+        "it gave up its place (it left by itself with its work saved up to step 1200)"
     )
 
 
@@ -166,8 +192,10 @@ def test_how_far_an_attempt_came_is_what_is_saved_or_else_what_was_reported() ->
     saved = Exit(at_ms=1, code=75, yielded=Yielded(fence=1, step=5))
     stale = Exit(at_ms=1, code=75, yielded=Yielded(fence=0, step=5))
     for ends, step in ((reported, 9), ([*reported, saved], 5), ([*reported, stale], 9)):
-        assert reached(ended(*ends, stop=None, released=True, ready=[True] * len(ends))) == step
-    assert reached(of_row("-", "code 1 @1")) is None
+        attempt = ended(*ends)
+        assert reached(scene_of(incident_of(house_of(attempt), attempt))).step == step
+    nothing = of_row("-", "code 1 @1")
+    assert reached(scene_of(incident_of(house_of(nothing), nothing))) == Reach()
 
 
 def test_the_table_was_read_as_it_is_written() -> None:
@@ -219,7 +247,7 @@ ERROR_ROWS = [
 @pytest.mark.parametrize("name,bases,errno,cause", ERROR_ROWS)
 def test_an_exception_speaks_for_a_cause(name: str, bases: str, errno: str, cause: str) -> None:
     error = error_of(name, *bases.split(","), errno=int(errno) if errno else None)
-    assert cause_of_error(error).value == cause
+    assert diagnose(ended(Exit(at_ms=1, code=1, error=error))).cause.value == cause
 
 
 # ── what a person reads ───────────────────────────────────────────────────────────────────────────
@@ -241,13 +269,13 @@ def test_an_exception_is_told_with_the_users_own_line() -> None:
     )
     assert found.confidence == "established"
     assert found.hint == HINT[Cause.CONNECTION]
-    assert found.evidence[0].ref == "workers[0].exit"
+    assert found.evidence[0].ref == "workers[0].error"
 
 
 def test_an_exception_without_words_or_lines_is_told_by_its_name() -> None:
     error = ErrorRecord(type="my.package.Strange", message="")
     found = of_one(code=1, error=error)
-    assert found.text == "it failed in a way that no rule knows (Strange)"
+    assert found.text == "unknown, because no rule knows Strange"
     assert found.confidence == "unknown"
 
 
@@ -263,8 +291,8 @@ def test_who_was_missing_at_the_barrier_is_told() -> None:
 
 def test_a_worker_of_many_is_named_and_one_alone_is_not() -> None:
     failed, well = Exit(at_ms=1, code=3), Exit(at_ms=1, code=0)
-    assert "(exit code 3)" in diagnose(ended(failed)).text
-    assert "(rank 1: exit code 3)" in diagnose(ended(well, failed)).text
+    assert "because exit code 3" in diagnose(ended(failed)).text
+    assert "because rank 1: exit code 3" in diagnose(ended(well, failed)).text
 
 
 def test_the_instant_of_the_exception_counts_and_not_when_the_process_was_gone() -> None:
