@@ -16,15 +16,8 @@ from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.model.record import Sample
 from makeway.store import schema
 from makeway.store.database import Database, Location
-from makeway.store.series import (
-    BATCH_ROWS,
-    Point,
-    Series,
-    SeriesKey,
-    SeriesWriter,
-    list_series,
-    read_series,
-)
+from makeway.store.series import Point, Series, SeriesKey, list_series, read_series
+from makeway.store.series_writer import BATCH_ROWS, SeriesWriter
 from tests.store.conftest import NewStore
 from tests.store.look import look
 
@@ -65,7 +58,7 @@ def test_what_was_added_is_read(database: Database) -> None:
     assert read_series(database, SeriesKey(*LOSS)) == read_series(database, stat(database).id)
     assert stat(database) == Series(
         id=1, job="r1.train", number=1, rank=0, name="loss", n=3, first=3.0, last=2.0,
-        min=1.0, max=3.0, last_step=2, last_at_ms=2000,
+        min=1.0, max=3.0, last_step=2, last_at_ms=2000, kind="user", unit=None, mean=2.0, trend=-0.5,
     )  # fmt: skip
 
 
@@ -172,7 +165,7 @@ def test_the_sums_are_those_of_the_rows(
     given: list[list[tuple[int, int | None, float]]], forget: bool, memory: Database
 ) -> None:
     with memory.transaction():
-        for table in (schema.sample, schema.series_stat, schema.series):
+        for table in (schema.sample, schema.sample_chunk, schema.series_stat, schema.series):
             memory.write(sa.delete(table), [()])
     writer = SeriesWriter(memory)
     expected: dict[tuple[int, int], float] = {}
@@ -231,7 +224,7 @@ def test_what_waits_too_long_is_dropped_and_counted(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("makeway.store.kind.BUSY_MS", 1)
-    monkeypatch.setattr("makeway.store.series.WAITING_ROWS_MAX", 3)
+    monkeypatch.setattr("makeway.store.series_writer.WAITING_ROWS_MAX", 3)
     with Database.open(location) as database, Database.open(location) as other:
         writer = SeriesWriter(database)
         with other.transaction():
@@ -246,7 +239,7 @@ def test_what_waits_too_long_is_dropped_and_counted(
 def test_series_that_were_forgotten_are_looked_up_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("makeway.store.series.KNOWN_MAX", 2)
+    monkeypatch.setattr("makeway.store.series_writer.KNOWN_MAX", 2)
     writer = SeriesWriter(database)
     for round_ in range(4):
         for name in "abcd":

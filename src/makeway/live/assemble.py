@@ -26,7 +26,7 @@ from makeway.store.database import Database, Location
 from makeway.store.elsewhere import note, noted
 from makeway.store.lease import Lease, alone
 from makeway.store.log import Log
-from makeway.store.series import SeriesWriter
+from makeway.store.series_writer import SeriesWriter
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

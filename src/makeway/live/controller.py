@@ -43,7 +43,7 @@ from makeway.model.event import (
 from makeway.model.rules import LIVE, Rules
 from makeway.store.idempotency import Write
 from makeway.store.log import Damage, Log
-from makeway.store.series import SeriesWriter
+from makeway.store.series_writer import SeriesWriter
 
 FLUSH_EVERY_MS = 100
 IDLE_MS = 1_000

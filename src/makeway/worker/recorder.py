@@ -38,6 +38,7 @@ from makeway.model.record import Output, Report, Sample
 from makeway.worker.artifact import named, number, text
 
 SEND_EVERY_S = 0.1
+SEND_AGAIN_S = 0.002
 KEPT_MAX = 100_000
 # One datagram: the agent reads 256 KiB at once, and the kernel takes about 200 KiB.
 DATAGRAM_SAMPLES = 1_000
@@ -154,11 +155,14 @@ class Recorder:
         self._waiting.set()
 
     def _send_kept(self) -> None:
+        pause_s = SEND_EVERY_S
         while True:
             self._waiting.wait()
-            time.sleep(SEND_EVERY_S)
+            time.sleep(pause_s)
             self.flush()
             with self._lock:
+                # What the agent did not take at once it takes in a moment: it only has to read.
+                pause_s = SEND_AGAIN_S if self._kept else SEND_EVERY_S
                 if not self._kept:
                     self._waiting.clear()
 
