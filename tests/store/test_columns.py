@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import struct
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -21,8 +22,7 @@ def columns(rows: list[tuple[int, int, float]]) -> Columns:
     return Columns(*map(list, zip(*rows, strict=True))) if rows else NO_SAMPLES
 
 
-def bits(values: object) -> list[bytes]:
-    assert isinstance(values, list | tuple) or hasattr(values, "tobytes")
+def bits(values: Iterable[float]) -> list[bytes]:
     return [struct.pack("<d", value) for value in values]
 
 

@@ -17,8 +17,9 @@ from makeway.store import schema
 from makeway.store.chunks import CHUNK_ROWS
 from makeway.store.database import Database, Location
 from makeway.store.idempotency import look_up, remember
+from makeway.store.keep import DAY_MS, Keep
 from makeway.store.log import Log
-from makeway.store.packer import DAY_MS, LOOK_EVERY_MS, SETTLE_MS, Keep, Packer
+from makeway.store.packer import LOOK_EVERY_MS, SETTLE_MS, Packer
 from makeway.store.series import Point, Series, SeriesKey, list_series, read_series
 from makeway.store.series_writer import LOOSE_MAX, SeriesWriter
 from tests.store.conftest import NewStore

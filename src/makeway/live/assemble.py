@@ -20,12 +20,15 @@ from makeway.executor.local import LocalExecutor
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
+from makeway.live.upkeep import Upkeep
 from makeway.live.watch import Lookout
 from makeway.policy.choose import decide
 from makeway.store.database import Database, Location
 from makeway.store.elsewhere import note, noted
+from makeway.store.keep import Keep
 from makeway.store.lease import Lease, alone
 from makeway.store.log import Log
+from makeway.store.packer import Packer
 from makeway.store.series_writer import SeriesWriter
 
 
@@ -40,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     site: Site = Site()
     sample_ms: int = 1000
     patience_s: float = 0
+    keep: Keep = Keep()
 
 
 USUAL = Plan()
@@ -64,6 +68,7 @@ class House:
         log = Log(self.database, self._lease)
         controller = Controller(Engine(decide), log, self.series, self._executor, self.clock)
         controller.lookout = Lookout(self.store)
+        controller.upkeep = Upkeep(Packer(self.database, self.series, self.plan.keep))
         return controller
 
     def reader(self) -> Database:

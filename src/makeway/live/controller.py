@@ -26,6 +26,7 @@ from makeway.failpoint import reach
 from makeway.live.clock import Clock
 from makeway.live.inbox import Inbox, Order, Told
 from makeway.live.journal import AGAIN_MS, Journal
+from makeway.live.upkeep import Upkeep
 from makeway.live.watch import Lookout
 from makeway.model.cluster import Node
 from makeway.model.effect import Effect
@@ -73,6 +74,7 @@ class Controller:
         self.inbox.wake = executor.wake
         self.heard: Callable[[Sequence[Entry]], None] = lambda _entries: None
         self.lookout: Lookout | None = None
+        self.upkeep: Upkeep | None = None
 
     @property
     def state(self) -> State:
@@ -130,6 +132,8 @@ class Controller:
             question.ask(self.state)
         if self._flush_at_ms is not None and now_ms >= self._flush_at_ms:
             self.flush()
+        if self.upkeep is not None and self._journal.trouble is None:
+            self.upkeep.turn(now_ms)
         return Turn(entries=entries, readings=observed.readings)
 
     def flush(self) -> None:
@@ -209,7 +213,9 @@ class Controller:
     def _patience_ms(self, timeout_ms: int) -> int:
         if self._journal.trouble is not None:
             return min(timeout_ms, AGAIN_MS)
-        due = [at_ms for at_ms in (self._wake_at_ms, self._flush_at_ms) if at_ms is not None]
+        upkeep_ms = None if self.upkeep is None else self.upkeep.due_ms
+        times = (self._wake_at_ms, self._flush_at_ms, upkeep_ms)
+        due = [at_ms for at_ms in times if at_ms is not None]
         if not due:
             return timeout_ms
         return max(0, min(timeout_ms, min(due) - self._clock.now_ms()))

@@ -108,7 +108,7 @@ def _unpacked(data: bytes) -> list[int]:
     return list(plain) if data[:1] == PLAIN else list(accumulate(plain))
 
 
-def _planes(numbers: array[float] | array[int]) -> bytes:
+def _planes(numbers: Numbers) -> bytes:
     data = _native(numbers).tobytes()
     return b"".join(data[place::WIDTH] for place in range(WIDTH))
 

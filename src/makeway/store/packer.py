@@ -27,6 +27,7 @@ from makeway.store import schema
 from makeway.store.chunks import CHUNK_ROWS, CHUNKS, ROWS, WRITE, chunk_row, find_chunks
 from makeway.store.database import Database, Row
 from makeway.store.idempotency import forget
+from makeway.store.keep import Keep
 from makeway.store.series import SERIES, WHOLE_MAX, SeriesKey, columns_of, read_columns
 from makeway.store.series_writer import SeriesWriter
 from makeway.store.statement import same, update
@@ -38,7 +39,6 @@ SERIES_A_CALL = 50
 LOOK_EVERY_MS = 30_000
 OLD_EVERY_MS = 3_600_000
 PACKED, THINNED = 1, 2
-DAY_MS = 86_400_000
 ALWAYS = (-WHOLE_MAX, WHOLE_MAX - 1)
 
 ATTEMPTS = schema.attempt.c
@@ -69,18 +69,6 @@ UNTIL = (ROWS.at_ms < sa.bindparam("before")) | (
 TAKE_OUT = sa.delete(schema.sample).where(same(ROWS.series), UNTIL)
 TAKE_CHUNKS = sa.delete(schema.sample_chunk).where(same(CHUNKS.series))
 SET_STAGE = update(schema.series, same(SERIES.id), "stage")
-
-
-class Keep(msgspec.Struct, frozen=True, kw_only=True):
-    """How long what is kept; 0: for ever.
-
-    samples_ms  every sample, since the end of its attempt; after that `points` of each series
-    keys_ms     what a request with an Idempotency-Key has led to
-    """
-
-    samples_ms: int = 30 * DAY_MS
-    points: int = CHUNK_ROWS
-    keys_ms: int = 7 * DAY_MS
 
 
 class _Row(msgspec.Struct, frozen=True):

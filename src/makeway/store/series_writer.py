@@ -22,6 +22,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -216,7 +217,9 @@ class SeriesWriter:
                 for name, number, stage, *sums in self._database.rows(
                     LOOK_UP, {**wanted, "names": part}
                 ):
-                    self._known[SeriesKey(*worker, name)] = _known(number, *sums)
+                    self._known[SeriesKey(worker[0], worker[1], worker[2], name)] = _known(
+                        number, *sums
+                    )
                     if stage:
                         again.append((0, number))
         self._database.write(REOPEN, again)
@@ -228,7 +231,7 @@ def _said_by(name: str) -> tuple[str, str | None]:
     return "system" if name.startswith(SYSTEM) else "user", last if last in UNITS else None
 
 
-def _known(number: int, n: int | None, *sums: object) -> _Known:
+def _known(number: int, n: int | None, *sums: Any) -> _Known:  # noqa: ANN401 - a row
     if n is None:
         return _Known(id=number)
     first, last, least, most, step, at_ms, finite, total, _trend = sums

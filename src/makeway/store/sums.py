@@ -21,7 +21,7 @@ TREND_OF = 20  # the trend is that of so many samples, the last ones
 TREND_MIN = 3
 NEVER = (-(2**63), -(2**63))
 
-Recent = list[tuple[int, float | None]]
+Recent = Sequence[tuple[int, float | None]]
 
 
 class Sums(msgspec.Struct):

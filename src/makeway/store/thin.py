@@ -49,4 +49,7 @@ def extremes(values: Sequence[float], begin: int, end: int) -> Iterator[int]:
 
 def picked(columns: Columns, rows: Sequence[int]) -> Columns:
     """Take some of the rows."""
-    return Columns(*([column[row] for row in rows] for column in columns))
+    at_ms, step, value = columns
+    return Columns(
+        [at_ms[row] for row in rows], [step[row] for row in rows], [value[row] for row in rows]
+    )
