@@ -13,16 +13,17 @@ import msgspec
 
 from makeway.model.effect import Effect
 from makeway.model.event import Event
-from makeway.model.record import Sample
+from makeway.model.record import Note, Sample
 
 
 class Readings(msgspec.Struct, frozen=True, kw_only=True):
-    """Samples of one worker of one attempt."""
+    """Samples of one worker of one attempt, and what its program noted."""
 
     job: str
     number: int
     rank: int
     samples: tuple[Sample, ...]
+    notes: tuple[Note, ...] = ()
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):

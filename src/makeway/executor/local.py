@@ -381,8 +381,11 @@ class LocalExecutor:
                 self._measured(message)
 
     def _measured(self, message: Measured) -> None:
-        job, number, rank, samples = message.job, message.number, message.rank, message.samples
-        self._readings.append(Readings(job=job, number=number, rank=rank, samples=samples))
+        readings = Readings(
+            job=message.job, number=message.number, rank=message.rank, samples=message.samples,
+            notes=message.notes,
+        )  # fmt: skip
+        self._readings.append(readings)
 
 
 def _exited(launch: Launch, ended: Exit) -> WorkerExited:

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from makeway.model.job import Program
-from makeway.model.record import Sample
+from makeway.model.record import Note, Sample
 from makeway.model.workflow import Workflow
 
 LENGTH = struct.Struct(">I")
@@ -147,12 +147,13 @@ class Started(Message, frozen=True):
 
 
 class Measured(Message, frozen=True):
-    """Samples of the worker."""
+    """Samples of the worker, and what its program noted."""
 
     job: str
     number: int
     rank: int
     samples: tuple[Sample, ...]
+    notes: tuple[Note, ...] = ()
 
 
 class Go(Message, frozen=True):

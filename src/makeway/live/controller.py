@@ -44,6 +44,7 @@ from makeway.model.event import (
 from makeway.model.rules import LIVE, Rules
 from makeway.store.idempotency import Write
 from makeway.store.log import Damage, Log
+from makeway.store.notes import NoteWriter
 from makeway.store.series_writer import SeriesWriter
 
 FLUSH_EVERY_MS = 100
@@ -67,6 +68,7 @@ class Controller:
         self._engine, self._log, self._series = engine, log, series
         self._executor, self._clock = executor, clock
         self._journal = Journal(log)
+        self._noted = NoteWriter(series.database)
         self._kept: list[Event] = []  # heard while nothing could be written
         self._wake_at_ms: int | None = None
         self._flush_at_ms: int | None = None
@@ -121,6 +123,7 @@ class Controller:
         now_ms = self._clock.now_ms()
         for readings in observed.readings:
             self._series.add(readings.job, readings.number, readings.rank, readings.samples)
+            self._noted.take(readings.job, readings.notes)
             self._flush_at_ms = self._flush_at_ms or now_ms + FLUSH_EVERY_MS
         orders, questions = self.inbox.take()
         self._kept += observed.events
@@ -141,6 +144,7 @@ class Controller:
         if self._journal.trouble is None:
             with contextlib.suppress(Unavailable):  # they wait, and the log will say what is wrong
                 self._series.flush()
+                self._noted.flush()
         self._flush_at_ms = None
 
     def _is_news(self, node: Node) -> bool:

@@ -246,3 +246,17 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_ms: int
     value: float
     step: int | None = None
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One fact that a program tells of itself while it runs; unlike a sample it is no number.
+
+    kind   `param`, `tag`, `input`, `artifact`, `checkpoint`, `phase`, `model`
+    key    the name of the parameter, tag, dataset, artifact, phase
+    value  what JSON has: the value of a parameter or tag; of the others, what is known by name
+    """
+
+    kind: str
+    key: str
+    at_ms: int
+    value: object = None

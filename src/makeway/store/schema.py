@@ -204,6 +204,9 @@ artifact = Table(
     Column("metrics", Json),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("producer", Text),
+    Column("uri", Text),  # where it lies, if not in the store itself
+    Column("durability", Text),  # memory, node or durable; nothing: durable
+    Column("state", Text),  # live, lost or deleted; nothing: live
     Index("artifact_by_name", "kind", "name", "created_at_ms"),
     Index("artifact_by_producer", "producer"),
 )
@@ -228,6 +231,15 @@ param = Table(
     Column("value_num", Double),
     Index("param_by_text", "key", "value_text"),
     Index("param_by_num", "key", "value_num"),
+)
+
+tag = Table(
+    "tag",
+    metadata,
+    Column("subject", Text, primary_key=True),  # a job, or a run
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Index("tag_by_value", "key", "value"),
 )
 
 decision = Table(

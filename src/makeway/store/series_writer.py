@@ -78,7 +78,7 @@ class SeriesWriter:
         """Take the store."""
         self.dropped = 0
         self.grown: dict[SeriesKey, int] = {}  # series that have many rows, with their numbers
-        self._database = database
+        self.database = database
         self._waiting: dict[SeriesKey, dict[Instant, float]] = {}
         self._rows = 0
         self._stuck = False
@@ -118,7 +118,7 @@ class SeriesWriter:
         waiting, rows = self._waiting, self._rows
         self._waiting, self._rows = {}, 0
         try:
-            with self._database.transaction(durable=False):
+            with self.database.transaction(durable=False):
                 self._write(waiting)
         except BaseException as error:
             self._known.clear()  # their sums are ahead of what is stored
@@ -149,7 +149,7 @@ class SeriesWriter:
         names = self._names.get(worker)
         if names is None:
             try:
-                names = {row[0] for row in self._database.find(NAMES, worker)}
+                names = {row[0] for row in self.database.find(NAMES, worker)}
             except Unavailable:
                 return len(name) <= NAME_MAX  # how many it has is seen when there is a store again
             self._names[worker] = names
@@ -179,22 +179,22 @@ class SeriesWriter:
                 known.carry_forward(instants[late:], values[late:])
             if known.loose >= LOOSE_MAX:
                 self.grown[key] = known.id
-        self._database.load(WRITE, rows)
+        self.database.load(WRITE, rows)
         for known in recount:
-            known.min, known.max = extremes_of(self._database, known.id)
+            known.min, known.max = extremes_of(self.database, known.id)
         for key in waiting:
             if self._known[key].recent is None:
-                self._known[key].recent = recent_of(self._database, self._known[key].id)
-        self._database.load(SUM_UP, [_sums(self._known[key]) for key in waiting])
+                self._known[key].recent = recent_of(self.database, self._known[key].id)
+        self.database.load(SUM_UP, [_sums(self._known[key]) for key in waiting])
 
     def _take_late(
         self, known: _Known, late: Sequence[Instant], values: Sequence[float | None]
     ) -> bool:
         """Add what is late to the sums; True: the least and the largest must be found again."""
-        loosen(self._database, known.id, late)
+        loosen(self.database, known.id, late)
         if known.oldest is None:
-            known.oldest = oldest_of(self._database, known.id)
-        found = self._database.find(AROUND, (known.id, late[0][0], late[-1][0]))
+            known.oldest = oldest_of(self.database, known.id)
+        found = self.database.find(AROUND, (known.id, late[0][0], late[-1][0]))
         there: dict[Instant, float | None] = {(at, step): value for at, step, value in found}
         recount = False
         for at, value in zip(late, values, strict=False):
@@ -208,13 +208,13 @@ class SeriesWriter:
         """Find the numbers and the sums of series that are not in memory; make what is new."""
         if not keys:
             return
-        self._database.write(MAKE, [(*key, *_said_by(key.name)) for key in keys])
+        self.database.write(MAKE, [(*key, *_said_by(key.name)) for key in keys])
         again: list[tuple[int, int]] = []
         for worker, group in groupby(sorted(keys), itemgetter(0, 1, 2)):
             wanted = dict(zip(("job", "number", "rank"), worker, strict=True))
             names = (key.name for key in group)
             while part := list(islice(names, BATCH_ROWS)):
-                for name, number, stage, *sums in self._database.rows(
+                for name, number, stage, *sums in self.database.rows(
                     LOOK_UP, {**wanted, "names": part}
                 ):
                     self._known[SeriesKey(worker[0], worker[1], worker[2], name)] = _known(
@@ -222,7 +222,7 @@ class SeriesWriter:
                     )
                     if stage:
                         again.append((0, number))
-        self._database.write(REOPEN, again)
+        self.database.write(REOPEN, again)
 
 
 def _said_by(name: str) -> tuple[str, str | None]:

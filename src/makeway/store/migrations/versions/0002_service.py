@@ -1,4 +1,4 @@
-"""Add what a shared service keeps: tokens, keys of requests, decisions, a lease, checksums, chunks.
+"""Add what a shared service keeps: tokens, keys of requests, decisions, tags, a lease, chunks; sums.
 
 Every entry that is there gets its checksum now. What is damaged already is not found by it; what
 becomes damaged from here on is. The decisions are those that the entries tell of.
@@ -38,6 +38,8 @@ def upgrade() -> None:
     op.create_index("job_by_user", "job", ["user", "submitted_at_ms"])
     op.create_index("job_by_name", "job", ["name", "submitted_at_ms"])
     _count_workers()
+    for name in ("uri", "durability", "state"):
+        op.add_column("artifact", sa.Column(name, Text))
     _service()
     _decide()
     _series()
@@ -147,6 +149,8 @@ def _service() -> None:
         *_maybe(Big, "expires_at_ms", "revoked_at_ms", "last_used_at_ms"),
         *_maybe(Text, "queues"),
     )
+    op.create_table("tag", *_key(Text, "subject", "key"), *_always(Text, "value"))
+    op.create_index("tag_by_value", "tag", ["key", "value"])
     op.create_table(
         "idempotency",
         *_key(Text, "user", "key"),
