@@ -153,6 +153,74 @@ def test_numbers_too_large_for_any_column_are_dropped_and_counted(database: Data
     assert stat(database).n == 1
 
 
+def test_a_worker_has_so_many_series_and_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makeway.store.series_writer.SERIES_MAX", 4)
+    for _ in range(2):  # a writer that knows nothing yet finds them in the store
+        writer = SeriesWriter(database)
+        for name in "abcdef":
+            writer.add(*LOSS[:3], samples(1.0, 2.0, name=name))
+        writer.add(LOSS.job, 1, 1, samples(1.0, name="of another worker"))
+        writer.flush()
+        assert writer.dropped == 4
+    assert [one.name for one in list_series(database, LOSS.job) if one.rank == 0] == [*"abcd"]
+
+
+def test_names_that_no_index_takes_are_dropped_and_counted(database: Database) -> None:
+    writer = SeriesWriter(database)
+    for name in ("x" * 10_000, "", "loss"):
+        writer.add(*LOSS[:3], samples(1.0, name=name))
+    writer.flush()
+    assert (writer.dropped, stat(database).name) == (2, "loss")
+
+
+def test_a_clock_that_jumps_costs_a_look_at_what_is_near(database: Database) -> None:
+    writer = SeriesWriter(database)
+    year_ms = 365 * 86_400_000
+    expected = []
+    for begin_ms in (10 * year_ms, year_ms, 20 * year_ms, 2 * year_ms):
+        for n in range(30):
+            writer.add(*LOSS[:3], [Sample(name="loss", at_ms=begin_ms + n, value=float(n), step=n)])
+            writer.flush()
+            expected.append((begin_ms + n, n))
+    assert [(p.at_ms, p.step) for p in read_series(database, LOSS)] == sorted(expected)
+    series = stat(database)
+    assert (series.n, series.first, series.last_at_ms) == (120, 0.0, 20 * year_ms + 29)
+    assert series.mean == pytest.approx(14.5)
+
+
+def test_the_trend_is_the_slope_of_the_last_samples(database: Database) -> None:
+    keep(database, samples(*[5.0] * 100, *(2.0 * n for n in range(20))))
+    assert stat(database).trend == pytest.approx(2.0)
+    keep(database, samples(*(40.0 - n for n in range(20)), first_ms=10_000_000))
+    assert stat(database).trend == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize("values", [(1.0,), (1.0, 2.0), (math.nan,) * 9, (1e308, -1e308) * 9])
+def test_where_there_is_no_trend_none_is_told(
+    database: Database, values: tuple[float, ...]
+) -> None:
+    keep(database, samples(*values))
+    assert stat(database).trend is None
+
+
+@pytest.mark.parametrize(
+    "name, kind, unit",
+    [
+        ("system/memory_usage_bytes", "system", "bytes"),
+        ("system/cpu_percent", "system", "percent"),
+        ("loss", "user", None),
+        ("epoch_seconds", "user", "seconds"),
+    ],
+)
+def test_a_name_tells_kind_and_unit(
+    database: Database, name: str, kind: str, unit: str | None
+) -> None:
+    keep(database, samples(1.0, name=name))
+    assert (stat(database).kind, stat(database).unit) == (kind, unit)
+
+
 moments = st.integers(0, 12)
 readings = st.sampled_from([math.nan, math.inf, -math.inf, -2.5, 0.0, 0.1, 1.0, 1e300])
 batches = st.lists(
@@ -218,6 +286,21 @@ def test_what_could_not_be_written_waits(
         writer.flush()
         series = stat(database)
         assert (series.n, series.last, writer.dropped) == (2, 2.0, 0)
+
+
+def test_a_batch_that_cannot_be_written_does_not_stop_whoever_adds(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makeway.store.kind.BUSY_MS", 20)
+    with Database.open(location) as database, Database.open(location) as other:
+        writer = SeriesWriter(database)
+        with other.transaction():
+            for part in range(3):
+                given = samples(*[1.0] * BATCH_ROWS, first_ms=part * 1_000_000)
+                writer.add(*LOSS[:3], given)
+        assert list_series(database, LOSS.job) == []
+        writer.flush()
+        assert (stat(database).n, writer.dropped) == (3 * BATCH_ROWS, 0)
 
 
 def test_what_waits_too_long_is_dropped_and_counted(
