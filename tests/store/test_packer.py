@@ -29,6 +29,7 @@ from tests.store.world import World, bad_exit
 JOB = "j0001"
 LOSS = SeriesKey(JOB, 1, 0, "loss")
 ALL = 10**9
+FEW = 400  # more of one series at once would go into chunks as they come
 FOREVER = Keep(samples_ms=0, keys_ms=0)
 
 
@@ -56,8 +57,9 @@ class Stage:
             Sample(name=name, at_ms=first_ms + 1000 * n, value=value, step=n)
             for n, value in enumerate(values)
         ]
-        self.writer.add(*LOSS[:3], given)
-        self.writer.flush()
+        for place in range(0, len(given), FEW):
+            self.writer.add(*LOSS[:3], given[place : place + FEW])
+            self.writer.flush()
 
     def work(self) -> int:
         """Work until nothing is left, and say how many calls that took."""
@@ -135,6 +137,19 @@ def test_a_series_that_grows_long_is_put_into_chunks_while_it_grows(stage: Stage
     assert stage.chunks() >= LOOSE_MAX // CHUNK_ROWS
     assert [point.value for point in stage.all()] == values
     assert (stage.stat().n, stage.stat().last) == (len(values), values[-1])
+
+
+def test_a_flood_goes_into_chunks_without_having_been_rows(stage: Stage) -> None:
+    values = curve(2_345)
+    given = [Sample(name="loss", at_ms=n // 9, value=v, step=n) for n, v in enumerate(values)]
+    stage.writer.add(*LOSS[:3], given)
+    stage.writer.flush()
+    assert (stage.rows(), stage.chunks()) == (0, 3)
+    assert [point.value for point in stage.all()] == values
+    stage.writer.add(*LOSS[:3], given)  # each of them again
+    stage.writer.flush()
+    assert [point.value for point in stage.all()] == values
+    assert (stage.stat().n, stage.stat().last_step) == (2_345, 2_344)
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -47,11 +47,15 @@ class Which:
 
 
 class Window:
-    """Which of their points are wanted."""
+    """Which of their points are wanted, and which page of them all."""
 
-    def __init__(self, from_s: From = None, to: To = None, max_points: MaxPoints = POINTS) -> None:
+    def __init__(
+        self, from_s: From = None, to: To = None, max_points: MaxPoints = POINTS,
+        limit: Limit = PAGE, cursor: Cursor = None,
+    ) -> None:  # fmt: skip
         """Take the window; without ends it is open."""
         self.from_s, self.to_s, self.max_points = from_s, to, max_points
+        self.limit, self.cursor = limit, cursor
 
 
 Chosen = Annotated[Which, Depends()]
@@ -65,14 +69,11 @@ routes = APIRouter(prefix="/series", tags=["series"])
     summary="Show what was measured and recorded, short enough for a chart",
     **documented(Page[SeriesView], problems=(404,)),
 )
-def list_series(
-    request: Request, desk: AtDesk, which: Chosen, window: Within, limit: Limit = PAGE,
-    cursor: Cursor = None,
-) -> Response:  # fmt: skip
+def list_series(request: Request, desk: AtDesk, which: Chosen, window: Within) -> Response:
     """Give a page of the series of a job or step, each with its sums and its points."""
     wanted = SeriesWanted(
         job=which.job, name=which.name, attempt=which.attempt, rank=which.rank,
-        from_s=window.from_s, to_s=window.to_s, max_points=window.max_points, limit=limit,
-        cursor=cursor,
+        from_s=window.from_s, to_s=window.to_s, max_points=window.max_points,
+        limit=window.limit, cursor=window.cursor,
     )  # fmt: skip
     return answer(request, desk.series(wanted))

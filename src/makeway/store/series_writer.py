@@ -3,7 +3,8 @@
 A `SeriesWriter` gathers samples and writes them in one transaction for each 500 rows, or when its
 caller says so (every 100 ms). The sums of a series are carried forward in memory and written with
 its samples. What comes late or twice costs a look at the rows around it, not at all of them, so a
-clock that jumps back does no harm. One process writes series, as with the log.
+clock that jumps back does no harm. A flood of one series, 500 samples at once and more, goes into
+chunks without having been rows. One process writes series, as with the log.
 
 A sample is known by its series, instant and step. The same sample twice is one row, the later value
 stays. Infinite values are kept as they are; a NaN is stored as NULL, since SQLite has no other way,
@@ -19,7 +20,7 @@ Cost:    110 000 rows/s when each row is of another series, 400 000 rows/s in lo
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
@@ -29,10 +30,20 @@ import sqlalchemy as sa
 from makeway.errors import Unavailable
 from makeway.model.record import Sample
 from makeway.store import schema
-from makeway.store.chunks import SAMPLE_KEY, Instant, loosen
+from makeway.store.chunks import CHUNK_ROWS, SAMPLE_KEY, Instant, chunk_row, loosen
+from makeway.store.chunks import WRITE as CHUNK
 from makeway.store.database import Database
 from makeway.store.ends import extremes_of, oldest_of, recent_of
-from makeway.store.series import NO_STEP, ROWS, SERIES, STATS, SUMS, WHOLE_MAX, SeriesKey
+from makeway.store.series import (
+    NO_STEP,
+    ROWS,
+    SERIES,
+    STATS,
+    SUMS,
+    WHOLE_MAX,
+    SeriesKey,
+    columns_of,
+)
 from makeway.store.statement import Upsert, same, update
 from makeway.store.sums import Sums
 
@@ -90,20 +101,23 @@ class SeriesWriter:
         if self._stuck and self._rows >= WAITING_ROWS_MAX:
             self.dropped += len(samples)
             return
+        found: dict[str, dict[Instant, float]] = {}  # by name alone, which is quicker
+        before = 0
         for sample in samples:
             at_ms, step = sample.at_ms, NO_STEP if sample.step is None else sample.step
             if not (-WHOLE_MAX < at_ms < WHOLE_MAX and -WHOLE_MAX < step < WHOLE_MAX):
                 self.dropped += 1  # one such number would keep all others from being written
                 continue
-            key = SeriesKey(job, number, rank, sample.name)
-            points = self._waiting.get(key)
+            points = found.get(sample.name)
             if points is None:
-                if not self._takes(key):
+                points = self._points_of(SeriesKey(job, number, rank, sample.name))
+                if points is None:
                     self.dropped += 1
                     continue
-                points = self._waiting[key] = {}
-            self._rows += (at_ms, step) not in points
+                found[sample.name] = points
+                before += len(points)
             points[at_ms, step] = float(sample.value)
+        self._rows += sum(map(len, found.values())) - before
         if self._rows >= BATCH_ROWS and not self._stuck:
             with contextlib.suppress(Unavailable):  # they wait for a `flush` that succeeds
                 self.flush()
@@ -141,6 +155,13 @@ class SeriesWriter:
         if key in self._known:
             self._known[key].loose = 0
 
+    def _points_of(self, key: SeriesKey) -> dict[Instant, float] | None:
+        """Give what waits of a series; None: it is not to be had."""
+        points = self._waiting.get(key)
+        if points is None and self._takes(key):
+            points = self._waiting[key] = {}
+        return points
+
     def _takes(self, key: SeriesKey) -> bool:
         """Say whether a series is known, or may still be made."""
         if key in self._known:
@@ -162,14 +183,13 @@ class SeriesWriter:
     def _write(self, waiting: Mapping[SeriesKey, Mapping[Instant, float]]) -> None:
         self._learn([key for key in waiting if key not in self._known])
         rows: list[tuple[int, int, int, float | None]] = []
+        chunks: list[tuple[object, ...]] = []
         recount: list[_Known] = []
         for key, points in waiting.items():
             known = self._known[key]
             instants = sorted(points)
             # NaN is what differs from itself; it is stored as NULL.
             values = [None if (v := points[instant]) != v else v for instant in instants]
-            rows += [(known.id, *at, value) for at, value in zip(instants, values, strict=True)]
-            known.loose += len(instants)
             late = 0
             if instants[0] <= known.newest:
                 late = sum(at <= known.newest for at in instants)
@@ -177,9 +197,15 @@ class SeriesWriter:
                     recount.append(known)
             if late < len(instants):
                 known.carry_forward(instants[late:], values[late:])
+            if len(instants) >= BATCH_ROWS and not late:
+                chunks += _at_once(known.id, instants, values)
+                continue
+            rows += [(known.id, *at, value) for at, value in zip(instants, values, strict=True)]
+            known.loose += len(instants)
             if known.loose >= LOOSE_MAX:
                 self.grown[key] = known.id
         self.database.load(WRITE, rows)
+        self.database.write(CHUNK, chunks)
         for known in recount:
             known.min, known.max = extremes_of(self.database, known.id)
         for key in waiting:
@@ -223,6 +249,16 @@ class SeriesWriter:
                     if stage:
                         again.append((0, number))
         self.database.write(REOPEN, again)
+
+
+def _at_once(
+    series: int, instants: Sequence[Instant], values: Sequence[float | None]
+) -> Iterator[tuple[object, ...]]:
+    """Put a flood of samples of one series into chunks of much the same size."""
+    size = -(-len(instants) // -(-len(instants) // CHUNK_ROWS))
+    for place in range(0, len(instants), size):
+        part = zip(instants[place : place + size], values[place : place + size], strict=True)
+        yield chunk_row(series, columns_of((*at, value) for at, value in part))
 
 
 def _said_by(name: str) -> tuple[str, str | None]:
