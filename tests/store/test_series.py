@@ -190,6 +190,14 @@ def test_a_clock_that_jumps_costs_a_look_at_what_is_near(database: Database) -> 
     assert series.mean == pytest.approx(14.5)
 
 
+def test_values_beyond_all_sums_have_no_mean_and_do_no_harm(database: Database) -> None:
+    keep(database, samples(1.7e308, 1.7e308, 1.0))
+    keep(database, samples(-1.7e308, -1.7e308, first_ms=9_000))
+    assert (stat(database).mean, stat(database).n) == (None, 5)
+    keep(database, samples(0.0, 0.0))  # they were a mistake: the same samples again
+    assert (stat(database).max, stat(database).n) == (1.0, 5)
+
+
 def test_the_trend_is_the_slope_of_the_last_samples(database: Database) -> None:
     keep(database, samples(*[5.0] * 100, *(2.0 * n for n in range(20))))
     assert stat(database).trend == pytest.approx(2.0)

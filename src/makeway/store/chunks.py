@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -39,6 +39,12 @@ TAKE_OUT = sa.delete(schema.sample_chunk).where(
     same(CHUNKS.series, CHUNKS.from_ms, CHUNKS.from_step)
 )
 DATA = sa.select(CHUNKS.data).where(same(CHUNKS.series, CHUNKS.from_ms, CHUNKS.from_step))
+ALL_DATA = (
+    sa.select(CHUNKS.data)
+    .where(same(CHUNKS.series), CHUNKS.from_ms <= sa.bindparam("until"))
+    .where(CHUNKS.to_ms >= sa.bindparam("since"))
+    .order_by(CHUNKS.from_ms, CHUNKS.from_step)
+)
 SUMMARY = sa.select(
     CHUNKS.from_ms, CHUNKS.from_step, CHUNKS.to_ms, CHUNKS.to_step, CHUNKS.n,
     CHUNKS.min, CHUNKS.max, CHUNKS.low_ms, CHUNKS.low_step, CHUNKS.high_ms, CHUNKS.high_step,
@@ -74,6 +80,12 @@ def open_chunk(database: Database, series: int, chunk: Chunk) -> Columns:
     """Read what is in a chunk."""
     [(data,)] = database.find(DATA, (series, chunk.from_ms, chunk.from_step))
     return unpack(data)
+
+
+def open_chunks(database: Database, series: int, from_ms: int, to_ms: int) -> Iterator[Columns]:
+    """Read what is in all chunks of a series that have anything between two instants, in order."""
+    for (data,) in database.find(ALL_DATA, (series, to_ms, from_ms)):
+        yield unpack(data)
 
 
 def chunk_row(series: int, columns: Columns) -> Values:

@@ -1,14 +1,14 @@
 """Put many samples of one series into few bytes, and get the very same ones back.
 
 The three columns of a stretch are packed one after the other. Instants and steps become the
-distances from one to the next, which are small and much alike; values stay what they are, bit by
-bit, so NaN and infinities too. The bytes of each column are then laid out by their place in a
-number (all lowest bytes first), since that is how zlib finds out that most are alike.
+distances from one to the next, which are small and much alike, and often all the same; values stay
+what they are, bit by bit, so NaN and infinities too. The bytes of values are laid out by their place
+in a number (all lowest bytes first), since that is how zlib finds out that many are alike.
 
 Takes:   columns of equal length, in order of (instant, step)
 Gives:   bytes, the same on every machine; and the columns again
 Raises:  ValueError: these bytes are no chunk
-Cost:    packing 1 µs a sample, unpacking 0.15 µs; 4 to 12 bytes a sample, 26 as a row
+Cost:    packing 0.25 µs a sample, unpacking 0.05 µs; 2 to 8 bytes a sample, 26 as a row
 Source:  distances and byte planes: Pelkonen et al., Gorilla, VLDB 2015; Blosc's shuffle
 """
 
@@ -24,7 +24,9 @@ from typing import NamedTuple, TypeVar
 
 VERSION = 1
 WIDTH = 8
-DISTANCES, PLAIN = b"d", b"p"
+WHOLE_MAX = 2**63
+# How whole numbers are packed: evenly spaced, as distances of 1, 2, 4 or 8 bytes, as they are.
+EVEN, DISTANCES, PLAIN = b"e", (b"b", b"h", b"i", b"q"), b"p"
 LEVEL = 4
 
 Numbers = TypeVar("Numbers", "array[float]", "array[int]")
@@ -45,7 +47,8 @@ def pack(columns: Columns) -> bytes:
     """Pack columns."""
     instants, steps = _packed(columns.at_ms), _packed(columns.step)
     values = _planes(array("d", columns.value))
-    return bytes((VERSION,)) + zlib.compress(instants + steps + values, LEVEL)
+    head = len(columns.value).to_bytes(4, "little")
+    return bytes((VERSION,)) + zlib.compress(head + instants + steps + values, LEVEL)
 
 
 def unpack(data: bytes) -> Columns:
@@ -58,14 +61,15 @@ def unpack(data: bytes) -> Columns:
     except zlib.error as error:
         message = f"a chunk is damaged: {error}"
         raise ValueError(message) from None
-    count, rest = divmod(len(plain) - 2, 3 * WIDTH)
-    if count < 0 or rest:
-        message = f"a chunk is damaged: {len(plain)} bytes are no three columns"
+    count = int.from_bytes(plain[:4], "little")
+    at_ms, rest = _unpacked(plain[4:], count)
+    step, rest = _unpacked(rest, count)
+    if len(rest) != count * WIDTH:
+        message = f"a chunk is damaged: {len(rest)} bytes are not {count} values"
         raise ValueError(message)
-    size = 1 + count * WIDTH
     values = array("d")
-    values.frombytes(_rows(plain[2 * size :]))
-    return Columns(_unpacked(plain[:size]), _unpacked(plain[size : 2 * size]), _native(values))
+    values.frombytes(_rows(rest))
+    return Columns(at_ms, step, _native(values))
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
@@ -94,18 +98,47 @@ def joined(parts: Sequence[Columns]) -> Columns:
 
 
 def _packed(numbers: Sequence[int]) -> bytes:
-    distances = [*numbers[:1], *map(operator.sub, numbers[1:], numbers)]
-    try:
-        return DISTANCES + _planes(array("q", distances))
-    except OverflowError:  # from the least to the greatest number that there is
-        return PLAIN + _planes(array("q", numbers))
+    """Pack whole numbers: a kind, and what it needs."""
+    distances = [*map(operator.sub, numbers[1:], numbers)]
+    if len({*distances}) <= 1:
+        even = (numbers[0] if numbers else 0, distances[0] if distances else 0)
+        if abs(even[1]) < WHOLE_MAX:
+            return EVEN + _native(array("q", even)).tobytes()
+    for kind in DISTANCES:
+        try:
+            near = _native(array(kind.decode(), distances)).tobytes()
+        except OverflowError:  # a distance of this stretch needs a larger kind of number
+            continue
+        return kind + _native(array("q", numbers[:1])).tobytes() + near
+    # From the least to the greatest number that there is.
+    return PLAIN + _native(array("q", numbers)).tobytes()
 
 
-def _unpacked(data: bytes) -> list[int]:
-    numbers = array("q")
-    numbers.frombytes(_rows(data[1:]))
-    plain = _native(numbers)
-    return list(plain) if data[:1] == PLAIN else list(accumulate(plain))
+def _unpacked(data: bytes, count: int) -> tuple[Sequence[int], bytes]:
+    """Give the numbers, and what stands behind them."""
+    kind, data = data[:1], data[1:]
+    if kind == EVEN:
+        first, distance = _numbers("q", data, 2)
+        if distance:
+            return range(first, first + count * distance, distance), data[2 * WIDTH :]
+        return [first] * count, data[2 * WIDTH :]
+    if kind == PLAIN:
+        return _numbers("q", data, count), data[count * WIDTH :]
+    if kind not in DISTANCES:
+        message = f"a chunk is damaged: there is no kind {kind!r}"
+        raise ValueError(message)
+    near = _numbers(kind.decode(), data[WIDTH:], count - 1)
+    numbers = list(accumulate(near, initial=_numbers("q", data, 1)[0]))
+    return numbers, data[WIDTH + (count - 1) * near.itemsize :]
+
+
+def _numbers(kind: str, data: bytes, count: int) -> array[int]:
+    numbers = array(kind)
+    numbers.frombytes(data[: count * numbers.itemsize])
+    if len(numbers) != count:
+        message = f"a chunk is damaged: {len(numbers)} numbers, not {count}"
+        raise ValueError(message)
+    return _native(numbers)
 
 
 def _planes(numbers: Numbers) -> bytes:

@@ -16,7 +16,9 @@ from makeway.store.columns import Columns, joined
 from makeway.store.database import Database
 from makeway.store.series import SAMPLES, columns_of
 from makeway.store.statement import same
-from makeway.store.sums import TREND_OF, Recent
+from makeway.store.sums import TREND_OF, Recent, Sums
+
+SMALL_MAX = 1e290
 
 
 def _few(query: sa.Select[Any], count: int) -> sa.Select[Any]:
@@ -29,8 +31,14 @@ FIRST_CHUNK = _few(SUMMARY.order_by(CHUNKS.from_ms, CHUNKS.from_step), 1)
 LAST = _few(SAMPLES.order_by(ROWS.at_ms.desc(), ROWS.step.desc()), TREND_OF)
 LAST_CHUNKS = _few(SUMMARY.order_by(CHUNKS.from_ms.desc(), CHUNKS.from_step.desc()), TREND_OF)
 FINITE = sa.case((sa.func.abs(ROWS.value) <= sys.float_info.max, ROWS.value))
-EXTREMES = sa.select(sa.func.min(FINITE), sa.func.max(FINITE)).where(same(ROWS.series))
-OF_CHUNKS = sa.select(sa.func.min(CHUNKS.min), sa.func.max(CHUNKS.max)).where(same(CHUNKS.series))
+# PostgreSQL refuses to add up what goes beyond all numbers.
+SMALL = sa.case((sa.func.abs(ROWS.value) <= SMALL_MAX, ROWS.value))
+TOTALS = sa.select(sa.func.min(FINITE), sa.func.max(FINITE), sa.func.sum(SMALL)).where(
+    same(ROWS.series)
+)
+OF_CHUNKS = sa.select(
+    sa.func.min(CHUNKS.min), sa.func.max(CHUNKS.max), sa.func.sum(CHUNKS.sum)
+).where(same(CHUNKS.series))
 
 
 def oldest_of(database: Database, series: int) -> Instant | None:
@@ -52,13 +60,13 @@ def recent_of(database: Database, series: int) -> Recent:
         parts.append(open_chunk(database, series, chunk))
         count += chunk.n
     found = joined(parts)
-    return [*zip(found.at_ms, found.value, strict=True)][-TREND_OF:]
+    return [*found.at_ms[-TREND_OF:]], [*found.value[-TREND_OF:]]
 
 
-def extremes_of(database: Database, series: int) -> tuple[float | None, float | None]:
-    """Give the least and the largest finite value."""
+def count_again(database: Database, series: int, sums: Sums) -> None:
+    """Find the least and the largest finite value, and the sum, among all there are."""
     wanted = {"series": series}
-    both = [*database.rows(EXTREMES, wanted), *database.rows(OF_CHUNKS, wanted)]
-    least = [row[0] for row in both if row[0] is not None]
-    most = [row[1] for row in both if row[1] is not None]
-    return min(least, default=None), max(most, default=None)
+    both = [*database.rows(TOTALS, wanted), *database.rows(OF_CHUNKS, wanted)]
+    sums.min = min((row[0] for row in both if row[0] is not None), default=None)
+    sums.max = max((row[1] for row in both if row[1] is not None), default=None)
+    sums.sum = sum(row[2] for row in both if row[2] is not None)

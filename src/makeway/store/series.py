@@ -25,15 +25,15 @@ import sqlalchemy as sa
 
 from makeway.errors import InvalidInput, NotFound
 from makeway.store import schema
-from makeway.store.chunks import CHUNK_ROWS, Chunk, find_chunks, open_chunk
+from makeway.store.chunks import CHUNK_ROWS, Chunk, find_chunks, open_chunk, open_chunks
 from makeway.store.columns import NO_SAMPLES, Columns, joined
 from makeway.store.database import Database, Row
 from makeway.store.statement import same
-from makeway.store.thin import POINTS_MIN, picked, thin_out
+from makeway.store.thin import POINTS_MIN, peaks, picked, thin_out
 
 NO_STEP = -1
 WHOLE_MAX = 2**63  # what fits into a column of whole numbers
-FINER = 4  # so many times finer than the answer is each part thinned out before it
+FINER = 2  # so many times finer than the answer is each part thinned out before it
 
 
 class SeriesKey(NamedTuple):
@@ -155,41 +155,56 @@ class _Reader:
         [(loose,)] = self._database.find(COUNT_RANGE, wanted)
         count = loose + sum(chunk.n for chunk in chunks)
         stretch = 1 if count <= most else -(-count // ((most - 2) // 2))
-        parts = [*self._packed(chunks, stretch)]
+        if stretch >= 2 * CHUNK_ROWS:
+            parts = [*self._summed_up(chunks, stretch)]
+        else:
+            parts = [*self._packed(len(chunks), stretch)]
         if loose:
-            parts += self._loose(stretch)
+            parts += self._loose(loose, stretch)
         return thin_out(joined(parts), most)
 
-    def _packed(self, chunks: list[Chunk], stretch: int) -> Iterator[Columns]:
-        for place, chunk in enumerate(chunks):
-            inside = 0 < place < len(chunks) - 1
-            if inside and stretch >= 2 * chunk.n and chunk.low_ms is not None:
-                yield _ends(chunk)
-                continue
-            columns = open_chunk(self._database, self._series, chunk)
-            yield _finer(self._cut(columns, chunk), stretch)
+    def _packed(self, count: int, stretch: int) -> Iterator[Columns]:
+        """Open all chunks."""
+        opened = open_chunks(self._database, self._series, self._from_ms, self._to_ms)
+        for place, columns in enumerate(opened):
+            ends = place in (0, count - 1)
+            yield _finer(self._cut(columns) if ends else columns, stretch, ends=ends)
 
-    def _loose(self, stretch: int) -> Iterator[Columns]:
+    def _summed_up(self, chunks: list[Chunk], stretch: int) -> Iterator[Columns]:
+        """Open those at the ends, and those that do not say where their extremes are."""
+        for place, chunk in enumerate(chunks):
+            ends = place in (0, len(chunks) - 1)
+            if not ends and chunk.low_ms is not None:
+                yield _extremes(chunk)
+            else:
+                columns = self._cut(open_chunk(self._database, self._series, chunk))
+                yield _finer(columns, stretch, ends=ends)
+
+    def _loose(self, count: int, stretch: int) -> Iterator[Columns]:
         wanted = {"series": self._series, "from_ms": self._from_ms, "to_ms": self._to_ms}
         rows = self._database.each(READ, wanted)
+        place = 0
         while part := list(islice(rows, CHUNK_ROWS)):
-            yield _finer(columns_of(part), stretch)
+            place += len(part)
+            ends = place in (len(part), count)
+            yield _finer(columns_of(part), stretch, ends=ends)
 
-    def _cut(self, columns: Columns, chunk: Chunk) -> Columns:
-        if self._from_ms <= chunk.from_ms and chunk.to_ms <= self._to_ms:
+    def _cut(self, columns: Columns) -> Columns:
+        at_ms = columns.at_ms
+        if self._from_ms <= at_ms[0] and at_ms[-1] <= self._to_ms:
             return columns
-        within = [row for row, at in enumerate(columns.at_ms) if self._from_ms <= at <= self._to_ms]
+        within = [row for row, at in enumerate(at_ms) if self._from_ms <= at <= self._to_ms]
         return picked(columns, within) if within else NO_SAMPLES
 
 
-def _finer(columns: Columns, stretch: int) -> Columns:
+def _finer(columns: Columns, stretch: int, *, ends: bool) -> Columns:
     """Thin out one part, less than all of it will be: so the whole never is in memory."""
-    if stretch <= 2 * FINER:
+    if stretch < 2 * FINER or not columns.at_ms:
         return columns
-    return thin_out(columns, max(POINTS_MIN, 2 * FINER * len(columns.at_ms) // stretch))
+    return peaks(columns, min(stretch, CHUNK_ROWS) // FINER, ends=ends)
 
 
-def _ends(chunk: Chunk) -> Columns:
+def _extremes(chunk: Chunk) -> Columns:
     """Give the least and the largest sample of a chunk that was not opened."""
     assert chunk.low_ms is not None, "asked only where the places are known"
     low = (chunk.low_ms, chunk.low_step, chunk.min)
@@ -216,7 +231,7 @@ def _series(row: Row) -> Series:
     return Series(
         id=row[0], job=row[1], number=row[2], rank=row[3], name=row[4], kind=row[5], unit=row[6],
         n=row[7], first=_number(row[8]), last=_number(row[9]), min=row[10], max=row[11],
-        last_step=row[12], last_at_ms=row[13], mean=total / finite if finite else None,
+        last_step=row[12], last_at_ms=row[13], mean=total / finite if finite and math.isfinite(total) else None,
         trend=row[16],
     )  # fmt: skip
 

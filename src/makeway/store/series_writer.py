@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
+from math import inf
 from operator import itemgetter
 from typing import Any
 
@@ -33,7 +34,7 @@ from makeway.store import schema
 from makeway.store.chunks import CHUNK_ROWS, SAMPLE_KEY, Instant, chunk_row, loosen
 from makeway.store.chunks import WRITE as CHUNK
 from makeway.store.database import Database
-from makeway.store.ends import extremes_of, oldest_of, recent_of
+from makeway.store.ends import count_again, oldest_of, recent_of
 from makeway.store.series import (
     NO_STEP,
     ROWS,
@@ -207,7 +208,7 @@ class SeriesWriter:
         self.database.load(WRITE, rows)
         self.database.write(CHUNK, chunks)
         for known in recount:
-            known.min, known.max = extremes_of(self.database, known.id)
+            count_again(self.database, known.id, known)
         for key in waiting:
             if self._known[key].recent is None:
                 self._known[key].recent = recent_of(self.database, self._known[key].id)
@@ -280,7 +281,8 @@ def _known(number: int, n: int | None, *sums: Any) -> _Known:  # noqa: ANN401 - 
 
 def _sums(known: _Known) -> tuple[object, ...]:
     at_ms, step = known.newest
+    total = known.sum if known.sum == known.sum else inf
     return (
         known.id, known.n, known.first, known.last, known.min, known.max,
-        None if step == NO_STEP else step, at_ms, known.finite, known.sum, known.trend(),
+        None if step == NO_STEP else step, at_ms, known.finite, total, known.trend(),
     )  # fmt: skip

@@ -4,13 +4,13 @@ What comes in order is added to the sums. What comes late is added too, or takes
 was there; only when the least or the largest value was replaced must somebody look at all of them.
 
 Takes:   samples in order of (instant, step); None for a value that is no number
-Cost:    1 µs a sample, and 5 µs for the trend
+Cost:    1 µs a sample, and 4 µs for the trend
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from math import isfinite, nan
 from operator import mul
 
 import msgspec
@@ -21,7 +21,8 @@ TREND_OF = 20  # the trend is that of so many samples, the last ones
 TREND_MIN = 3
 NEVER = (-(2**63), -(2**63))
 
-Recent = Sequence[tuple[int, float | None]]
+Recent = tuple[list[int], list[float]]  # instants and values
+NOTHING: Recent = ([], [])
 
 
 class Sums(msgspec.Struct):
@@ -41,13 +42,17 @@ class Sums(msgspec.Struct):
     def carry_forward(self, instants: Sequence[Instant], values: Sequence[float | None]) -> None:
         """Add samples that all come after those that are in the sums."""
         if self.n == 0:
-            self.first, self.oldest, self.recent = values[0], instants[0], []
+            self.first, self.oldest, self.recent = values[0], instants[0], NOTHING
         self.n += len(values)
         self.last, self.newest = values[-1], instants[-1]
         if self.recent is not None or len(values) >= TREND_OF:
-            new = [(at[0], value) for at, value in zip(instants, values, strict=True)]
-            self.recent = [*(self.recent or ()), *new[-TREND_OF:]][-TREND_OF:]
-        finite = [value for value in values if value is not None and math.isfinite(value)]
+            at_ms, known = self.recent or NOTHING
+            new = [nan if value is None else value for value in values[-TREND_OF:]]
+            self.recent = (
+                [*at_ms, *(at for at, _ in instants[-TREND_OF:])][-TREND_OF:],
+                [*known, *new][-TREND_OF:],
+            )
+        finite = [value for value in values if value is not None and isfinite(value)]
         if finite:
             self.finite += len(finite)
             self.sum += sum(finite)
@@ -63,8 +68,11 @@ class Sums(msgspec.Struct):
         self.recent = None
 
     def replace(self, at: Instant, old: float | None, value: float | None) -> bool:
-        """Take another value for a sample; True: the least or the largest may be another now."""
-        if old is not None and math.isfinite(old):
+        """Take another value for a sample; True: the sums must be counted again.
+
+        A value that was the least or the largest may have hidden all others in the sum as well.
+        """
+        if old is not None and isfinite(old):
             self.finite -= 1
             self.sum -= old
         self._count(value)
@@ -77,22 +85,27 @@ class Sums(msgspec.Struct):
 
     def trend(self) -> float | None:
         """Give the slope of the line through the last samples, a second."""
-        known = [(at, one) for at, one in self.recent or () if one is not None]
-        known = [(at, one) for at, one in known if math.isfinite(one)]
-        if len(known) < TREND_MIN:
+        instants, values = self.recent or NOTHING
+        total = sum(values)
+        if total - total != 0:  # among them is one that is not finite
+            known = [(at, one) for at, one in zip(instants, values, strict=True) if isfinite(one)]
+            instants, values = [at for at, _ in known], [one for _, one in known]
+        count = len(values)
+        if count < TREND_MIN:
             return None
-        begin_ms, level = known[0]
-        seconds = [(at - begin_ms) / 1000 for at, _ in known]
-        values = [one - level for _, one in known]
-        width = len(known) * sum(map(mul, seconds, seconds)) - sum(seconds) ** 2
+        begin_ms, level = instants[0], values[0]
+        times = [at - begin_ms for at in instants]
+        heights = [one - level for one in values]
+        across = sum(times)
+        width = count * sum(map(mul, times, times)) - across * across
         if width <= 0:
             return None
-        height = len(known) * sum(map(mul, seconds, values)) - sum(seconds) * sum(values)
-        slope = height / width
-        return slope if math.isfinite(slope) else None
+        rise = count * sum(map(mul, times, heights)) - across * sum(heights)
+        slope = 1000 * rise / width
+        return slope if isfinite(slope) else None
 
     def _count(self, value: float | None) -> None:
-        if value is not None and math.isfinite(value):
+        if value is not None and isfinite(value):
             self.finite += 1
             self.sum += value
             self._reach(value, value)

@@ -24,8 +24,13 @@ def thin_out(columns: Columns, most: int) -> Columns:
     count = len(columns.at_ms)
     if count <= most:
         return columns
-    stretch = -(-count // ((most - 2) // 2))
-    kept = {0, count - 1}
+    return peaks(columns, -(-count // ((most - 2) // 2)), ends=True)
+
+
+def peaks(columns: Columns, stretch: int, *, ends: bool) -> Columns:
+    """Keep the least and the largest value of each stretch, and perhaps the first and the last."""
+    count = len(columns.at_ms)
+    kept = {0, count - 1} if ends else set[int]()
     for begin in range(0, count, stretch):
         kept.update(extremes(columns.value, begin, min(begin + stretch, count)))
     return picked(columns, sorted(kept))
