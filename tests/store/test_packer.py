@@ -182,7 +182,10 @@ def test_a_window_is_read_out_of_chunks_to_the_sample(stage: Stage) -> None:
     read = read_series(stage.database, LOSS, 998_000, 1_002_000)
     assert [point.step for point in read] == [998, 999, 1000, 1001, 1002]
     assert read_series(stage.database, LOSS, 998_001, 998_999) == []
-    assert len(read_series(stage.database, LOSS, 500_000, 2_500_000, max_points=50)) <= 50
+    for begin, end in ((500, 2_500), (10, 120), (950, 1_060), (2_900, 2_999)):
+        read = read_series(stage.database, LOSS, begin * 1000, end * 1000, max_points=50)
+        assert 33 <= len(read) <= 50
+        assert (read[0].step, read[-1].step) == (begin, end)
 
 
 @pytest.mark.parametrize("most", [4, 10, 50, 400])
