@@ -14,6 +14,7 @@ from makeway.live.service import settings_of
 from makeway.live.settings import SETTINGS, CpuLimits, MemoryLimits
 from makeway.model.cluster import Queue
 from makeway.model.rules import LIVE
+from makeway.store.keep import Keep
 
 NOTHING: Mapping[str, str] = {}
 
@@ -189,7 +190,8 @@ def test_every_single_value_can_come_from_the_environment(places: Places) -> Non
         "service.token": "abc", "service.token_file": "/t", "service.allowed_hosts": "a, b",
         "service.allowed_origins": "http://a,http://b:1", "service.max_request_bytes": "100",
         "limits.memory": "cgroup2", "limits.cpu": "pin", "limits.run_as_user": "false",
-        "limits.sample_interval": "2",
+        "limits.sample_interval": "2", "retention.samples": "0", "retention.points": "50",
+        "retention.keys": "1d",
     }  # fmt: skip
     assert {setting.name for setting in SETTINGS} == texts.keys()
     environ = {setting.variable: texts[setting.name] for setting in SETTINGS}
@@ -206,6 +208,7 @@ def test_every_single_value_can_come_from_the_environment(places: Places) -> Non
 def test_every_field_can_be_set() -> None:
     fields = {f"service.{name}" for name in Service.__struct_fields__}
     fields |= {f"limits.{name}" for name in Limits.__struct_fields__}
+    fields |= {f"retention.{name}" for name in Keep.__struct_fields__}
     assert fields == {f"{setting.section}.{setting.attribute}" for setting in SETTINGS}
 
 
@@ -227,6 +230,9 @@ def test_the_parts_of_a_cluster_come_whole_from_the_nearest_file(places: Places)
 # ── what is wrong ─────────────────────────────────────────────────────────────────────────────────
 
 WRONG = {
+    "[retention]\npoints = 3": "2: points must be 4 to 100000, not 3",
+    '[retention]\nsamples = "-1d"': "2: samples",
+    "[retention]\nevents = 1": "2: retention has no key 'events'",
     "[servce]": "1: the configuration has no key 'servce'; did you mean 'service'?",
     "port = 7070": "1: the configuration has no key 'port'",
     "service = 7": "1: service must be a mapping, not 7",

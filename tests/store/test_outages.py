@@ -19,7 +19,8 @@ from makeway.store.idempotency import look_up, remember
 from makeway.store.lease import alone
 from makeway.store.log import Log
 from makeway.store.read import list_jobs
-from makeway.store.series import SeriesWriter, list_series
+from makeway.store.series import list_series
+from makeway.store.series_writer import SeriesWriter
 from tests.store.look import look
 from tests.store.postgres import Server
 from tests.store.relay import relay

@@ -20,7 +20,8 @@ from makeway.store.database import FILE, Database
 from makeway.store.log import Log
 from makeway.store.postgres import COPY_ROWS_MIN, name_of
 from makeway.store.read import list_jobs
-from makeway.store.series import SeriesKey, SeriesWriter, read_series
+from makeway.store.series import SeriesKey, read_series
+from makeway.store.series_writer import SeriesWriter
 from tests.store.conftest import NewStore
 from tests.store.look import add, look, seqs
 from tests.store.postgres import Server

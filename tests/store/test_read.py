@@ -18,7 +18,7 @@ from makeway.store import read, resolve
 from makeway.store.database import Database, Location
 from makeway.store.log import Log
 from makeway.store.rows import JobFilter
-from makeway.store.series import SeriesWriter
+from makeway.store.series_writer import SeriesWriter
 from tests.store.world import DAWN_MS, World, bad_exit, good_exit, output, spec
 
 

@@ -12,19 +12,12 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeway.errors import InvalidInput, NotFound, Unavailable
+from makeway.errors import Unavailable
 from makeway.model.record import Sample
 from makeway.store import schema
 from makeway.store.database import Database, Location
-from makeway.store.series import (
-    BATCH_ROWS,
-    Point,
-    Series,
-    SeriesKey,
-    SeriesWriter,
-    list_series,
-    read_series,
-)
+from makeway.store.series import Point, Series, SeriesKey, list_series, read_series
+from makeway.store.series_writer import BATCH_ROWS, SeriesWriter
 from tests.store.conftest import NewStore
 from tests.store.look import look
 
@@ -65,7 +58,7 @@ def test_what_was_added_is_read(database: Database) -> None:
     assert read_series(database, SeriesKey(*LOSS)) == read_series(database, stat(database).id)
     assert stat(database) == Series(
         id=1, job="r1.train", number=1, rank=0, name="loss", n=3, first=3.0, last=2.0,
-        min=1.0, max=3.0, last_step=2, last_at_ms=2000,
+        min=1.0, max=3.0, last_step=2, last_at_ms=2000, kind="user", unit=None, mean=2.0, trend=-0.5,
     )  # fmt: skip
 
 
@@ -160,6 +153,82 @@ def test_numbers_too_large_for_any_column_are_dropped_and_counted(database: Data
     assert stat(database).n == 1
 
 
+def test_a_worker_has_so_many_series_and_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makeway.store.series_writer.SERIES_MAX", 4)
+    for _ in range(2):  # a writer that knows nothing yet finds them in the store
+        writer = SeriesWriter(database)
+        for name in "abcdef":
+            writer.add(*LOSS[:3], samples(1.0, 2.0, name=name))
+        writer.add(LOSS.job, 1, 1, samples(1.0, name="of another worker"))
+        writer.flush()
+        assert writer.dropped == 4
+    assert [one.name for one in list_series(database, LOSS.job) if one.rank == 0] == [*"abcd"]
+
+
+def test_names_that_no_index_takes_are_dropped_and_counted(database: Database) -> None:
+    writer = SeriesWriter(database)
+    for name in ("x" * 10_000, "", "loss"):
+        writer.add(*LOSS[:3], samples(1.0, name=name))
+    writer.flush()
+    assert (writer.dropped, stat(database).name) == (2, "loss")
+
+
+def test_a_clock_that_jumps_costs_a_look_at_what_is_near(database: Database) -> None:
+    writer = SeriesWriter(database)
+    year_ms = 365 * 86_400_000
+    expected = []
+    for begin_ms in (10 * year_ms, year_ms, 20 * year_ms, 2 * year_ms):
+        for n in range(30):
+            writer.add(*LOSS[:3], [Sample(name="loss", at_ms=begin_ms + n, value=float(n), step=n)])
+            writer.flush()
+            expected.append((begin_ms + n, n))
+    assert [(p.at_ms, p.step) for p in read_series(database, LOSS)] == sorted(expected)
+    series = stat(database)
+    assert (series.n, series.first, series.last_at_ms) == (120, 0.0, 20 * year_ms + 29)
+    assert series.mean == pytest.approx(14.5)
+
+
+def test_values_beyond_all_sums_have_no_mean_and_do_no_harm(database: Database) -> None:
+    keep(database, samples(1.7e308, 1.7e308, 1.0))
+    keep(database, samples(-1.7e308, -1.7e308, first_ms=9_000))
+    assert (stat(database).mean, stat(database).n) == (None, 5)
+    keep(database, samples(0.0, 0.0))  # they were a mistake: the same samples again
+    assert (stat(database).max, stat(database).n) == (1.0, 5)
+
+
+def test_the_trend_is_the_slope_of_the_last_samples(database: Database) -> None:
+    keep(database, samples(*[5.0] * 100, *(2.0 * n for n in range(20))))
+    assert stat(database).trend == pytest.approx(2.0)
+    keep(database, samples(*(40.0 - n for n in range(20)), first_ms=10_000_000))
+    assert stat(database).trend == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize("values", [(1.0,), (1.0, 2.0), (math.nan,) * 9, (1e308, -1e308) * 9])
+def test_where_there_is_no_trend_none_is_told(
+    database: Database, values: tuple[float, ...]
+) -> None:
+    keep(database, samples(*values))
+    assert stat(database).trend is None
+
+
+@pytest.mark.parametrize(
+    "name, kind, unit",
+    [
+        ("system/memory_usage_bytes", "system", "bytes"),
+        ("system/cpu_percent", "system", "percent"),
+        ("loss", "user", None),
+        ("epoch_seconds", "user", "seconds"),
+    ],
+)
+def test_a_name_tells_kind_and_unit(
+    database: Database, name: str, kind: str, unit: str | None
+) -> None:
+    keep(database, samples(1.0, name=name))
+    assert (stat(database).kind, stat(database).unit) == (kind, unit)
+
+
 moments = st.integers(0, 12)
 readings = st.sampled_from([math.nan, math.inf, -math.inf, -2.5, 0.0, 0.1, 1.0, 1e300])
 batches = st.lists(
@@ -172,7 +241,7 @@ def test_the_sums_are_those_of_the_rows(
     given: list[list[tuple[int, int | None, float]]], forget: bool, memory: Database
 ) -> None:
     with memory.transaction():
-        for table in (schema.sample, schema.series_stat, schema.series):
+        for table in (schema.sample, schema.sample_chunk, schema.series_stat, schema.series):
             memory.write(sa.delete(table), [()])
     writer = SeriesWriter(memory)
     expected: dict[tuple[int, int], float] = {}
@@ -227,11 +296,26 @@ def test_what_could_not_be_written_waits(
         assert (series.n, series.last, writer.dropped) == (2, 2.0, 0)
 
 
+def test_a_batch_that_cannot_be_written_does_not_stop_whoever_adds(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makeway.store.kind.BUSY_MS", 20)
+    with Database.open(location) as database, Database.open(location) as other:
+        writer = SeriesWriter(database)
+        with other.transaction():
+            for part in range(3):
+                given = samples(*[1.0] * BATCH_ROWS, first_ms=part * 1_000_000)
+                writer.add(*LOSS[:3], given)
+        assert list_series(database, LOSS.job) == []
+        writer.flush()
+        assert (stat(database).n, writer.dropped) == (3 * BATCH_ROWS, 0)
+
+
 def test_what_waits_too_long_is_dropped_and_counted(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("makeway.store.kind.BUSY_MS", 1)
-    monkeypatch.setattr("makeway.store.series.WAITING_ROWS_MAX", 3)
+    monkeypatch.setattr("makeway.store.series_writer.WAITING_ROWS_MAX", 3)
     with Database.open(location) as database, Database.open(location) as other:
         writer = SeriesWriter(database)
         with other.transaction():
@@ -246,67 +330,13 @@ def test_what_waits_too_long_is_dropped_and_counted(
 def test_series_that_were_forgotten_are_looked_up_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("makeway.store.series.KNOWN_MAX", 2)
+    monkeypatch.setattr("makeway.store.series_writer.KNOWN_MAX", 2)
     writer = SeriesWriter(database)
     for round_ in range(4):
         for name in "abcd":
             writer.add(*LOSS[:3], samples(1.0, first_ms=round_ * 1000, name=name))
         writer.flush()
     assert [series.n for series in list_series(database, LOSS.job)] == [4] * 4
-
-
-# ── reading ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_range_includes_both_its_ends(database: Database) -> None:
-    keep(database, samples(*map(float, range(10))))
-    assert [p.step for p in read_series(database, LOSS, 3000, 5000)] == [3, 4, 5]
-    assert read_series(database, LOSS, 3001, 3999) == []
-    assert read_series(database, LOSS, 5000, 3000) == []
-
-
-def test_a_series_that_is_not_there(database: Database) -> None:
-    for series in (LOSS, 7):
-        with pytest.raises(NotFound, match="no such series"):
-            read_series(database, series)
-    with pytest.raises(InvalidInput, match="4 or more"):
-        read_series(database, LOSS, max_points=3)
-
-
-@pytest.mark.parametrize("most", [4, 5, 10, 99, 100, 999, 1000, 1001])
-def test_a_long_series_is_read_short_and_keeps_its_peaks(database: Database, most: int) -> None:
-    values = [math.sin(n / 50) for n in range(1000)]
-    values[617], values[333] = 40.0, -40.0
-    keep(database, samples(*values))
-    points = read_series(database, LOSS, max_points=most)
-    assert len(points) <= most
-    if most >= 1000:
-        assert [point.value for point in points] == values
-    assert (points[0].step, points[-1].step) == (0, 999)
-    assert {point.step for point in points} >= {333, 617}
-    assert points == sorted(points, key=lambda point: point.at_ms)
-    assert len({point.at_ms for point in points}) == len(points)
-
-
-def test_samples_of_one_instant_are_thinned_out_too(database: Database) -> None:
-    given = [Sample(name="loss", at_ms=7, value=float(n), step=n) for n in range(100)]
-    keep(database, given)
-    points = read_series(database, LOSS, max_points=10)
-    assert 4 <= len(points) <= 10
-    assert (points[0].step, points[-1].step) == (0, 99)
-
-
-def test_a_stretch_of_nan_stays_a_gap(database: Database) -> None:
-    keep(database, samples(*[1.0] * 100, *[math.nan] * 100, math.inf, *[2.0] * 99))
-    points = read_series(database, LOSS, max_points=22)
-    values = [point.value for point in points]
-    assert any(math.isnan(value) for value in values)
-    assert math.inf in values
-    assert len(points) <= 22
-
-
-def test_points_and_series_go_over_the_wire() -> None:
-    assert msgspec.json.encode(Point(1, None, 2.0)) == b'{"at_ms":1,"step":null,"value":2.0}'
 
 
 # ── cost ──────────────────────────────────────────────────────────────────────────────────────────

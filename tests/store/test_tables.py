@@ -154,7 +154,10 @@ def test_what_older_tables_hold_is_in_the_new_ones_as_if_it_had_always_been(
 
 UNDO_0002 = (
     *(f"DROP TABLE {table}" for table in ("token", "idempotency", "decision", "lease", "tag")),
-    *(f"DROP INDEX {index}" for index in ("job_by_user", "job_by_name")),
+    "DROP TABLE sample_chunk",
+    *(f"DROP INDEX {index}" for index in ("job_by_user", "job_by_name", "series_loose")),
+    *(f"ALTER TABLE series DROP COLUMN {column}" for column in ("kind", "unit", "stage")),
+    *(f"ALTER TABLE series_stat DROP COLUMN {column}" for column in ("finite", "sum", "trend")),
     "ALTER TABLE event DROP COLUMN checksum",
     *(f"ALTER TABLE artifact DROP COLUMN {name}" for name in ("uri", "durability", "state")),
     "ALTER TABLE job DROP COLUMN held",

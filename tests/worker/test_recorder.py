@@ -102,6 +102,22 @@ def test_what_is_recorded_in_a_burst_arrives_without_another_call(agent: Agent) 
     assert [sample.step for sample in agent.wait_for(2500)] == list(range(2500))
 
 
+def test_beyond_so_many_metrics_new_ones_are_left_out_and_that_is_said_once(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recorder, "SERIES_MAX", 3)
+    for number in range(6):
+        mw.log_metric(f"loss/{number}", number)
+    mw.log_metric("loss/0", 10)
+    assert [sample.name for sample in agent.wait_for(4)] == [
+        *("loss/0", "loss/1", "loss/2", "loss/0"),
+    ]
+    said = capsys.readouterr().err.splitlines()
+    assert [line[:44] for line in said] == ["makeway: more than 3 metrics of one worker; "]
+    assert "'loss/3'" in said[0]
+    assert written_down(report()).dropped == 3
+
+
 def test_the_last_value_of_a_metric_is_final_if_it_is_a_number(agent: Agent) -> None:
     mw.log_metrics({"accuracy": 0.5, "loss": 1}, step=1)
     mw.log_metrics({"accuracy": 0.75, "loss": math.nan}, step=2)

@@ -36,6 +36,8 @@ SERIES_COLUMNS = (
     Column("last", lambda view: number(view.series.last)),
     Column("min", lambda view: number(view.series.min)),
     Column("max", lambda view: number(view.series.max)),
+    Column("mean", lambda view: number(view.series.mean)),
+    Column("trend/s", lambda view: number(view.series.trend)),
     Column("shape", lambda view: spark([point.value for point in view.points])),
 )
 POINT_COLUMNS = (

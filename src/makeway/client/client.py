@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # each costs milliseconds, and most commands need neither
     from makeway.client.stream import Events
     from makeway.model.event import Entry
     from makeway.wire.runs import RunBrought, RunWanted
+    from makeway.wire.series import SeriesView, SeriesWanted
 
 Value = TypeVar("Value")
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -128,6 +129,14 @@ class Client:
 
         job = self.job(ref)
         return JobLog(self._address, self._token, job.id, (attempt, rank))
+
+    def series(self, wanted: SeriesWanted) -> Page[SeriesView]:
+        """List what the workers of a job or step have measured, with points for a chart."""
+        from makeway.wire.series import SeriesView
+
+        query = msgspec.to_builtins(wanted)
+        query["from"], query["to"] = query.pop("from_s"), query.pop("to_s")
+        return self._value(Ask(path="/series", query=query), Page[SeriesView])
 
     def bring_run(self, wanted: RunWanted) -> RunBrought:
         """Bring a run of a workflow whose file and store are on the machine of the service."""

@@ -21,14 +21,17 @@ from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
 from makeway.live.probe import Probe
+from makeway.live.upkeep import Upkeep
 from makeway.live.watch import Lookout
 from makeway.live.witness import Witness
 from makeway.policy.choose import decide
 from makeway.store.database import Database, Location
 from makeway.store.elsewhere import note, noted
+from makeway.store.keep import Keep
 from makeway.store.lease import Lease, alone
 from makeway.store.log import Log
-from makeway.store.series import SeriesWriter
+from makeway.store.packer import Packer
+from makeway.store.series_writer import SeriesWriter
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +45,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     site: Site = Site()
     sample_ms: int = 1000
     patience_s: float = 0
+    keep: Keep = Keep()
 
 
 USUAL = Plan()
@@ -68,6 +72,7 @@ class House:
         controller.lookout = Lookout(self.store)
         controller.witness = Witness(self.store, self.database, controller.flush)
         controller.probe = Probe()
+        controller.upkeep = Upkeep(Packer(self.database, self.series, self.plan.keep))
         return controller
 
     def reader(self) -> Database:

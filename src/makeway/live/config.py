@@ -26,8 +26,10 @@ from makeway.intake.located import Item, item_of, option
 from makeway.live.settings import SETTINGS, CpuLimits, Folders, MemoryLimits, Secret, Setting
 from makeway.model.cluster import Node, Queue
 from makeway.model.rules import LIVE, Rules
+from makeway.store.keep import Keep
 
-SECTIONS = ("service", "limits", "nodes", "policy", "queues")
+SECTIONS = ("service", "limits", "retention", "nodes", "policy", "queues")
+OF_VALUES = ("service", "limits", "retention")  # sections of single values: see `settings`
 FILE = "makeway.toml"
 USERS_FILE = Path("makeway") / "config.toml"
 STORE = ".makeway"
@@ -78,6 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     service: Service = Service()
     limits: Limits = Limits()
+    retention: Keep = Keep()
     nodes: tuple[Node, ...] = ()
     rules: Rules = LIVE
     queues: tuple[Queue, ...] = ()
@@ -123,7 +126,7 @@ def load(
     """
     paths = _paths(flags, environ, cwd, home)
     files = [(path, _fields(path)) for path in paths]
-    values: dict[str, dict[str, object]] = {"service": {}, "limits": {}}
+    values: dict[str, dict[str, object]] = {section: {} for section in OF_VALUES}
     origins: dict[str, str] = {}
     for setting in SETTINGS:
         given = _given(setting, flags, environ, files)
@@ -136,6 +139,7 @@ def load(
     tables: dict[str, Any] = {
         "service": msgspec.structs.replace(Service(), **values["service"]),
         "limits": msgspec.structs.replace(Limits(), **values["limits"]),
+        "retention": msgspec.structs.replace(Keep(), **values["retention"]),
     }
     if cluster:
         tables |= _cluster(files, origins)
@@ -164,7 +168,7 @@ def _fields(path: Path) -> dict[str, Item]:
     from makeway.intake.toml import read_toml  # only where there is a file
 
     fields = read_toml(text_of(path), str(path)).fields(SECTIONS, "the configuration")
-    for section in ("service", "limits"):
+    for section in OF_VALUES:
         known = [one for one in SETTINGS if one.section == section]
         table = fields[section].mapping(section) if section in fields else {}
         for setting in known:

@@ -27,6 +27,7 @@ from makeway.live.clock import Clock
 from makeway.live.inbox import Inbox, Order, Told
 from makeway.live.journal import AGAIN_MS, Journal
 from makeway.live.probe import Probe
+from makeway.live.upkeep import Upkeep
 from makeway.live.watch import Lookout
 from makeway.live.witness import Witness
 from makeway.model.cluster import Node
@@ -46,7 +47,7 @@ from makeway.model.rules import LIVE, Rules
 from makeway.store.idempotency import Write
 from makeway.store.log import Damage, Log
 from makeway.store.notes import NoteWriter
-from makeway.store.series import SeriesWriter
+from makeway.store.series_writer import SeriesWriter
 
 FLUSH_EVERY_MS = 100
 IDLE_MS = 1_000
@@ -79,6 +80,7 @@ class Controller:
         self.lookout: Lookout | None = None
         self.witness: Witness | None = None
         self.probe: Probe | None = None
+        self.upkeep: Upkeep | None = None
 
     @property
     def state(self) -> State:
@@ -139,6 +141,8 @@ class Controller:
             question.ask(self.state)
         if self._flush_at_ms is not None and now_ms >= self._flush_at_ms:
             self.flush()
+        if self.upkeep is not None and self._journal.trouble is None:
+            self.upkeep.turn(now_ms)
         return Turn(entries=entries, readings=observed.readings)
 
     def flush(self) -> None:
@@ -221,7 +225,9 @@ class Controller:
     def _patience_ms(self, timeout_ms: int) -> int:
         if self._journal.trouble is not None:
             return min(timeout_ms, AGAIN_MS)
-        due = [at_ms for at_ms in (self._wake_at_ms, self._flush_at_ms) if at_ms is not None]
+        upkeep_ms = None if self.upkeep is None else self.upkeep.due_ms
+        times = (self._wake_at_ms, self._flush_at_ms, upkeep_ms)
+        due = [at_ms for at_ms in times if at_ms is not None]
         if not due:
             return timeout_ms
         return max(0, min(timeout_ms, min(due) - self._clock.now_ms()))

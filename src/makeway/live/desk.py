@@ -25,6 +25,7 @@ from makeway.live.cluster_views import node_view, node_views
 from makeway.live.job_views import Now, job_view
 from makeway.live.logs import WorkerLogs
 from makeway.live.rights import assert_may, assert_owns
+from makeway.live.series_views import series_of
 from makeway.model import event as ev
 from makeway.model.phase import JobPhase
 from makeway.model.wait import Wait
@@ -44,6 +45,7 @@ from makeway.wire.desk import ACTS
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import PAGE_MAX, Page
 from makeway.wire.runs import RunBrought, RunWanted
+from makeway.wire.series import SeriesView, SeriesWanted
 from makeway.wire.tokens import Caller, Scope, TokenMade, TokenRequest, TokenView
 
 OPEN = (JobPhase.QUEUED, JobPhase.RUNNING, JobPhase.EVICTING)
@@ -150,6 +152,11 @@ class ServiceDesk:
             return get_job(self._reader, row.id).phase.final
 
         return WorkerLogs(folder, rank, over)
+
+    def series(self, wanted: SeriesWanted) -> Page[SeriesView]:
+        """List what the workers of a job or step have measured, with points for a chart."""
+        assert_may(self.caller, Scope.READ)
+        return series_of(self._reader, wanted)
 
     def bring_run(self, wanted: RunWanted) -> RunBrought:
         """Bring a run of a workflow."""

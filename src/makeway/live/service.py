@@ -287,4 +287,5 @@ def plan_of(config: Config, patience_s: float = 0) -> Plan:
         site=site,
         sample_ms=limits.sample_interval_ms,
         patience_s=patience_s,
+        keep=config.retention,
     )

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from makeway.intake.located import Item
 from makeway.model.units import BadAmount, bytes_of
+from makeway.store.keep import POINTS_MAX, POINTS_MIN
 
 PORT_MAX = 65_535
 PATH_MAX_BYTES = 4_095
@@ -163,6 +164,17 @@ def _span(item: Item, key: str, _: Folders) -> int:
     return item.span_ms(key)
 
 
+def _while(item: Item, key: str, _: Folders) -> int:
+    return item.time_ms(key)
+
+
+def _points(item: Item, key: str, _: Folders) -> int:
+    points = _typed(item).whole(key)
+    if not POINTS_MIN <= points <= POINTS_MAX:
+        raise item.wrong(f"{key} must be {POINTS_MIN} to {POINTS_MAX}, not {points}")
+    return points
+
+
 def _flag(item: Item, key: str, _: Folders) -> bool:
     return _typed(item).flag(key)
 
@@ -221,6 +233,11 @@ def _limit(key: str, read: Reader, field: str = "") -> Setting:
     return Setting(section="limits", key=key, read=read, variable=variable, field=field)
 
 
+def _kept(key: str, read: Reader, field: str = "") -> Setting:
+    variable = f"MAKEWAY_RETENTION_{key.upper()}"
+    return Setting(section="retention", key=key, read=read, variable=variable, field=field)
+
+
 SETTINGS = (
     _service("host", _host),
     _service("port", _port),
@@ -236,4 +253,7 @@ SETTINGS = (
     _limit("cpu", _cpu),
     _limit("run_as_user", _flag),
     _limit("sample_interval", _span, "sample_interval_ms"),
+    _kept("samples", _while, "samples_ms"),
+    _kept("points", _points),
+    _kept("keys", _while, "keys_ms"),
 )

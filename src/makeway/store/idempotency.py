@@ -24,7 +24,14 @@ Write = tuple[Statement, list[tuple[object, ...]]]
 KEYS = schema.idempotency.c
 REMEMBER = insert(schema.idempotency, "user", "key", "subject", "body_hash", "created_at_ms")
 LOOK_UP = sa.select(KEYS.subject, KEYS.body_hash).where(same(KEYS.user, KEYS.key))
-FORGET = sa.delete(schema.idempotency).where(KEYS.created_at_ms < sa.bindparam("before_ms"))
+OLD = (
+    sa.select(KEYS.user, KEYS.key)
+    .where(KEYS.created_at_ms < sa.bindparam("before_ms"))
+    .order_by(KEYS.created_at_ms)
+    .limit(sa.bindparam("most", type_=sa.Integer()))
+)
+FORGET = sa.delete(schema.idempotency).where(same(KEYS.user, KEYS.key))
+FORGET_MAX = 5_000
 
 
 def hash_of(body: bytes) -> str:
@@ -49,7 +56,13 @@ def remember(request: tuple[str, str, str], subject: str, now_ms: int) -> Write:
     return REMEMBER, [(user, key, subject, body_hash, now_ms)]
 
 
-def forget(database: Database, before_ms: int) -> None:
-    """Forget what was remembered before this instant: nobody repeats a request for days."""
-    with database.transaction():
-        database.write(FORGET, [(before_ms,)])
+def forget(database: Database, before_ms: int) -> bool:
+    """Forget what was remembered before this instant: nobody repeats a request for days.
+
+    Of very many only some are forgotten; True: call again.
+    """
+    old = database.rows(OLD, {"before_ms": before_ms, "most": FORGET_MAX})
+    if old:
+        with database.transaction():
+            database.write(FORGET, [tuple(key) for key in old])
+    return len(old) == FORGET_MAX

@@ -138,9 +138,11 @@ class Postgres:
                 copy.write_row(row)
         from_there = insert(upsert.table).from_select(names, sa.select(*new.c))
         changes = {name: from_there.excluded[name] for name in upsert.replace}
-        connection.execute(
-            from_there.on_conflict_do_update(index_elements=upsert.key, set_=changes)
-        )
+        if changes:
+            made = from_there.on_conflict_do_update(index_elements=upsert.key, set_=changes)
+        else:
+            made = from_there.on_conflict_do_nothing(index_elements=upsert.key)
+        connection.execute(made)
         connection.execute(sa.delete(new))
         return True
 

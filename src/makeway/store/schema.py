@@ -4,7 +4,8 @@
 `decision` are views: folded from the events in the transaction that appends them, and to be had
 again from the log alone. `token`, `idempotency` and `lease` are what a service keeps beside them.
 Series are no events: a series has a short number, and a sample is a row of three numbers and a
-value under it.
+value under it. Samples of workers that have ended are put together, a thousand in one row of
+`sample_chunk`; `stage` of a series says how far that is (0 there may be rows, 1 none, 2 thinned out).
 
 Times are whole ms since 1970 in UTC. JSON is text, and only what is never filtered by is JSON. The
 migrations build the same tables step by step; a test holds the two equal.
@@ -23,6 +24,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -49,6 +51,7 @@ Json = Text
 
 JOB_OPEN = text("phase IN ('queued', 'running', 'evicting')")
 RUN_OPEN = text("phase IN ('running', 'cancelling')")
+SERIES_LOOSE = text("stage = 0")
 
 event = Table(
     "event",
@@ -300,8 +303,12 @@ series = Table(
     Column("number", Integer, nullable=False),
     Column("rank", Integer, nullable=False),
     Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False, server_default="user"),
+    Column("unit", Text),
+    Column("stage", Integer, nullable=False, server_default="0"),
     Index("series_by_worker", "job", "number", "rank", "name", unique=True),
     Index("series_by_name", "name"),
+    Index("series_loose", "id", sqlite_where=SERIES_LOOSE, postgresql_where=SERIES_LOOSE),
 )
 
 sample = Table(
@@ -325,4 +332,26 @@ series_stat = Table(
     Column("max", Double),
     Column("last_step", BigInteger),
     Column("last_at_ms", BigInteger, nullable=False),
+    Column("finite", BigInteger, nullable=False, server_default="0"),
+    Column("sum", Double, nullable=False, server_default="0"),
+    Column("trend", Double),
+)
+
+sample_chunk = Table(
+    "sample_chunk",
+    metadata,
+    Column("series", Number, ForeignKey("series.id"), primary_key=True),
+    Column("from_ms", BigInteger, primary_key=True),
+    Column("from_step", BigInteger, primary_key=True),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("to_step", BigInteger, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("min", Double),
+    Column("max", Double),
+    Column("sum", Double, nullable=False),
+    Column("low_ms", BigInteger),
+    Column("low_step", BigInteger),
+    Column("high_ms", BigInteger),
+    Column("high_step", BigInteger),
+    Column("data", LargeBinary, nullable=False),
 )

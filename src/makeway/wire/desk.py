@@ -25,6 +25,7 @@ from makeway.wire.cluster import (
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import Page
 from makeway.wire.runs import RunBrought, RunWanted
+from makeway.wire.series import SeriesView, SeriesWanted
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -59,6 +60,10 @@ class Desk(Protocol):
 
     def why(self, ref: str) -> WhyView:
         """Say why a job does not run and what would start it."""
+        ...
+
+    def series(self, wanted: SeriesWanted) -> Page[SeriesView]:
+        """List what the workers of a job or step have measured, with points for a chart."""
         ...
 
     def bring_run(self, wanted: RunWanted) -> RunBrought:

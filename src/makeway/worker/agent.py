@@ -364,7 +364,7 @@ class Agent:
             self._write_exit(Exit(at_ms=at_ms, signal=signal.SIGTERM, started=False))
             return
         gone = kill_descendants(os.getpid())
-        self._link.pass_on(self._launch, self._link.read_records())
+        self._link.pass_on(self._launch, self._link.read_records(last=True))
         kills = self._limit.oom_kills
         peak = max(self._meter.peak_bytes, self._limit.peak_bytes if kills else 0)
         ended = Exit(

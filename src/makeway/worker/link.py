@@ -2,7 +2,8 @@
 
 Nothing here waits for the controller: what it does not take now is kept, up to a limit, and sent
 when it is back; what is still there at the end is left in the worker's folder. The oldest samples
-go first when there are too many, and how many is counted.
+go first when there are too many, and how many is counted. While the controller is there and only
+slower than the worker, samples are left with the recorder, which can keep as many once more.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from makeway.model.record import Sample
 CALL_AGAIN_S = 0.25
 BATCH = 500
 KEPT_MAX = 100_000
+HELD_BACK_AT = KEPT_MAX // 2
 RECORDS = "record.sock"
 
 _encoder = msgspec.msgpack.Encoder()
@@ -61,6 +63,7 @@ class Link:
         self._kept: deque[Measured] = deque()
         self._kept_samples = 0
         self._call_at = 0.0
+        self._holding = False
         self.dropped = 0
 
     def let_in(self, uid: int, gid: int) -> None:
@@ -115,18 +118,30 @@ class Link:
         if self._peer is None:
             timeout_ms = min(timeout_ms, int(CALL_AGAIN_S * 1000))
             self._call()
+        slow = self._peer is not None and self._kept_samples >= HELD_BACK_AT
+        self._hold_back(holding=slow)
         events = dict(self._poll.poll(timeout_ms))
         if self._peer is not None and self._peer.fileno() in events:
             yield from self._listen()
         self._push()
 
-    def read_records(self) -> Iterator[Sample]:
-        """Take what the worker has recorded since the last look."""
+    def read_records(self, *, last: bool = False) -> Iterator[Sample]:
+        """Take what the worker has recorded since the last look; at the `last` one all of it."""
+        if self._holding and not last:
+            return
         with contextlib.suppress(BlockingIOError):
             while True:
                 # A datagram that is no record comes from a stranger in the worker: not our trouble.
                 with contextlib.suppress(msgspec.DecodeError):
                     yield from _records.decode(self._records.recv(1 << 18))
+
+    def _hold_back(self, *, holding: bool) -> None:
+        """Wait for the controller to take more, instead of for the worker to bring more."""
+        if holding is not self._holding:
+            self._holding = holding
+            self._poll.modify(self._records, 0 if holding else select.POLLIN)
+            if self._peer is not None:
+                self._poll.modify(self._peer, select.POLLIN | (select.POLLOUT if holding else 0))
 
     def close(self) -> None:
         """Send what is left if somebody listens, else leave it in the folder."""
@@ -194,6 +209,7 @@ class Link:
 
     def _cut_off(self) -> None:
         if self._peer is not None:
+            self._hold_back(holding=False)
             self._poll.unregister(self._peer)
             self._peer.close()
             self._peer = None

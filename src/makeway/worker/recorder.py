@@ -17,6 +17,7 @@ Cost:    about 2 µs a call; measured in tests/worker/test_recorder.py
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import itertools
 import math
@@ -38,6 +39,7 @@ from makeway.model.record import Output, Report, Sample
 from makeway.worker.artifact import named, number, text
 
 SEND_EVERY_S = 0.1
+SEND_AGAIN_S = 0.002
 KEPT_MAX = 100_000
 # One datagram: the agent reads 256 KiB at once, and the kernel takes about 200 KiB.
 DATAGRAM_SAMPLES = 1_000
@@ -45,6 +47,7 @@ DATAGRAM_BYTES = 100_000
 # How long the end of a step waits for an agent that is busy, before what it keeps is given up.
 LAST_WORDS_S = 5.0
 PARAM_CHARS = 8_000
+SERIES_MAX = 10_000  # names of metrics; the store takes as many of one worker
 INTEGERS = range(-(2**63), 2**63)
 BUSY = (errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM)
 
@@ -67,6 +70,7 @@ class Recorder:
         self.params: dict[str, object] = {}
         self.artifacts: list[Output] = []
         self.dropped = 0
+        self._told = False
 
     def sample(self, name: str, value: float, step: int | None = None) -> None:
         """Keep one reading, and send what is kept unless that was done a moment ago."""
@@ -86,8 +90,24 @@ class Recorder:
         name, value = named(name), number(name, value)
         if step is not None:
             step = _training_step(step)
+        if name not in self.metrics and len(self.metrics) >= SERIES_MAX:
+            self._too_many(name)
+            return
         self.sample(name, value, step)
         self.metrics[name] = value
+
+    def _too_many(self, name: str) -> None:
+        """Leave a metric out, and say so, once: the training must not end for it."""
+        self.dropped += 1
+        if not self._told:
+            self._told = True
+            told = (
+                f"makeway: more than {SERIES_MAX:,} metrics of one worker; {name[:60]!r} and other"
+                " new names are not recorded. Is a number that changes part of the name?\n"
+            )
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # there is no stderr
+                sys.stderr.write(told)
+                sys.stderr.flush()
 
     def flush(self, patience_s: float = 0.0) -> None:
         """Send everything now; wait so long, if need be, until it is taken."""
@@ -154,11 +174,14 @@ class Recorder:
         self._waiting.set()
 
     def _send_kept(self) -> None:
+        pause_s = SEND_EVERY_S
         while True:
             self._waiting.wait()
-            time.sleep(SEND_EVERY_S)
+            time.sleep(pause_s)
             self.flush()
             with self._lock:
+                # What the agent did not take at once it takes in a moment: it only has to read.
+                pause_s = SEND_AGAIN_S if self._kept else SEND_EVERY_S
                 if not self._kept:
                     self._waiting.clear()
 

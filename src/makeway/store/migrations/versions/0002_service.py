@@ -1,4 +1,4 @@
-"""Add what a shared service keeps: tokens, keys of requests, decisions, tags, a lease; and sums.
+"""Add what a shared service keeps: tokens, keys of requests, decisions, tags, a lease, chunks; sums.
 
 Every entry that is there gets its checksum now. What is damaged already is not found by it; what
 becomes damaged from here on is. The decisions are those that the entries tell of.
@@ -7,6 +7,7 @@ becomes damaged from here on is. The decisions are those that the entries tell o
 from __future__ import annotations
 
 import json
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +26,7 @@ Fact = dict[str, Any]  # an event as it is stored
 Text: Kind = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 Int: Kind = sa.Integer()
 Big: Kind = sa.BigInteger()
+Real: Kind = sa.Double()
 Number: Kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -40,6 +42,7 @@ def upgrade() -> None:
         op.add_column("artifact", sa.Column(name, Text))
     _service()
     _decide()
+    _series()
 
 
 def _sum_up() -> None:
@@ -174,6 +177,41 @@ def _service() -> None:
         *_always(Text, "host"),
         *_always(Big, "pid", "since_ms"),
     )
+
+
+def _series() -> None:
+    op.add_column("series", sa.Column("kind", Text, nullable=False, server_default="user"))
+    op.add_column("series", sa.Column("unit", Text))
+    op.add_column("series", sa.Column("stage", Int, nullable=False, server_default="0"))
+    loose = sa.text("stage = 0")
+    op.create_index("series_loose", "series", ["id"], sqlite_where=loose, postgresql_where=loose)
+    op.add_column("series_stat", sa.Column("finite", Big, nullable=False, server_default="0"))
+    op.add_column("series_stat", sa.Column("sum", Real, nullable=False, server_default="0"))
+    op.add_column("series_stat", sa.Column("trend", Real))
+    op.create_table(
+        "sample_chunk",
+        sa.Column("series", Number, sa.ForeignKey("series.id"), primary_key=True),
+        *_key(Big, "from_ms", "from_step"),
+        *_always(Big, "to_ms", "to_step"),
+        *_always(Int, "n"),
+        *_maybe(Real, "min", "max"),
+        *_always(Real, "sum"),
+        *_maybe(Big, "low_ms", "low_step", "high_ms", "high_step"),
+        *_always(sa.LargeBinary(), "data"),
+    )
+    names = ("id", "name", "kind", "series", "value", "finite", "sum")
+    series, sample, stat = (
+        sa.table(table, *map(sa.column, names)) for table in ("series", "sample", "series_stat")
+    )
+    system = sa.update(series).where(series.c.name.like("system/%")).values(kind="system")
+    op.get_bind().execute(system)
+    finite = sa.and_(
+        sample.c.series == stat.c.series, sa.func.abs(sample.c.value) <= sys.float_info.max
+    )
+    count = sa.select(sa.func.count()).select_from(sample).where(finite)
+    total = sa.select(sa.func.coalesce(sa.func.sum(sample.c.value), 0)).where(finite)
+    sums = {"finite": count.scalar_subquery(), "sum": total.scalar_subquery()}
+    op.get_bind().execute(sa.update(stat).values(sums))
 
 
 def _key(kind: Kind, *names: str) -> Iterator[sa.Column[Any]]:
