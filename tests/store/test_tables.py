@@ -154,6 +154,7 @@ def test_what_older_tables_hold_is_in_the_new_ones_as_if_it_had_always_been(
 
 UNDO_0002 = (
     *(f"DROP TABLE {table}" for table in ("token", "idempotency", "decision", "lease", "tag")),
+    *(f"DROP TABLE tracked_{table}" for table in ("experiment", "run", "model", "file")),
     *(f"DROP INDEX {index}" for index in ("job_by_user", "job_by_name")),
     "ALTER TABLE event DROP COLUMN checksum",
     *(f"ALTER TABLE artifact DROP COLUMN {name}" for name in ("uri", "durability", "state")),

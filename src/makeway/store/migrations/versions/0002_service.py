@@ -39,6 +39,7 @@ def upgrade() -> None:
     for name in ("uri", "durability", "state"):
         op.add_column("artifact", sa.Column(name, Text))
     _service()
+    _tracked()
     _decide()
 
 
@@ -173,6 +174,43 @@ def _service() -> None:
         *_always(Big, "term"),
         *_always(Text, "host"),
         *_always(Big, "pid", "since_ms"),
+    )
+
+
+def _tracked() -> None:
+    op.create_table(
+        "tracked_experiment",
+        *_key(Text, "id"),
+        *_always(Text, "name", "stage"),
+        *_always(Big, "created_at_ms", "changed_at_ms"),
+    )
+    op.create_index("tracked_experiment_by_name", "tracked_experiment", ["name"], unique=True)
+    op.create_table(
+        "tracked_run",
+        *_key(Text, "id"),
+        *_always(Text, "experiment", "name", "status", "stage", "user"),
+        *_maybe(Text, "job", "parent"),
+        *_always(Big, "started_at_ms"),
+        *_maybe(Big, "ended_at_ms"),
+    )
+    columns = ["experiment", "started_at_ms"]
+    op.create_index("tracked_run_by_experiment", "tracked_run", columns)
+    op.create_index("tracked_run_by_job", "tracked_run", ["job"])
+    op.create_table(
+        "tracked_model",
+        *_key(Text, "id"),
+        *_always(Text, "experiment", "name", "kind", "status", "user"),
+        *_maybe(Text, "run", "digest"),
+        *_always(Big, "created_at_ms", "changed_at_ms"),
+    )
+    op.create_index("tracked_model_by_run", "tracked_model", ["run"])
+    columns = ["experiment", "created_at_ms"]
+    op.create_index("tracked_model_by_experiment", "tracked_model", columns)
+    op.create_table(
+        "tracked_file",
+        *_key(Text, "owner", "path"),
+        *_always(Text, "digest"),
+        *_always(Big, "size_bytes", "at_ms"),
     )
 
 
