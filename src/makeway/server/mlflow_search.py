@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from makeway.server.mlflow import API, Spoken
+from makeway.server.mlflow import Spoken
 
 VERSION = "3.17.2"  # of the client whose language is spoken here
 
@@ -16,6 +16,3 @@ routes = APIRouter(route_class=Spoken, include_in_schema=False)
 def version() -> Response:
     """Say which version of MLflow's interface this is."""
     return Response(VERSION, media_type="text/plain")
-
-
-_ = API
