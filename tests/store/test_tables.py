@@ -154,6 +154,7 @@ def test_what_older_tables_hold_is_in_the_new_ones_as_if_it_had_always_been(
 
 UNDO_0002 = (
     *(f"DROP TABLE {table}" for table in ("token", "idempotency", "decision", "lease", "tag")),
+    *(f"DROP TABLE tracked_{table}" for table in ("experiment", "run", "model", "file")),
     "DROP TABLE sample_chunk",
     *(f"DROP INDEX {index}" for index in ("job_by_user", "job_by_name", "series_loose")),
     *(f"ALTER TABLE series DROP COLUMN {column}" for column in ("kind", "unit", "stage")),

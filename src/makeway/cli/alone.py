@@ -25,6 +25,7 @@ from makeway.live.assemble import embedded
 from makeway.live.desk import ServiceDesk
 from makeway.live.owner import user_name
 from makeway.live.service import Service, owner_of, plan_of, settings_of
+from makeway.server.offered import offered
 from makeway.wire.jobs import JobView
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def run_alone(store: Path, bring: Bring, printer: Print) -> JobView | None:
         thread = threading.Thread(target=caller.work)
         try:
             service.begin()
-            with _ends_the_loop(service):
+            with offered(house, service.inbox), _ends_the_loop(service):
                 thread.start()
                 service.run()
         finally:

@@ -28,6 +28,7 @@ from makeway.model.event import RunCancelRequested, RunSubmitted
 from makeway.model.job import CLASSES
 from makeway.model.phase import RunPhase
 from makeway.model.workflow import Workflow
+from makeway.server.offered import offered
 from makeway.store.blobs import Blobs
 from makeway.store.database import Database
 from makeway.store.read import get_run, list_executions, reusable_outputs
@@ -186,8 +187,9 @@ def _follow_new(house: House, submission: RunSubmitted, watching: Watching) -> i
     _tell_of_others(controller)
     controller.start(node)
     board = Board(submission)
-    board.take(controller.submit(submission))
-    return _follow(house, controller, board, watching)
+    with offered(house, controller.inbox):
+        board.take(controller.submit(submission))
+        return _follow(house, controller, board, watching)
 
 
 def _follow_old(house: House, run_id: str, file: Path, watching: Watching) -> int:
@@ -198,8 +200,9 @@ def _follow_old(house: House, run_id: str, file: Path, watching: Watching) -> in
     controller.recover()
     board = Board(controller.state.runs[run_id])
     board.adopt(controller.state)
-    board.take(controller.start(node))
-    return _follow(house, controller, board, watching)
+    with offered(house, controller.inbox):
+        board.take(controller.start(node))
+        return _follow(house, controller, board, watching)
 
 
 def _follow(house: House, controller: Controller, board: Board, watching: Watching) -> int:

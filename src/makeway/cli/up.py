@@ -22,6 +22,7 @@ from makeway.live.counts import Counts
 from makeway.live.entrance import Office, owner_token
 from makeway.live.owner import user_name
 from makeway.live.service import Service, owner_of, plan_of, settings_of
+from makeway.live.tracker import Tracker
 from makeway.policy.say import count_of
 from makeway.server.app import create_app
 from makeway.server.listen import serve
@@ -60,6 +61,7 @@ def up(
         running = serve(app, wanted.service.host, wanted.service.port)
         try:
             service.url = running.url
+            app.state.front.tracker = Tracker(service.ground(running.url))
             write_whole(store / ADDRESS, {"url": running.url, "pid": os.getpid()})
             _greet(service, counts, token)
             with _signals(service, flags):

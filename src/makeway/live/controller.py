@@ -24,7 +24,7 @@ from makeway.errors import Unavailable
 from makeway.executor.base import Executor, Readings
 from makeway.failpoint import reach
 from makeway.live.clock import Clock
-from makeway.live.inbox import Inbox, Order, Told
+from makeway.live.inbox import Inbox, Order, Recording, Told
 from makeway.live.journal import AGAIN_MS, Journal
 from makeway.live.probe import Probe
 from makeway.live.upkeep import Upkeep
@@ -125,14 +125,19 @@ class Controller:
         """Wait until something happens, at most so long, and do what follows from it."""
         observed = self._executor.observe(self._patience_ms(timeout_ms))
         now_ms = self._clock.now_ms()
-        for readings in observed.readings:
+        recordings = self.inbox.recorded()
+        told = [one for recording in recordings for one in recording.readings]
+        heard = [*observed.readings, *told]
+        for readings in heard:
             self._series.add(readings.job, readings.number, readings.rank, readings.samples)
             self._noted.take(readings.job, readings.notes)
             self._flush_at_ms = self._flush_at_ms or now_ms + FLUSH_EVERY_MS
+        if recordings:
+            self._keep(recordings)
         orders, questions = self.inbox.take()
         self._kept += observed.events
         if self.lookout is not None:
-            self.lookout.hear(observed.readings)
+            self.lookout.hear(heard)
             self._kept += self.lookout.look(self.state, now_ms)
         if self.probe is not None:
             self._kept += self.probe.look(self.state, now_ms)
@@ -143,15 +148,30 @@ class Controller:
             self.flush()
         if self.upkeep is not None and self._journal.trouble is None:
             self.upkeep.turn(now_ms)
-        return Turn(entries=entries, readings=observed.readings)
+        return Turn(entries=entries, readings=heard)
 
     def flush(self) -> None:
         """Write the samples that are still in memory."""
-        if self._journal.trouble is None:
-            with contextlib.suppress(Unavailable):  # they wait, and the log will say what is wrong
-                self._series.flush()
-                self._noted.flush()
+        with contextlib.suppress(Unavailable):  # they wait, and the log will say what is wrong
+            self._flush()
+
+    def _flush(self) -> None:
         self._flush_at_ms = None
+        if self._journal.trouble is not None:
+            raise self._journal.trouble
+        self._series.flush()
+        self._noted.flush()
+
+    def _keep(self, recordings: Sequence[Recording]) -> None:
+        """Write at once what somebody waits for, all of it in as few transactions as samples are."""
+        try:
+            self._flush()
+        except Unavailable as trouble:
+            for recording in recordings:
+                recording.kept.set_exception(trouble)
+            return
+        for recording in recordings:
+            recording.kept.set_result(None)
 
     def _is_news(self, node: Node) -> bool:
         return self.state.nodes.get(node.name) != node

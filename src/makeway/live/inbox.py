@@ -20,6 +20,7 @@ import msgspec
 from makeway.engine.engine import Refused
 from makeway.engine.state import State
 from makeway.errors import Unavailable
+from makeway.executor.base import Readings
 from makeway.model.event import Entry, Event
 from makeway.store.idempotency import Write
 
@@ -57,6 +58,13 @@ class Question(msgspec.Struct, kw_only=True, eq=False):
             self.answer.set_exception(error)
 
 
+class Recording(msgspec.Struct, kw_only=True, eq=False):
+    """What programs say of themselves by another way than their agents, and the promise to keep it."""
+
+    readings: Sequence[Readings]
+    kept: Future[None]
+
+
 class Inbox:
     """Where other threads leave what they want; see the module."""
 
@@ -65,6 +73,7 @@ class Inbox:
         self._lock = threading.Lock()
         self._orders: list[Order] = []
         self._questions: list[Question] = []
+        self._recordings: list[Recording] = []
         self._closed = False
         self.wake: Callable[[], None] = lambda: None
 
@@ -86,6 +95,21 @@ class Inbox:
         self.wake()
         return _patiently(question.answer)  # type: ignore[return-value]  # it is what `look` gave
 
+    def record(self, readings: Sequence[Readings]) -> None:
+        """Bring samples and notes, and wait until a reader of the store finds them."""
+        recording = Recording(readings=readings, kept=Future())
+        with self._lock:
+            self._assert_open()
+            self._recordings.append(recording)
+        self.wake()
+        _patiently(recording.kept)
+
+    def recorded(self) -> list[Recording]:
+        """Give all recordings that have come."""
+        with self._lock:
+            recordings, self._recordings = self._recordings, []
+        return recordings
+
     def take(self) -> tuple[list[Order], list[Question]]:
         """Give all that has come."""
         with self._lock:
@@ -98,7 +122,10 @@ class Inbox:
         with self._lock:
             self._closed = True
             orders, questions = self._orders, self._questions
-            self._orders, self._questions = [], []
+            recordings = self._recordings
+            self._orders, self._questions, self._recordings = [], [], []
+        for recording in recordings:
+            recording.kept.set_exception(_ending())
         for order in orders:
             order.told.set_exception(_ending())
         for question in questions:

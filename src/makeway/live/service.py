@@ -16,6 +16,7 @@ import msgspec
 
 from makeway.engine.state import State
 from makeway.executor.equipment import Site
+from makeway.executor.tracking import note_endpoint
 from makeway.intake.setup import Setup
 from makeway.live.assemble import House, Plan
 from makeway.live.clock import fresh_id
@@ -30,6 +31,7 @@ from makeway.live.machine import this_machine
 from makeway.live.rights import Owners
 from makeway.live.settings import CpuLimits, MemoryLimits
 from makeway.live.submission import Terms, Wanted, assert_taken, events_of
+from makeway.live.tracker import Ground
 from makeway.model.cluster import ROOT, Node, Queue
 from makeway.model.event import (
     Entry,
@@ -147,6 +149,13 @@ class Service:
         """Take other settings from now on; the loop does it after its turn."""
         self._reloaded = settings
         self.inbox.wake()
+
+    def ground(self, url: str) -> Ground:
+        """Give what a tracker stands on, and leave its address for workers to come."""
+        return Ground(
+            store=self.store, inbox=self.inbox, database=self.database, reader=self.reader,
+            now_ms=self.now_ms, endpoint=note_endpoint(self.store, url),
+        )  # fmt: skip
 
     def stop(self) -> None:
         """Let the loop end; from any thread, and safe to repeat."""

@@ -19,7 +19,23 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from makeway.server import cluster, identity, jobs, probes, runs, series, service, streams
+from makeway.live.tracker import Tracker
+from makeway.server import (
+    cluster,
+    identity,
+    jobs,
+    mlflow_artifacts,
+    mlflow_experiments,
+    mlflow_metrics,
+    mlflow_models,
+    mlflow_runs,
+    mlflow_search,
+    probes,
+    runs,
+    series,
+    service,
+    streams,
+)
 from makeway.server.describe import document
 from makeway.server.front import Front
 from makeway.server.guard import Guard
@@ -68,12 +84,32 @@ def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
     for part in (jobs, runs, series, streams, cluster, service, identity):
         app.include_router(part.routes, prefix=API)
     app.include_router(probes.routes)
+    _speak_mlflow(app)
     app.add_api_route(f"{API}/openapi.json", _describe, include_in_schema=False)
     if origins := front.settings.allowed_origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **PAGES)
     app.add_middleware(Guard, front=front)
     install(app)
     return app
+
+
+def create_tracking_app(office: Office, tracker: Tracker) -> FastAPI:
+    """Make the app where there is no service: MLflow's routes, and nothing else."""
+    front = Front(office, Settings())
+    front.tracker = tracker
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=UNTOLD)
+    app.state.front = front
+    _speak_mlflow(app)
+    app.add_middleware(Guard, front=front)
+    install(app)
+    return app
+
+
+def _speak_mlflow(app: FastAPI) -> None:
+    # The search comes first, and what takes every path that is left over comes last.
+    for part in (mlflow_search, mlflow_runs, mlflow_metrics, mlflow_experiments, mlflow_models):
+        app.include_router(part.routes)
+    app.include_router(mlflow_artifacts.routes)
 
 
 def _name(route: APIRoute) -> str:

@@ -6,6 +6,7 @@ import threading
 
 from starlette.requests import Request
 
+from makeway.live.tracker import Tracker
 from makeway.server.counts import Counts
 from makeway.server.feed import Feed
 from makeway.server.office import Office, Settings
@@ -15,6 +16,7 @@ class Front:
     """The one thing that an app carries around; see the module.
 
     `policy_lock` is held while a policy is compared with what its sender saw and then replaced.
+    `tracker` is there once the address is known that workers are told.
     """
 
     def __init__(self, office: Office, settings: Settings) -> None:
@@ -24,6 +26,7 @@ class Front:
         self.counts = Counts()
         self.policy_lock = threading.Lock()
         self.listens_on = ""
+        self.tracker: Tracker | None = None
 
 
 def front_of(request: Request) -> Front:

@@ -20,11 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from makeway.errors import InvalidInput, MakewayError, Unavailable
 from makeway.server.front import Front
 from makeway.server.hosts import wrong_host, wrong_origin
+from makeway.server.office import Settings
 from makeway.server.problems import BUG, TooLarge, refusal, told
 from makeway.server.replies import PATIENCE
 
 LOG = logging.getLogger("makeway.server")
 NO_ROUTE = "none"
+FILES = "/api/2.0/mlflow-artifacts/artifacts/"
 SECURITY: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -89,7 +91,7 @@ class Guard:
             or wrong_origin(
                 headers.get("origin"), hosts[0], scope["scheme"], settings.allowed_origins
             )
-            or _too_long(headers.get("content-length", "0"), settings.body_max_bytes)
+            or _too_long(headers.get("content-length", "0"), _most(scope, settings))
         )
 
     def _count(self, scope: Scope, status: int, took_s: float) -> None:
@@ -100,6 +102,12 @@ def _route(scope: Scope) -> str:
     """Name the route of a request by its pattern."""
     path = getattr(scope.get("route"), "path", None)
     return str(path) if path else NO_ROUTE
+
+
+def _most(scope: Scope, settings: Settings) -> int:
+    """Say how long a body may be: what is a file goes straight to the disk, and may be longer."""
+    is_file = scope["method"] == "PUT" and scope["path"].startswith(FILES)
+    return settings.artifact_max_bytes if is_file else settings.body_max_bytes
 
 
 def _too_long(length: str, most: int) -> MakewayError | None:

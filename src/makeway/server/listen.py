@@ -99,9 +99,13 @@ class Server(uvicorn.Server):
 
 def serve(app: FastAPI, host: str, port: int) -> Running:
     """Listen at a host's port (0: any that is free) and give what runs."""
+    return serve_at(app, bound(host, port), host)
+
+
+def serve_at(app: FastAPI, sock: socket.socket, host: str) -> Running:
+    """Answer those who come to a socket that listens, those who wait in it already as well."""
     front: Front = app.state.front
     front.listens_on = host
-    sock = bound(host, port)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -109,7 +113,7 @@ def serve(app: FastAPI, host: str, port: int) -> Running:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        lifespan="on",
+        lifespan="auto",
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )

@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: tuple[str, ...] = ()
     secure_cookie: bool = False
     body_max_bytes: int = 1 << 20
+    artifact_max_bytes: int = 1 << 36
     threads: int = 40
     followers_max: int = 1_000
     heartbeat_s: float = 15.0

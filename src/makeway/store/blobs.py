@@ -22,7 +22,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -58,6 +58,19 @@ class Blobs:
             if path.is_file():
                 return self._put(lambda file: _copy(path, file))
         raise InvalidInput("this is neither a file nor a folder", where=str(path))
+
+    def put_parts(self, parts: Iterable[bytes]) -> tuple[str, int]:
+        """Store what comes part by part, and give its digest and size; none of it if parts fail."""
+        size = 0
+
+        def write(file: _Hashing) -> None:
+            nonlocal size
+            for part in parts:
+                file.write(part)
+                size += len(part)
+
+        with _plainly(self.root):
+            return self._put(write), size
 
     def path(self, digest: str) -> Path:
         """Say where the artifact lies, or would lie."""

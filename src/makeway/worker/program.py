@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from makeway.executor import tracking
 from makeway.executor.folder import LOG, NOTICE, checkpoints
 from makeway.executor.gpus import VISIBLE, named
 from makeway.executor.protocol import Go, Launch
@@ -122,7 +123,8 @@ def environment(starting: Starting) -> dict[str, str]:
         for name in SECRET:
             variables.pop(name, None)
         variables.update(starting.account.variables())
-    return {**variables, **launch.environment, **launch.program.environment}
+    everything = {**variables, **launch.environment, **launch.program.environment}
+    return {**tracking.variables(launch, everything), **everything}
 
 
 def _spawn(starting: Starting) -> int:

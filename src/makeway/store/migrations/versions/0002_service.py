@@ -41,6 +41,7 @@ def upgrade() -> None:
     for name in ("uri", "durability", "state"):
         op.add_column("artifact", sa.Column(name, Text))
     _service()
+    _tracked()
     _decide()
     _series()
 
@@ -212,6 +213,43 @@ def _series() -> None:
     total = sa.select(sa.func.coalesce(sa.func.sum(sample.c.value), 0)).where(finite)
     sums = {"finite": count.scalar_subquery(), "sum": total.scalar_subquery()}
     op.get_bind().execute(sa.update(stat).values(sums))
+
+
+def _tracked() -> None:
+    op.create_table(
+        "tracked_experiment",
+        *_key(Text, "id"),
+        *_always(Text, "name", "stage"),
+        *_always(Big, "created_at_ms", "changed_at_ms"),
+    )
+    op.create_index("tracked_experiment_by_name", "tracked_experiment", ["name"], unique=True)
+    op.create_table(
+        "tracked_run",
+        *_key(Text, "id"),
+        *_always(Text, "experiment", "name", "status", "stage", "user"),
+        *_maybe(Text, "job", "parent"),
+        *_always(Big, "started_at_ms"),
+        *_maybe(Big, "ended_at_ms"),
+    )
+    columns = ["experiment", "started_at_ms"]
+    op.create_index("tracked_run_by_experiment", "tracked_run", columns)
+    op.create_index("tracked_run_by_job", "tracked_run", ["job"])
+    op.create_table(
+        "tracked_model",
+        *_key(Text, "id"),
+        *_always(Text, "experiment", "name", "kind", "status", "user"),
+        *_maybe(Text, "run", "digest"),
+        *_always(Big, "created_at_ms", "changed_at_ms"),
+    )
+    op.create_index("tracked_model_by_run", "tracked_model", ["run"])
+    columns = ["experiment", "created_at_ms"]
+    op.create_index("tracked_model_by_experiment", "tracked_model", columns)
+    op.create_table(
+        "tracked_file",
+        *_key(Text, "owner", "path"),
+        *_always(Text, "digest"),
+        *_always(Big, "size_bytes", "at_ms"),
+    )
 
 
 def _key(kind: Kind, *names: str) -> Iterator[sa.Column[Any]]:
