@@ -22,6 +22,7 @@ from makeway.version import __version__ as __version__
 if TYPE_CHECKING:
     from makeway.client.client import connect as connect
     from makeway.errors import Permanent as Permanent
+    from makeway.model.workflow import Cache as Cache
     from makeway.model.workflow import Goal as Goal
     from makeway.worker.artifact import File as File
     from makeway.worker.artifact import Model as Model
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 HOMES = {
     "connect": "makeway.client.client",
     "Permanent": "makeway.errors",
+    "Cache": "makeway.model.workflow",
     "Goal": "makeway.model.workflow",
     "File": "makeway.worker.artifact",
     "Model": "makeway.worker.artifact",

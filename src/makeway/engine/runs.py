@@ -47,6 +47,7 @@ def _run_submitted(state: State, event: ev.RunSubmitted, at_ms: int) -> None:
         resumed_from=event.resumed_from,
         reusable={reusable.cache_key: reusable for reusable in event.reusable},
         submitted_at_ms=at_ms,
+        fresh=event.fresh,
     )
     _touch(state, event.run)
     state.executions[event.run] = {
@@ -73,7 +74,7 @@ def _execution_submitted(state: State, event: ev.ExecutionSubmitted, _at_ms: int
     executions[before.id] = replace(before, phase=phase, cache_key=event.cache_key)
 
 
-def _execution_ended(state: State, event: ev.ExecutionEnded, _at_ms: int) -> None:
+def _execution_ended(state: State, event: ev.ExecutionEnded, at_ms: int) -> None:
     executions = state.executions[run_of(event.execution)]
     before = executions[event.execution]
     assert_final(event.phase)
@@ -85,8 +86,25 @@ def _execution_ended(state: State, event: ev.ExecutionEnded, _at_ms: int) -> Non
         metrics=event.metrics,
         cache_key=event.cache_key or before.cache_key,
         selection=event.selection,
+        ended_at_ms=at_ms,
     )
+    # Whoever waits for it looks first: a run that is over by this leaves the state.
+    for run in _waiting_for(state, before):
+        _touch(state, run)
     _touch(state, before.run)
+
+
+def _waiting_for(state: State, ended: Execution) -> list[str]:
+    """Name the runs in which the same step may wait for this one, since one computes for all."""
+    rule = state.runs[ended.run].workflow.step(ended.key).cache
+    if rule is None or not rule.serialize or not ended.cache_key:
+        return []
+    same = ((run, of.get(execution_id(run, ended.key))) for run, of in state.executions.items())
+    return [
+        run
+        for run, other in same
+        if run != ended.run and other is not None and other.phase is ExecutionPhase.PENDING
+    ]
 
 
 def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
@@ -98,6 +116,7 @@ def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
 
 def _touch(state: State, run: str) -> None:
     """Let the engine look at the run again, because of the entry that is being applied."""
+    state.touched.pop(run, None)  # of those that one entry touches, the last named comes last
     state.touched[run] = state.seq + 1
 
 

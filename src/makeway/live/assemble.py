@@ -23,6 +23,7 @@ from makeway.live.controller import Controller
 from makeway.live.watch import Lookout
 from makeway.policy.choose import decide
 from makeway.store.database import Database, Location
+from makeway.store.earlier import EarlierOutputs
 from makeway.store.elsewhere import note, noted
 from makeway.store.lease import Lease, alone
 from makeway.store.log import Log
@@ -62,7 +63,8 @@ class House:
             self.store, self.zygote, sample_ms=self.plan.sample_ms, site=self.plan.site
         )
         log = Log(self.database, self._lease)
-        controller = Controller(Engine(decide), log, self.series, self._executor, self.clock)
+        engine = Engine(decide, EarlierOutputs(self.database, self.store))
+        controller = Controller(engine, log, self.series, self._executor, self.clock)
         controller.lookout = Lookout(self.store)
         return controller
 

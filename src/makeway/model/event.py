@@ -80,6 +80,7 @@ class RunSubmitted(Fact, frozen=True):
     priority: int = 0
     resumed_from: str | None = None
     reusable: tuple[Reusable, ...] = ()
+    fresh: tuple[str, ...] = ()
 
 
 class WorkerReady(Fact, frozen=True):
@@ -267,10 +268,11 @@ class PastUsageTold(Fact, frozen=True):
 
 
 class ExecutionSubmitted(Fact, frozen=True):
-    """A step's inputs are complete; its job follows."""
+    """A step's inputs are complete; its job follows. `key_parts`: what its key is made of."""
 
     execution: str
     cache_key: str
+    key_parts: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class ExecutionEnded(Fact, frozen=True):
@@ -283,6 +285,7 @@ class ExecutionEnded(Fact, frozen=True):
     metrics: dict[str, float] = msgspec.field(default_factory=dict)
     cache_key: str = ""
     selection: Selection | None = None
+    key_parts: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class RunFinished(Fact, frozen=True):

@@ -84,10 +84,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     goal: Goal | None = None
     select: SelectTop | None = None
     tags: dict[str, str] = {}
+    cache: Caching | None = None
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
-    """A graph of steps bound to its parameters; `result` binds what the run gives back."""
+    """A graph of steps bound to its parameters; `result` binds what the run gives back.
+
+    `code` says of each code digest of its steps what it is made of: `file:name` and a digest.
+    """
 
     name: str
     file: str
@@ -96,6 +100,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, object] = {}
     given: dict[str, str] = {}
     document: str = ""
+    code: dict[str, dict[str, str]] = {}
 
     def step(self, key: str) -> Step:
         """Find a step by its key."""
@@ -147,10 +152,14 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float] = {}
     cache_key: str = ""
     selection: Selection | None = None
+    ended_at_ms: int = 0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a workflow, in a user's name and on a queue's account."""
+    """One run of a workflow, in a user's name and on a queue's account.
+
+    Steps in `fresh` are computed anew, whatever was computed before.
+    """
 
     id: str
     workflow: Workflow
@@ -161,6 +170,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     reusable: dict[str, Reusable] = {}
     submitted_at_ms: int = 0
     phase: RunPhase = RunPhase.RUNNING
+    fresh: tuple[str, ...] = ()
 
 
 def execution_id(run: str, key: str) -> str:
@@ -171,3 +181,34 @@ def execution_id(run: str, key: str) -> str:
 def run_of(execution: str) -> str:
     """Give the run that an execution, or its job, belongs to."""
     return execution.partition(".")[0]
+
+
+# ── what may be reused from any earlier run ───────────────────────────────────────────────────────
+
+
+class Cache(msgspec.Struct, frozen=True):
+    """How a step's output may be reused by later runs, as a user writes it.
+
+    version    counts in place of the code: the same as long as it is the same; empty: the code
+    ttl        how old an output may be: `"12h"`, or seconds; None: any age
+    ignore     arguments that do not change what is computed
+    serialize  one computes, and whoever wants the same at that time waits for it
+    cache_env  True: other versions of installed packages are another environment, or a lock file
+    """
+
+    version: str | int = ""
+    ttl: str | float | None = None
+    ignore: tuple[str, ...] | list[str] = ()
+    serialize: bool = False
+    cache_env: bool | str = False
+
+
+class Caching(msgspec.Struct, frozen=True, kw_only=True):
+    """The same, read and checked; `environment` is the digest of the lock once it is known."""
+
+    version: str = ""
+    ttl_ms: int | None = None
+    ignore: tuple[str, ...] = ()
+    serialize: bool = False
+    lock: str = ""
+    environment: str = ""

@@ -6,6 +6,7 @@ omitted. A place that a selection could not fill is *vacant*: a step that reads 
 too, but a fan-in goes on with those that are there.
 
 Takes:   run, executions   what is believed about the run and its steps, by execution id
+         earlier           what a step that is cached may take over from other runs
 Gives:   events in the order in which they are to be believed; none when there is nothing to do
 Holds:   a step is submitted once · a finished run has only final steps · order of the workflow
 """
@@ -32,7 +33,7 @@ from makeway.model.workflow import (
     Workflow,
     execution_id,
 )
-from makeway.workflows.cache import cache_key
+from makeway.workflows.cache import NOTHING, Earlier, cache_key, key_parts
 from makeway.workflows.graph import upstream
 from makeway.workflows.select import select_top
 
@@ -43,7 +44,7 @@ class Missing(Exception):
     """Something that a step reads will never come."""
 
 
-def advance(run: Run, executions: Executions) -> list[ev.Event]:
+def advance(run: Run, executions: Executions, earlier: Earlier = NOTHING) -> list[ev.Event]:
     """Say what can happen next in this run."""
     by_key = {execution.key: execution for execution in executions.values()}
     if run.phase is RunPhase.RUNNING:
@@ -51,7 +52,7 @@ def advance(run: Run, executions: Executions) -> list[ev.Event]:
             event
             for step in run.workflow.steps
             if by_key[step.key].phase is ExecutionPhase.PENDING and _settled(step, by_key)
-            for event in _begin(run, step, by_key)
+            for event in _begin(run, step, by_key, earlier)
         ]
         if events:
             return events
@@ -84,7 +85,7 @@ def _settled(step: Step, by_key: Executions) -> bool:
     return all(by_key[key].phase.final for key in upstream(step))
 
 
-def _begin(run: Run, step: Step, by_key: Executions) -> Iterator[ev.Event]:
+def _begin(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> Iterator[ev.Event]:
     execution = execution_id(run.id, step.key)
     try:
         for key in step.after:
@@ -100,20 +101,26 @@ def _begin(run: Run, step: Step, by_key: Executions) -> Iterator[ev.Event]:
             execution=execution, phase=ExecutionPhase.OMITTED, text=str(missing)
         )
         return
-    key = cache_key(step, arguments)
-    earlier = run.reusable.get(key)
-    if earlier is not None:
+    key, parts = cache_key(step, arguments), key_parts(step, arguments)
+    anew = step.key in run.fresh
+    found = None if anew else run.reusable.get(key) or earlier.find(step, key)
+    if found is not None:
         yield ev.ExecutionEnded(
             execution=execution,
             phase=ExecutionPhase.CACHED,
-            text=f"reused from run {earlier.run}: same code, same inputs",
-            output=earlier.output,
-            metrics=earlier.metrics,
+            text=f"reused from run {found.run}: {_same(step)}, same inputs",
+            output=found.output,
+            metrics=found.metrics,
             cache_key=key,
+            key_parts=parts,
         )
-        return
-    yield ev.ExecutionSubmitted(execution=execution, cache_key=key)
-    yield ev.JobSubmitted(job=execution, spec=_job(run, step, arguments))
+    elif anew or not earlier.computing(step, key):
+        yield ev.ExecutionSubmitted(execution=execution, cache_key=key, key_parts=parts)
+        yield ev.JobSubmitted(job=execution, spec=_job(run, step, arguments))
+
+
+def _same(step: Step) -> str:
+    return "same version" if step.cache is not None and step.cache.version else "same code"
 
 
 def _job(run: Run, step: Step, arguments: dict[str, Binding]) -> JobSpec:

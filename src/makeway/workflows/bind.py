@@ -22,6 +22,7 @@ from makeway.errors import InvalidWorkflow
 from makeway.model.record import Output
 from makeway.model.workflow import Binding, Constant, FromSlot, FromStep, Many, Stored
 from makeway.workflows.annotation import fits, holds, item_of, name_of, shown
+from makeway.workflows.code import Code
 from makeway.workflows.handle import Call, Chosen, Definition, Handle, call_of, find_handles
 
 Keep = Callable[[object], Output]
@@ -41,7 +42,7 @@ class Building(msgspec.Struct, kw_only=True, eq=False):
     folder: str
     calls: list[Call] = []
     owned: set[int] = set()
-    digests: dict[object, str] = {}
+    codes: dict[object, Code] = {}
 
     def add(self, call: Call) -> None:
         """Put one more call into the graph."""

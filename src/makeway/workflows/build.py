@@ -52,6 +52,7 @@ def build_workflow(
         params=parameters_of(workflow, values),
         given=dict(params),
         document=inspect.getdoc(workflow.function) or "",
+        code={code.digest: code.parts for code in into.codes.values()},
     )
 
 
@@ -87,6 +88,7 @@ def _step(call: Call, keys: Collection[str], into: Building) -> Step:
         goal=options.goal,
         select=select,
         tags=options.tags,
+        cache=options.cache,
     )
 
 

@@ -21,11 +21,11 @@ from msgspec.structs import replace
 
 from makeway.errors import InvalidInput, InvalidWorkflow
 from makeway.model.resources import NOTHING
-from makeway.model.workflow import Goal, SelectTop
+from makeway.model.workflow import Cache, Goal, SelectTop
 from makeway.workflows import check
 from makeway.workflows.annotation import ANYTHING, hints_of, name_of, shown
 from makeway.workflows.bind import Building, building, mismatch, take
-from makeway.workflows.code import code_digest
+from makeway.workflows.code import code_of
 from makeway.workflows.handle import Call, Chosen, Definition, Handle, Options, call_of, user_line
 
 Args = ParamSpec("Args")
@@ -87,8 +87,8 @@ class StepFunction(Definition, Generic[Args, Result]):
                 arguments[name] = take(value, into)
             except InvalidInput as error:
                 raise InvalidWorkflow(f"{name}: {error.problem}", hint=error.hint) from error
-        if self.function not in into.digests:
-            into.digests[self.function] = code_digest(self.function, into.folder)
+        if self.function not in into.codes:
+            into.codes[self.function] = code_of(self.function, into.folder)
         outside = self.function.__module__ != into.module
         return Call(
             function=f"{self.function.__module__}:" * outside + self.function.__qualname__,
@@ -96,7 +96,7 @@ class StepFunction(Definition, Generic[Args, Result]):
             options=self._options,
             arguments=arguments,
             gives=hints.get("return", ANYTHING),
-            code_digest=into.digests[self.function],
+            code_digest=into.codes[self.function].digest,
         )
 
     def _be_found_again(self) -> None:
@@ -123,6 +123,7 @@ class StepFunction(Definition, Generic[Args, Result]):
         priority: int | None = None,
         goal: Goal | None = None,
         tags: Mapping[str, str] | None = None,
+        cache: bool | Cache | None = None,
         after: object = None,
     ) -> StepFunction[Args, Result]:
         """Give the same step with other settings; what is not named stays as it is.
@@ -149,6 +150,7 @@ class StepFunction(Definition, Generic[Args, Result]):
             priority=old.priority if priority is None else check.priority(priority, where),
             goal=old.goal if goal is None else check.goal(goal, where),
             tags=old.tags if tags is None else check.tags(tags, where),
+            cache=old.cache if cache is None else check.cache(cache, self.function, where),
             after=(*old.after, *_each(after)),
         )
         return StepFunction(self.function, new)
@@ -168,6 +170,7 @@ def step(
     priority: int = ...,
     goal: Goal | None = ...,
     tags: Mapping[str, str] | None = ...,
+    cache: bool | Cache = ...,
 ) -> Callable[[Callable[Args, Result]], StepFunction[Args, Result]]: ...
 
 
@@ -184,6 +187,7 @@ def step(
     priority: int = 0,
     goal: Goal | None = None,
     tags: Mapping[str, str] | None = None,
+    cache: bool | Cache = False,
 ) -> Any:
     """Make a function a step: it runs in processes of its own, with what it asks for.
 
@@ -193,6 +197,8 @@ def step(
              retries     N retries (N + 1 attempts) for failures of the program itself; lost
                          connections and machines have a ledger of their own
              idempotent  False: never repeat it by itself once it has begun
+             cache       True, or a `Cache`: an output of any earlier run with the same code and the
+                         same inputs stands in for it
     """
     where = user_line()
     options = Options(
@@ -204,9 +210,12 @@ def step(
         goal=None if goal is None else check.goal(goal, where),
         tags=check.tags(tags or {}, where),
     )
-    if function is not None:
-        return StepFunction(_decorated(function, "step"), options)
-    return lambda wrapped: StepFunction(_decorated(wrapped, "step"), options)
+
+    def wrap(wrapped: object) -> StepFunction[..., Any]:
+        plain = _decorated(wrapped, "step")
+        return StepFunction(plain, replace(options, cache=check.cache(cache, plain, where)))
+
+    return wrap if function is None else wrap(function)
 
 
 def select_top(

@@ -18,7 +18,7 @@ import msgspec
 
 from makeway.errors import InvalidWorkflow
 from makeway.model.resources import Resources
-from makeway.model.workflow import Goal, SelectTop
+from makeway.model.workflow import Caching, Goal, SelectTop
 
 Value = TypeVar("Value")
 
@@ -48,6 +48,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     goal: Goal | None
     tags: dict[str, str]
     after: tuple[object, ...] = ()
+    cache: Caching | None = None
 
 
 class Call(msgspec.Struct, kw_only=True, eq=False):
