@@ -48,6 +48,12 @@ ENTRIES = (
     .order_by(EXECUTIONS.ended_at_ms.desc(), EXECUTIONS.id.desc())
     .limit(ENTRIES_MAX)
 )
+COMPUTING = (
+    sa.select(EXECUTIONS.id)
+    .where(same(EXECUTIONS.key), EXECUTIONS.ended_at_ms.is_(None))
+    .where(EXECUTIONS.cache_key.is_not(None))
+    .order_by(EXECUTIONS.id)
+)
 DEFINITION = sa.select(RUNS.definition).where(same(RUNS.id))
 
 
@@ -128,6 +134,12 @@ def step_of(database: Database, execution: str) -> EarlierStep:
 def entries_of(database: Database, key: str) -> list[EarlierStep]:
     """Give the steps of this name that were computed, the newest first."""
     return [_step(row) for row in database.rows(ENTRIES, {"key": key})]
+
+
+def others_computing(database: Database, step: EarlierStep) -> list[str]:
+    """Name the steps of this name, in other runs, that are being computed."""
+    found = [row[0] for row in database.rows(COMPUTING, {"key": step.key})]
+    return [execution for execution in found if execution != step.id]
 
 
 def definition_of(database: Database, run: str) -> Workflow:
