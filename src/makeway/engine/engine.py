@@ -180,7 +180,10 @@ class Engine:
             for run, cause in sorted(touched.items(), key=itemgetter(1)):
                 others = Others(state, self._kept, now_ms)
                 for event in advance(state.runs[run], state.executions[run], others):
-                    self._believe(event, cause, now_ms)
+                    # It may have ended by itself, or somebody else may have cancelled it.
+                    stops = isinstance(event, ev.JobCancelRequested)
+                    if not stops or refusal(state, event) is None:
+                        self._believe(event, cause, now_ms)
 
     def _decide(self, now_ms: int) -> None:
         state = self.state

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from makeway.errors import NotFound
 from makeway.model import units
 from makeway.model.phase import ExecutionPhase
-from makeway.model.workflow import Step, Workflow
+from makeway.model.workflow import Step, Workflow, step_key
 from makeway.store.database import Database
 from makeway.store.earlier import (
     EarlierOutputs,
@@ -47,7 +47,7 @@ def cache_view(database: Database, folder: Path, execution: str) -> CacheView:
     """Explain one step of a run."""
     found, kept = step_of(database, execution), EarlierOutputs(database, folder)
     workflow = definition_of(database, found.run)
-    step = workflow.step(found.key)
+    step = workflow.step(step_key(found.key))
     view = CacheView(
         step=found.id,
         phase=found.phase.value,
@@ -61,7 +61,7 @@ def cache_view(database: Database, folder: Path, execution: str) -> CacheView:
         return replace(view, text="it is decided by makeway itself each time: nothing is reused")
     if not found.key_parts:
         return replace(view, text=_without_key(database, found, step))
-    entries = [one for one in entries_of(database, found.key) if _before(one, found)]
+    entries = [one for one in entries_of(database, step.key) if _before(one, found)]
     same = [one for one in entries if one.cache_key == found.cache_key]
     if same:
         near = _near(view, same[0], ())

@@ -144,6 +144,8 @@ def _assert_step(step: Step) -> None:
         raise InvalidWorkflow("it asks for less than nothing", where=where)
     if step.select is not None and (step.select.k < 1 or not step.select.candidates):
         raise InvalidWorkflow("it selects nothing from nobody", where=where)
+    if step.select is not None:
+        check.waiting(step.select.wait, len(step.select.candidates), where)
 
 
 def _slots(step: Step) -> Iterator[FromSlot]:

@@ -296,6 +296,25 @@ class RunFinished(Fact, frozen=True):
     text: str = ""
 
 
+class LateResult(Fact, frozen=True):
+    """Candidates have ended after the selection was made; `selection` is what holds from here on."""
+
+    execution: str
+    candidates: tuple[str, ...]
+    selection: Selection
+    text: str = ""
+
+
+class ExecutionReplaced(Fact, frozen=True):
+    """A step is done again, by a new execution, since what it reads was replaced."""
+
+    execution: str
+    replaces: str
+    position: int
+    upstream: tuple[str, ...] = ()
+    text: str = ""
+
+
 NodeDrained = wish.NodeDrained
 NodeUndrained = wish.NodeUndrained
 NodeRemoved = wish.NodeRemoved
@@ -345,6 +364,8 @@ Event = (
     | ExecutionSubmitted
     | ExecutionEnded
     | RunFinished
+    | LateResult
+    | ExecutionReplaced
 )
 
 

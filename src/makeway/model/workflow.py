@@ -7,6 +7,8 @@ run, which is either a job or something the controller decides by itself (a sele
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from makeway.model.phase import ExecutionPhase, RunPhase
@@ -45,6 +47,8 @@ class Many(msgspec.Struct, frozen=True, tag="many"):
     items: tuple[Binding, ...]
 
 
+AGAIN = "~"  # no key of a step has it
+
 Binding = Constant | Stored | FromStep | FromSlot | Many
 
 
@@ -58,7 +62,12 @@ class Goal(msgspec.Struct, frozen=True):
 
 
 class SelectTop(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision at run time: the best `k` candidates whose metric is at least `minimum`."""
+    """A decision at run time: the best `k` candidates whose metric is at least `minimum`.
+
+    wait           `all` candidates, as soon as `k` are `qualified`, or as soon as so many have ended
+    reselect       a candidate that ends later may take a place: the next version of the selection
+    cancel_losers  candidates that still run when it is made are not needed any more
+    """
 
     candidates: tuple[str, ...]
     metric: str
@@ -66,6 +75,9 @@ class SelectTop(msgspec.Struct, frozen=True, kw_only=True):
     minimum: float | None = None
     mode: str = "max"
     if_fewer: str = "proceed"
+    wait: str | int = "all"
+    reselect: bool = False
+    cancel_losers: bool = False
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,22 +120,30 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ranked(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate of a selection: its value, its place (from 1), and why it was (not) taken."""
+    """One candidate of a selection: its value, its place (from 1), and why it was (not) taken.
+
+    One that is `open` had not ended when the selection was made.
+    """
 
     candidate: str
     value: float | None
     place: int | None
     chosen: bool
     why: str
+    open: bool = False
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """What a `SelectTop` decided, with every candidate in it, losers too."""
+    """What a `SelectTop` decided, with every candidate in it, losers too.
+
+    Each time that late results change who is chosen, it has the next `version`.
+    """
 
     metric: str
     k: int
     minimum: float | None
     ranking: tuple[Ranked, ...]
+    version: int = 1
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -141,7 +161,11 @@ class Reusable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """One step in one run; `id` is `run.key`, and is its job's id too."""
+    """One step in one run; `id` is `run.key`, and is its job's id too.
+
+    A step that is done again in the same run, since its input was replaced, is another execution of
+    it: `serve`, then `serve~2`.
+    """
 
     id: str
     run: str
@@ -176,6 +200,31 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 def execution_id(run: str, key: str) -> str:
     """Name one step in one run; its job bears the same id. Run ids hold no dot."""
     return f"{run}.{key}"
+
+
+def step_key(key: str) -> str:
+    """Give the step of which this is the key of an execution: `serve` for `serve~2`."""
+    return key.partition(AGAIN)[0]
+
+
+def next_key(key: str) -> str:
+    """Name the execution that replaces the one of this key."""
+    return f"{step_key(key)}{AGAIN}{turn_of(key) + 1}"
+
+
+def turn_of(key: str) -> int:
+    """Say the how-many-th execution of its step this is, from 1."""
+    return int(key.partition(AGAIN)[2] or 1)
+
+
+def latest(executions: Mapping[str, Execution]) -> dict[str, Execution]:
+    """Give the execution that counts of each step, by the step's key."""
+    newest: dict[str, Execution] = {}
+    for execution in executions.values():
+        step = step_key(execution.key)
+        if step not in newest or turn_of(execution.key) > turn_of(newest[step].key):
+            newest[step] = execution
+    return newest
 
 
 def run_of(execution: str) -> str:

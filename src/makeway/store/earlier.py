@@ -18,7 +18,7 @@ from makeway.codec import decode
 from makeway.errors import NotFound, Unavailable
 from makeway.model.phase import ExecutionPhase
 from makeway.model.record import Output
-from makeway.model.workflow import Reusable, Workflow
+from makeway.model.workflow import Reusable, Workflow, step_key, turn_of
 from makeway.store import schema
 from makeway.store.blobs import Blobs
 from makeway.store.database import Database, Row
@@ -41,7 +41,7 @@ STEPS = sa.select(
     EXECUTIONS.cache_key, EXECUTIONS.key_parts, EXECUTIONS.output, EXECUTIONS.metrics,
     EXECUTIONS.ended_at_ms,
 )  # fmt: skip
-OF_RUN = STEPS.where(same(EXECUTIONS.run)).order_by(EXECUTIONS.position)
+OF_RUN = STEPS.where(same(EXECUTIONS.run)).order_by(EXECUTIONS.position, EXECUTIONS.id)
 THE_STEP = STEPS.where(same(EXECUTIONS.id))
 ENTRIES = (
     STEPS.where(same(EXECUTIONS.key), MADE, EXECUTIONS.key_parts.is_not(None))
@@ -118,9 +118,9 @@ class EarlierOutputs:
 
 
 def steps_of(database: Database, run: str) -> dict[str, EarlierStep]:
-    """Give the steps of a run by their keys, in the order of the workflow."""
-    rows = database.rows(OF_RUN, {"run": run})
-    return {row[2]: _step(row) for row in rows}
+    """Give the steps of a run by their keys, in the order of the workflow; the latest of each."""
+    steps = [_step(row) for row in database.rows(OF_RUN, {"run": run})]
+    return {step_key(step.key): step for step in sorted(steps, key=lambda one: turn_of(one.key))}
 
 
 def step_of(database: Database, execution: str) -> EarlierStep:

@@ -274,6 +274,7 @@ EXECUTION_ENDS = update(
     "ended_at_ms", cache_key=sa.func.coalesce(sa.bindparam("new_key"), EXECUTIONS.cache_key),
     key_parts=sa.func.coalesce(sa.bindparam("new_parts"), EXECUTIONS.key_parts),
 )  # fmt: skip
+EXECUTION_RESELECTS = update(schema.execution, THE_EXECUTION, "selection", "text")
 EDGE = insert(schema.execution_edge, "run", "up", "down")
 
 
@@ -315,6 +316,18 @@ def _execution_ended(event: ev.ExecutionEnded, at_ms: int) -> Iterator[Write]:
         yield USE, (execution, "output", output.name, output.digest)
 
 
+def _late_result(event: ev.LateResult, _at_ms: int) -> Iterator[Write]:
+    yield EXECUTION_RESELECTS, (json_of(event.selection), event.text, event.execution)
+
+
+def _execution_replaced(event: ev.ExecutionReplaced, _at_ms: int) -> Iterator[Write]:
+    run, _, key = event.execution.partition(".")
+    pending = ExecutionPhase.PENDING.value
+    yield EXECUTION, (event.execution, run, key, event.position, pending, "")
+    for up in event.upstream:
+        yield EDGE, (run, up, key)
+
+
 def _run_finished(event: ev.RunFinished, at_ms: int) -> Iterator[Write]:
     yield RUN_ENDS, (event.phase.value, event.text, at_ms, event.run)
 
@@ -351,4 +364,6 @@ FOLDS: dict[type, Fold] = {
     ev.ExecutionSubmitted: _execution_submitted,
     ev.ExecutionEnded: _execution_ended,
     ev.RunFinished: _run_finished,
+    ev.LateResult: _late_result,
+    ev.ExecutionReplaced: _execution_replaced,
 }

@@ -31,10 +31,12 @@ from makeway.model.workflow import (
     Step,
     Stored,
     Workflow,
-    execution_id,
+    latest,
+    step_key,
 )
 from makeway.workflows.cache import NOTHING, Earlier, cache_key, key_parts
 from makeway.workflows.graph import upstream
+from makeway.workflows.late import early, late_results, losers, not_needed
 from makeway.workflows.select import select_top
 
 Executions = Mapping[str, Execution]
@@ -46,12 +48,20 @@ class Missing(Exception):
 
 def advance(run: Run, executions: Executions, earlier: Earlier = NOTHING) -> list[ev.Event]:
     """Say what can happen next in this run."""
-    by_key = {execution.key: execution for execution in executions.values()}
+    by_key = latest(executions)
     if run.phase is RunPhase.RUNNING:
+        late = [event for step in run.workflow.steps for event in late_results(run, step, by_key)]
+        if late:
+            return late
+        # What was replaced has to be gone before it is done again: both may want the same port.
+        old = [one for one in executions.values() if one is not by_key[step_key(one.key)]]
+        leaving = {step_key(one.key) for one in old if not one.phase.final}
         events = [
             event
             for step in run.workflow.steps
-            if by_key[step.key].phase is ExecutionPhase.PENDING and _settled(step, by_key)
+            if by_key[step.key].phase is ExecutionPhase.PENDING
+            and step.key not in leaving
+            and _settled(step, by_key)
             for event in _begin(run, step, by_key, earlier)
         ]
         if events:
@@ -82,16 +92,21 @@ def resolve(workflow: Workflow, binding: Binding, by_key: Executions) -> Binding
 
 
 def _settled(step: Step, by_key: Executions) -> bool:
-    return all(by_key[key].phase.final for key in upstream(step))
+    open_ones = [key for key in upstream(step) if not by_key[key].phase.final]
+    if not open_ones or step.select is None:
+        return not open_ones
+    others = {*open_ones} - {*step.select.candidates}
+    return not (others or {*open_ones} & {*step.after}) and early(step.select, by_key)
 
 
 def _begin(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> Iterator[ev.Event]:
-    execution = execution_id(run.id, step.key)
+    execution = by_key[step.key].id
     try:
         for key in step.after:
             _output(by_key[key])
         if step.select is not None:
             yield _selected(execution, step, by_key)
+            yield from losers(step, by_key)
             return
         arguments = {
             name: resolve(run.workflow, binding, by_key) for name, binding in step.arguments.items()
@@ -116,18 +131,19 @@ def _begin(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> Iterat
         )
     elif anew or not earlier.computing(step, key):
         yield ev.ExecutionSubmitted(execution=execution, cache_key=key, key_parts=parts)
-        yield ev.JobSubmitted(job=execution, spec=_job(run, step, arguments))
+        name = f"{run.workflow.name}.{by_key[step.key].key}"
+        yield ev.JobSubmitted(job=execution, spec=_job(run, step, arguments, name))
 
 
 def _same(step: Step) -> str:
     return "same version" if step.cache is not None and step.cache.version else "same code"
 
 
-def _job(run: Run, step: Step, arguments: dict[str, Binding]) -> JobSpec:
+def _job(run: Run, step: Step, arguments: dict[str, Binding], name: str) -> JobSpec:
     group = WorkerGroup(count_min=step.workers, count_max=step.workers, per_worker=step.per_worker)
     call = StepCall(file=run.workflow.file, function=step.function, arguments=arguments)
     return JobSpec(
-        name=f"{run.workflow.name}.{step.key}",
+        name=name,
         user=run.user,
         queue=run.queue,
         priority=run.priority + step.priority,
@@ -225,5 +241,7 @@ def _short(run: Run, by_key: Executions) -> Iterator[str]:
 
 def _bad(run: Run, execution: Execution, by_key: Executions) -> bool:
     if execution.phase is ExecutionPhase.OMITTED:
-        return not _vacant(run.workflow, FromStep(execution.key), by_key)
+        return not _vacant(run.workflow, FromStep(step_key(execution.key)), by_key)
+    if not_needed(run, execution):
+        return False
     return not execution.phase.good and execution.phase is not ExecutionPhase.SKIPPED

@@ -72,6 +72,14 @@ def word(value: object, name: str, allowed: tuple[str, ...], where: str) -> str:
     return value
 
 
+def waiting(wait: object, candidates: int, where: str) -> str | int:
+    """Take for whom a selection waits: `all`, `qualified`, `first` or a number of candidates."""
+    if isinstance(wait, str):
+        found = word(wait, "wait", ("all", "qualified", "first"), where)
+        return 1 if found == "first" else found
+    return whole(wait, "wait", where, least=1, most=candidates)
+
+
 def goal(value: object, where: str) -> Goal:
     """Take what a training step is trying to reach."""
     if not isinstance(value, Goal):

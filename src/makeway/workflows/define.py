@@ -226,12 +226,19 @@ def select_top(
     min: float | None = None,  # noqa: A002 - the word that a reader expects
     mode: str = "max",
     if_fewer: str = "proceed",
+    wait: str | int = "all",
+    reselect: bool = False,
+    cancel_losers: bool = False,
     name: str = "select",
 ) -> Chosen[Result]:
     """Take the `k` best candidates by the last value of a metric that they recorded.
 
     `min` is inclusive (with mode "min" it is the largest value allowed). Candidates that failed
     are left out. Fewer than `k` are enough unless `if_fewer="fail"`; none at all fails the run.
+
+    `wait="qualified"` decides as soon as `k` are good enough, a number (or "first") as soon as so
+    many have ended. The others go on, and with `reselect` a better one takes its place later: what
+    read that place is done again. `cancel_losers` stops them instead.
     """
     into, where = building.get(), user_line()
     if into is None:
@@ -246,7 +253,13 @@ def select_top(
         minimum=min,
         mode=check.word(mode, "mode", ("max", "min"), where),
         if_fewer=check.word(if_fewer, "if_fewer", ("proceed", "fail"), where),
+        wait=check.waiting(wait, len(handles), where),
+        reselect=check.flag(reselect, where, "reselect"),
+        cancel_losers=check.flag(cancel_losers, where, "cancel_losers"),
     )
+    if select.reselect and (select.wait == "all" or select.cancel_losers):
+        problem = "with reselect it must not wait for all, nor cancel the losers: nobody came later"
+        raise InvalidWorkflow(problem, where=where, hint='wait="qualified", reselect=True')
     options = Options(
         name=check.key(name, where), per_worker=NOTHING, workers=1, retries=0,
         idempotent=True, priority=0, goal=None, tags={},
