@@ -22,7 +22,8 @@ def print_summary(view: RunView, blobs: Blobs) -> None:
 def selection_text(key: str, selection: Selection) -> str:
     """Write a ranking with its losers and the reason for each."""
     least = "" if selection.minimum is None else f", at least {selection.minimum:g}"
-    lines = [f"{key}: the best {selection.k} by {selection.metric}{least}"]
+    again = f" (version {selection.version})" if selection.version > 1 else ""
+    lines = [f"{key}: the best {selection.k} by {selection.metric}{least}{again}"]
     width = max(len(ranked.candidate) for ranked in selection.ranking)
     for ranked in selection.ranking:
         place = f"{ranked.place}." if ranked.place else "–"
