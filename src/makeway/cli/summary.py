@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from makeway.cli.view import RunView
-from makeway.model.workflow import Binding, Constant, Many, Selection, Stored
+from makeway.model.workflow import Binding, Constant, Failure, Many, Selection, Stored
 from makeway.store.blobs import Blobs
 
 
@@ -46,6 +46,8 @@ def value_text(binding: Binding, blobs: Blobs) -> str:
             name = f" {output.name}" if output.name else ""
             what = f"{output.codec}, {output.size_bytes} bytes, {output.digest[:12]}"
             return f"{output.kind}{name} ({what})"
+        case Failure(step, text):
+            return f"{step} gave nothing: {text}"
         case Many(items):
             return "\n".join(value_text(item, blobs) for item in items)
         case _:

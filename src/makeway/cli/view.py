@@ -10,7 +10,7 @@ from makeway.store.database import Database
 from makeway.store.read import get_execution, get_run, last_samples, list_attempts, list_executions
 from makeway.store.rows import AttemptRow, ExecutionRow
 from makeway.store.series import Series
-from makeway.workflows.advance import Missing, resolve
+from makeway.workflows.inputs import Missing, resolve
 
 NO_RESULT = Constant(None)
 

@@ -42,14 +42,27 @@ class FromSlot(msgspec.Struct, frozen=True, tag="slot"):
 
 
 class Many(msgspec.Struct, frozen=True, tag="many"):
-    """A list of bindings: a fan-in."""
+    """A list of bindings: a fan-in.
+
+    wait         None: until all have ended; else so many have to succeed, and those are taken
+    min_success  None: all have to succeed; else this part of them, and the others are a `Failure` each
+    """
 
     items: tuple[Binding, ...]
+    wait: int | None = None
+    min_success: float | None = None
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    """What stands in a list for a step that gave nothing, and why it did."""
+
+    step: str
+    text: str
 
 
 AGAIN = "~"  # no key of a step has it
 
-Binding = Constant | Stored | FromStep | FromSlot | Many
+Binding = Constant | Stored | FromStep | FromSlot | Many | Failure
 
 
 class Goal(msgspec.Struct, frozen=True):
@@ -80,8 +93,18 @@ class SelectTop(msgspec.Struct, frozen=True, kw_only=True):
     cancel_losers: bool = False
 
 
+class Parallel(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the steps of one group, so many are submitted at a time."""
+
+    group: str
+    most: int
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One node of the graph. A step with `select` is decided by the controller, without a job."""
+    """One node of the graph. A step with `select` is decided by the controller, without a job.
+
+    `trigger` says what has to have become of the steps before it; empty: all have succeeded.
+    """
 
     key: str
     function: str = ""
@@ -97,6 +120,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     select: SelectTop | None = None
     tags: dict[str, str] = {}
     cache: Caching | None = None
+    trigger: str = ""
+    parallel: Parallel | None = None
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +138,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     given: dict[str, str] = {}
     document: str = ""
     code: dict[str, dict[str, str]] = {}
+    on_failure: str = "continue"
 
     def step(self, key: str) -> Step:
         """Find a step by its key."""

@@ -14,7 +14,8 @@ Holds:   a step is submitted once · a finished run has only final steps · orde
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator
 
 from makeway.errors import InvalidInput
 from makeway.model import event as ev
@@ -24,26 +25,24 @@ from makeway.model.workflow import (
     Binding,
     Constant,
     Execution,
-    FromSlot,
     FromStep,
-    Many,
     Run,
     Step,
-    Stored,
-    Workflow,
     latest,
     step_key,
 )
 from makeway.workflows.cache import NOTHING, Earlier, cache_key, key_parts
 from makeway.workflows.graph import upstream
+from makeway.workflows.inputs import (
+    Executions,
+    Missing,
+    assert_triggered,
+    resolve,
+    settled,
+    vacant,
+)
 from makeway.workflows.late import early, late_results, losers, not_needed
 from makeway.workflows.select import select_top
-
-Executions = Mapping[str, Execution]
-
-
-class Missing(Exception):
-    """Something that a step reads will never come."""
 
 
 def advance(run: Run, executions: Executions, earlier: Earlier = NOTHING) -> list[ev.Event]:
@@ -56,14 +55,7 @@ def advance(run: Run, executions: Executions, earlier: Earlier = NOTHING) -> lis
         # What was replaced has to be gone before it is done again: both may want the same port.
         old = [one for one in executions.values() if one is not by_key[step_key(one.key)]]
         leaving = {step_key(one.key) for one in old if not one.phase.final}
-        events = [
-            event
-            for step in run.workflow.steps
-            if by_key[step.key].phase is ExecutionPhase.PENDING
-            and step.key not in leaving
-            and _settled(step, by_key)
-            for event in _begin(run, step, by_key, earlier)
-        ]
+        events = [*_fails_fast(run, by_key)] or [*_beginning(run, by_key, leaving, earlier)]
         if events:
             return events
     if all(execution.phase.final for execution in executions.values()):
@@ -71,45 +63,64 @@ def advance(run: Run, executions: Executions, earlier: Earlier = NOTHING) -> lis
     return []
 
 
-def resolve(workflow: Workflow, binding: Binding, by_key: Executions) -> Binding:
-    """Replace references by the artifacts they stand for; raise `Missing` if one never comes."""
-    match binding:
-        case FromStep(step):
-            return _output(by_key[step])
-        case FromSlot(step, slot):
-            _output(by_key[step])  # a selection that failed fills no place at all
-            selection = by_key[step].selection
-            if selection is None or slot >= len(selection.chosen):
-                raise Missing(f"{step} filled no place {slot + 1}")
-            return _output(by_key[selection.chosen[slot]])
-        case Many(items):
-            there = [item for item in items if not _vacant(workflow, item, by_key)]
-            if items and not there:
-                raise Missing("none of what it gathers is there")
-            return Many(tuple(resolve(workflow, item, by_key) for item in there))
-        case Constant() | Stored():
-            return binding
+def _beginning(
+    run: Run, by_key: Executions, leaving: Collection[str], earlier: Earlier
+) -> Iterator[ev.Event]:
+    """Begin every step that can; of those of one group only as many as there may be at a time."""
+    begun = Counter[str]()
+    for step in run.workflow.steps:
+        phase, group = by_key[step.key].phase, "" if step.parallel is None else step.parallel.group
+        if group and not phase.final and phase is not ExecutionPhase.PENDING:
+            begun[group] += 1
+    for step in run.workflow.steps:
+        waits = by_key[step.key].phase is ExecutionPhase.PENDING and step.key not in leaving
+        full = step.parallel is not None and begun[step.parallel.group] >= step.parallel.most
+        if not waits or full or not _settled(step, by_key):
+            continue
+        for event in _begin(run, step, by_key, earlier):
+            if step.parallel is not None and isinstance(event, ev.ExecutionSubmitted):
+                begun[step.parallel.group] += 1
+            yield event
+
+
+def _fails_fast(run: Run, by_key: Executions) -> Iterator[ev.Event]:
+    """Cancel all the rest as soon as a step has failed, in a run that is to do so."""
+    if run.workflow.on_failure != "fail_fast":
+        return
+    failed = [
+        one.key
+        for one in by_key.values()
+        if one.phase in (ExecutionPhase.FAILED, ExecutionPhase.STOPPED)
+    ]
+    if not failed:
+        return
+    text = f"{failed[0]} failed, and the run is to fail fast"
+    for one in by_key.values():
+        if one.phase is ExecutionPhase.PENDING:
+            yield ev.ExecutionEnded(execution=one.id, phase=ExecutionPhase.CANCELLED, text=text)
+        elif not one.phase.final:
+            yield ev.JobCancelRequested(job=one.id, text=text)
 
 
 def _settled(step: Step, by_key: Executions) -> bool:
-    open_ones = [key for key in upstream(step) if not by_key[key].phase.final]
-    if not open_ones or step.select is None:
-        return not open_ones
-    others = {*open_ones} - {*step.select.candidates}
-    return not (others or {*open_ones} & {*step.after}) and early(step.select, by_key)
+    if step.select is None:
+        return settled(step, by_key)
+    open_ones = {key for key in upstream(step) if not by_key[key].phase.final}
+    after = open_ones & {*step.after} or open_ones - {*step.select.candidates}
+    return not open_ones or (not after and early(step.select, by_key))
 
 
 def _begin(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> Iterator[ev.Event]:
     execution = by_key[step.key].id
     try:
-        for key in step.after:
-            _output(by_key[key])
+        assert_triggered(step, by_key)
         if step.select is not None:
             yield _selected(execution, step, by_key)
             yield from losers(step, by_key)
             return
         arguments = {
-            name: resolve(run.workflow, binding, by_key) for name, binding in step.arguments.items()
+            name: resolve(run.workflow, binding, by_key, lenient=bool(step.trigger))
+            for name, binding in step.arguments.items()
         }
     except Missing as missing:
         yield ev.ExecutionEnded(
@@ -191,29 +202,6 @@ def _best(metric: str, minimum: float | None, by_key: Executions, step: Step) ->
     return f"the best is {best[1]} with {metric} {best[0]:g}{wanted}"
 
 
-def _output(execution: Execution) -> Binding:
-    if not execution.phase.good:
-        raise Missing(f"{execution.key} {execution.phase.told}")
-    return Constant(None) if execution.output is None else Stored(execution.output)
-
-
-def _vacant(workflow: Workflow, binding: Binding, by_key: Executions) -> bool:
-    """Say whether the binding reads a place that a good selection left empty."""
-    match binding:
-        case FromSlot(step, slot):
-            selection = by_key[step].selection
-            if selection is None or not by_key[step].phase.good:
-                return False
-            return slot >= len(selection.chosen)
-        case FromStep(step):
-            if by_key[step].phase is not ExecutionPhase.OMITTED:
-                return False
-            arguments = workflow.step(step).arguments.values()
-            return any(_vacant(workflow, argument, by_key) for argument in arguments)
-        case _:
-            return False
-
-
 def _finish(run: Run, by_key: Executions) -> ev.RunFinished:
     if run.phase is RunPhase.CANCELLING:
         return ev.RunFinished(run=run.id, phase=RunPhase.CANCELLED)
@@ -241,7 +229,7 @@ def _short(run: Run, by_key: Executions) -> Iterator[str]:
 
 def _bad(run: Run, execution: Execution, by_key: Executions) -> bool:
     if execution.phase is ExecutionPhase.OMITTED:
-        return not _vacant(run.workflow, FromStep(step_key(execution.key)), by_key)
+        return not vacant(run.workflow, FromStep(step_key(execution.key)), by_key)
     if not_needed(run, execution):
         return False
     return not execution.phase.good and execution.phase is not ExecutionPhase.SKIPPED

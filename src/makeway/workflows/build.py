@@ -52,6 +52,7 @@ def build_workflow(
         params=parameters_of(workflow, values),
         given=dict(params),
         document=inspect.getdoc(workflow.function) or "",
+        on_failure=workflow.on_failure,
         code={code.digest: code.parts for code in into.codes.values()},
     )
 
@@ -89,6 +90,8 @@ def _step(call: Call, keys: Collection[str], into: Building) -> Step:
         select=select,
         tags=options.tags,
         cache=options.cache,
+        trigger=options.trigger,
+        parallel=options.parallel,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from makeway.model.record import Output
-from makeway.model.workflow import Binding, Constant, Many, Reusable, Step, Stored
+from makeway.model.workflow import Binding, Constant, Failure, Many, Reusable, Step, Stored
 
 VALUE_CHARS = 200
 DIGEST_CHARS = 12
@@ -114,7 +114,11 @@ def _parts(name: str, binding: Binding) -> dict[str, str]:
             return {f"{VALUE} {name}": _short(msgspec.json.encode(value, order="sorted"))}
         case Stored(output):
             return {f"{INPUT} {name}": f"{output.digest[:DIGEST_CHARS]} {output.codec}"}
-        case Many(items) if all(isinstance(item, Constant | Stored | Many) for item in items):
+        case Failure(step, _):
+            return {f"{INPUT} {name}": f"nothing: {step} failed"}
+        case Many(items) if all(
+            isinstance(item, Constant | Stored | Many | Failure) for item in items
+        ):
             found = [_parts(f"{name}[{place}]", item) for place, item in enumerate(items)]
             parts = {key: text for one in found for key, text in one.items()}
             if len(parts) <= MANY_MAX:
@@ -139,6 +143,8 @@ def _content(binding: Binding) -> object:
             return {"digest": output.digest, "codec": output.codec}
         case Many(items):
             return [_content(item) for item in items]
+        case Failure(step, _):
+            return {"failure": step}
         case _:
             message = f"an argument is not resolved yet: {binding}"
             raise AssertionError(message)

@@ -80,6 +80,30 @@ def waiting(wait: object, candidates: int, where: str) -> str | int:
     return whole(wait, "wait", where, least=1, most=candidates)
 
 
+TRIGGER = re.compile(r"(all_success|all_done|any_success)|at_least\((\d+)\)|quorum\(([\d.]+)\)")
+
+
+def trigger(value: object, where: str) -> str:
+    """Take what has to have become of the steps before; the default is the empty text."""
+    found = TRIGGER.fullmatch(value) if isinstance(value, str) else None
+    good = found is not None
+    if found is not None and found[2]:
+        good = int(found[2]) >= 1
+    if found is not None and found[3]:
+        good = found[3].count(".") <= 1 and found[3] != "." and 0 < float(found[3]) <= 1
+    if not good or found is None:
+        problem = f"trigger is {shown(value)}; it can be all_success, all_done, any_success, "
+        raise InvalidWorkflow(problem + "at_least(2) or quorum(0.67)", where=where)
+    return "" if found[1] == "all_success" else found[0]
+
+
+def part(value: object, name: str, where: str) -> float:
+    """Take a part of a whole, from 0 to 1."""
+    if is_number(value) and 0 <= value <= 1:  # type: ignore[operator]  # a number, as was asked
+        return float(value)  # type: ignore[arg-type]  # likewise
+    raise InvalidWorkflow(f"{name} is {shown(value)}; it must be from 0 to 1", where=where)
+
+
 def goal(value: object, where: str) -> Goal:
     """Take what a training step is trying to reach."""
     if not isinstance(value, Goal):

@@ -22,9 +22,9 @@ from makeway.errors import InvalidInput, NotFound
 from makeway.model.phase import ExecutionPhase
 from makeway.model.record import Output
 from makeway.model.workflow import Binding, Execution, Step, Workflow, execution_id
-from makeway.workflows.advance import Missing, resolve
 from makeway.workflows.cache import Difference, Keyed, cache_key, differences, key_parts
 from makeway.workflows.graph import steps_in, upstream
+from makeway.workflows.inputs import Missing, resolve
 from makeway.workflows.select import select_top
 
 NEVER_RAN = (ExecutionPhase.PENDING, ExecutionPhase.OMITTED, ExecutionPhase.SKIPPED)
@@ -143,7 +143,7 @@ class _Planning:
         }
         try:
             arguments = {
-                name: resolve(self._workflow, binding, self._standing)
+                name: resolve(self._workflow, binding, self._standing, lenient=bool(step.trigger))
                 for name, binding in step.arguments.items()
                 if name not in unknown
             }

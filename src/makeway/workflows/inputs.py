@@ -1,0 +1,158 @@
+"""Say whether what a step reads is there, and put it in the place of what refers to it.
+
+A step waits until everything it reads is final, unless a list says that fewer are enough. What will
+never come makes the step impossible (`Missing`), unless its `trigger` is content with less: then it
+reads None, and in a list a `Failure`.
+
+Holds:   a list with `min_success` keeps every place, in order; one with `wait` has those that are there
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from makeway.model.phase import ExecutionPhase
+from makeway.model.workflow import (
+    Binding,
+    Constant,
+    Execution,
+    Failure,
+    FromSlot,
+    FromStep,
+    Many,
+    Step,
+    Stored,
+    Workflow,
+)
+from makeway.workflows.graph import steps_in, upstream
+
+Executions = Mapping[str, Execution]
+
+NUMBER = re.compile(r"(at_least|quorum)\((.+)\)")
+ROUNDED = 1e-9  # a third of three is one
+
+
+class Missing(Exception):
+    """Something that a step reads will never come."""
+
+
+def settled(step: Step, by_key: Executions) -> bool:
+    """Say whether enough of what a step waits for has ended; `select` has rules of its own."""
+    if not all(by_key[key].phase.final for key in step.after):
+        return False
+    return all(_enough(binding, by_key) for binding in step.arguments.values())
+
+
+def assert_triggered(step: Step, by_key: Executions) -> None:
+    """Raise `Missing` if too few of the steps before have succeeded."""
+    if not step.trigger:
+        for key in step.after:
+            output_of(by_key[key])
+        return
+    before = upstream(step)
+    good = sum(by_key[key].phase.good for key in before)
+    needed = _needed(step.trigger, len(before))
+    if good < needed:
+        raise Missing(f"{good} of {len(before)} steps before it succeeded, {needed} are needed")
+
+
+def resolve(
+    workflow: Workflow, binding: Binding, by_key: Executions, *, lenient: bool = False
+) -> Binding:
+    """Replace references by the artifacts they stand for; raise `Missing` if one never comes.
+
+    `lenient`: what never comes is None instead.
+    """
+    match binding:
+        case FromStep(step):
+            if lenient and not by_key[step].phase.good:
+                return Constant(None)
+            return output_of(by_key[step])
+        case FromSlot(step, slot):
+            selection = by_key[step].selection
+            filled = selection is not None and slot < len(selection.chosen)
+            if lenient and not (by_key[step].phase.good and filled):
+                return Constant(None)
+            output_of(by_key[step])  # a selection that failed fills no place at all
+            if selection is None or not filled:
+                raise Missing(f"{step} filled no place {slot + 1}")
+            return output_of(by_key[selection.chosen[slot]])
+        case Many():
+            return _many(workflow, binding, by_key, lenient=lenient)
+        case Constant() | Stored() | Failure():
+            return binding
+
+
+def output_of(execution: Execution) -> Binding:
+    """Give what a step gave; raise `Missing` if that will never come."""
+    if not execution.phase.good:
+        raise Missing(f"{execution.key} {execution.phase.told}")
+    return Constant(None) if execution.output is None else Stored(execution.output)
+
+
+def vacant(workflow: Workflow, binding: Binding, by_key: Executions) -> bool:
+    """Say whether the binding reads a place that a good selection left empty."""
+    match binding:
+        case FromSlot(step, slot):
+            selection = by_key[step].selection
+            if selection is None or not by_key[step].phase.good:
+                return False
+            return slot >= len(selection.chosen)
+        case FromStep(step):
+            if by_key[step].phase is not ExecutionPhase.OMITTED:
+                return False
+            arguments = workflow.step(step).arguments.values()
+            return any(vacant(workflow, argument, by_key) for argument in arguments)
+        case _:
+            return False
+
+
+def _many(workflow: Workflow, many: Many, by_key: Executions, *, lenient: bool) -> Binding:
+    items = [item for item in many.items if not vacant(workflow, item, by_key)]
+    if many.items and not items and not lenient:
+        raise Missing("none of what it gathers is there")
+    if many.min_success is None and many.wait is None and not lenient:
+        return Many(tuple(resolve(workflow, item, by_key) for item in items))
+    found = [_or_failure(workflow, item, by_key) for item in items]
+    good = [item for item in found if not isinstance(item, Failure)]
+    needed = math.ceil((many.min_success or 0) * len(items) - ROUNDED)
+    if many.wait is not None:
+        needed = many.wait
+    if len(good) < needed and not lenient:
+        raise Missing(f"{len(good)} of {len(items)} succeeded, {needed} are needed")
+    return Many(tuple(found if many.wait is None else good))
+
+
+def _or_failure(workflow: Workflow, item: Binding, by_key: Executions) -> Binding:
+    try:
+        return resolve(workflow, item, by_key)
+    except Missing as missing:
+        step = next(steps_in(item), "")
+        text = by_key[step].text if step in by_key else ""
+        return Failure(step, text or str(missing))
+
+
+def _enough(binding: Binding, by_key: Executions) -> bool:
+    if isinstance(binding, Many):
+        if binding.wait is not None:
+            good = sum(
+                all(by_key[key].phase.good for key in steps_in(item)) for item in binding.items
+            )
+            if good >= binding.wait:
+                return True
+        return all(_enough(item, by_key) for item in binding.items)
+    return all(by_key[key].phase.final for key in steps_in(binding))
+
+
+def _needed(trigger: str, count: int) -> int:
+    if trigger == "all_done":
+        return 0
+    if trigger == "any_success":
+        return min(1, count)
+    found = NUMBER.fullmatch(trigger)
+    assert found is not None, f"a trigger that was never checked: {trigger}"
+    if found[1] == "at_least":
+        return int(found[2])
+    return math.ceil(float(found[2]) * count - ROUNDED)
