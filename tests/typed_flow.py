@@ -51,6 +51,8 @@ def flow(names: list[str], least: float = 0.9) -> mw.File:
     assert_type(early[0], mw.Model)
     assert_type(mw.gather(models[0], models[1], wait="first"), list[mw.Model])
     assert_type(serve.map(models, min_success=0.5), list[dict[str, float]])
+    with mw.when(early[0]):
+        train(data, "again")
     answers = [serve(model) for model in best]
     assert_type(answers, list[dict[str, float]])
     return store(answers)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from makeway.workflows.define import workflow as workflow
     from makeway.workflows.fan_in import gather as gather
     from makeway.workflows.fan_in import select_top as select_top
+    from makeway.workflows.fan_in import when as when
 
 HOMES = {
     "connect": "makeway.client.client",
@@ -57,6 +58,7 @@ HOMES = {
     "gather": "makeway.workflows.fan_in",
     "select_top": "makeway.workflows.fan_in",
     "step": "makeway.workflows.define",
+    "when": "makeway.workflows.fan_in",
     "workflow": "makeway.workflows.define",
 }
 

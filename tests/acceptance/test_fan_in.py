@@ -55,3 +55,31 @@ def test_with_too_few_the_report_is_not_made_and_cleaning_up_is_done(tmp_path: P
     done = Terminal(tmp_path).types("run", "flow.py", "-P", "least=1.0")
     assert "report   omitted: halve-3 failed" in done.stderr
     assert (tmp_path / "cleaned").read_text() == "None"
+
+
+WHEN = """
+import makeway as mw
+
+@mw.step(cpus=0.1)
+def check(accuracy: float) -> bool:
+    return accuracy >= 0.9
+
+@mw.step(cpus=0.1)
+def deploy(name: str) -> str:
+    return f"deployed {name}"
+
+@mw.workflow
+def flow(accuracy: float = 0.5) -> str:
+    with mw.when(check(accuracy)):
+        told = deploy("model")
+    return told
+"""
+
+
+def test_a_step_runs_only_when_its_condition_is_true(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(WHEN)
+    terminal = Terminal(tmp_path)
+    done = terminal.types("run", "flow.py")
+    assert done.stdout == ""
+    assert "deploy  skipped: its condition is false: check said so" in done.stderr
+    assert terminal.types("resume", "-P", "accuracy=0.95").stdout == "deployed model\n"

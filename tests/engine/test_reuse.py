@@ -30,6 +30,9 @@ class Shelf:
     def there(self, output: Output) -> bool:
         return output.digest not in self.gone
 
+    def truth(self, output: Output) -> bool | None:
+        return {"yes": True, "no": False}.get(output.digest)
+
 
 class Shop(House):
     """A house with a shelf."""

@@ -114,3 +114,25 @@ def test_a_workflow_that_fails_fast_says_so(project: Project) -> None:
 def test_another_word_for_failing_is_refused(project: Project) -> None:
     text = "import makeway as mw\n@mw.step\ndef a(): ...\n@mw.workflow(on_failure='stop')\ndef main(): a()\n"
     assert "it can be continue or fail_fast" in project.refused(text).problem
+
+
+def test_steps_in_a_when_block_have_its_condition_and_those_of_the_blocks_around(
+    project: Project,
+) -> None:
+    body = """\
+outer = number()
+with mw.when(outer):
+    first = text()
+    with mw.when(first):
+        words()
+number()
+"""
+    steps = {step.function: step.when for step in built(project, body).steps}
+    assert steps["words"] == (FromStep("number-1"), FromStep("text"))
+    assert steps["text"] == (FromStep("number-1"),)
+    assert steps["number"] == ()
+
+
+def test_a_condition_must_be_something_that_can_be_passed(project: Project) -> None:
+    error = project.refused(flow("with mw.when(number):  # <- here\n    text()"))
+    assert "it was not called" in error.problem

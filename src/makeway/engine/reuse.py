@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from makeway.engine.state import State
 from makeway.model.phase import ExecutionPhase
+from makeway.model.record import Output
 from makeway.model.workflow import Execution, Reusable, Step, execution_id
 from makeway.workflows.cache import Kept
 
@@ -44,6 +45,10 @@ class Others:
         if step.cache is None or not step.cache.serialize:
             return False
         return any(not other.phase.final for other in self._of(step, cache_key))
+
+    def truth(self, output: Output) -> bool | None:
+        """Say whether an output is true; None if it is no plain value."""
+        return self._kept.truth(output)
 
     def _of(self, step: Step, cache_key: str) -> Iterator[Execution]:
         for run, executions in self._state.executions.items():

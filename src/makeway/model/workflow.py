@@ -103,7 +103,8 @@ class Parallel(msgspec.Struct, frozen=True, kw_only=True):
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One node of the graph. A step with `select` is decided by the controller, without a job.
 
-    `trigger` says what has to have become of the steps before it; empty: all have succeeded.
+    `trigger` says what has to have become of the steps before it; empty: all have succeeded. It is
+    skipped if anything in `when` turns out to be false.
     """
 
     key: str
@@ -122,6 +123,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     cache: Caching | None = None
     trigger: str = ""
     parallel: Parallel | None = None
+    when: tuple[Binding, ...] = ()
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):

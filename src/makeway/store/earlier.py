@@ -116,6 +116,15 @@ class EarlierOutputs:
             return False
         return True
 
+    def truth(self, output: Output) -> bool | None:
+        """Say whether an output is true as Python sees it; None if it is no plain value."""
+        if output.codec != "json" or output.size_bytes > COMPARED_BYTES_MAX:
+            return None
+        try:
+            return bool(msgspec.json.decode(self._blobs.read_verified(output.digest)))
+        except (NotFound, Unavailable, msgspec.DecodeError):
+            return None
+
 
 def steps_of(database: Database, run: str) -> dict[str, EarlierStep]:
     """Give the steps of a run by their keys, in the order of the workflow; the latest of each."""

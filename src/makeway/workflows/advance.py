@@ -28,11 +28,12 @@ from makeway.model.workflow import (
     FromStep,
     Run,
     Step,
+    Stored,
     latest,
     step_key,
 )
 from makeway.workflows.cache import NOTHING, Earlier, cache_key, key_parts
-from makeway.workflows.graph import upstream
+from makeway.workflows.graph import steps_in, upstream
 from makeway.workflows.inputs import (
     Executions,
     Missing,
@@ -114,6 +115,10 @@ def _begin(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> Iterat
     execution = by_key[step.key].id
     try:
         assert_triggered(step, by_key)
+        stopped = _condition(run, step, by_key, earlier)
+        if stopped is not None:
+            yield stopped
+            return
         if step.select is not None:
             yield _selected(execution, step, by_key)
             yield from losers(step, by_key)
@@ -144,6 +149,30 @@ def _begin(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> Iterat
         yield ev.ExecutionSubmitted(execution=execution, cache_key=key, key_parts=parts)
         name = f"{run.workflow.name}.{by_key[step.key].key}"
         yield ev.JobSubmitted(job=execution, spec=_job(run, step, arguments, name))
+
+
+def _condition(
+    run: Run, step: Step, by_key: Executions, earlier: Earlier
+) -> ev.ExecutionEnded | None:
+    """Give how the step ends if a condition of it is false, or cannot be told."""
+    execution = by_key[step.key].id
+    for condition in step.when:
+        binding = resolve(run.workflow, condition, by_key)
+        name = ", ".join(steps_in(condition)) or "it"
+        match binding:
+            case Constant(value):
+                true: bool | None = bool(value)
+            case Stored(output):
+                true = earlier.truth(output)
+            case _:
+                true = None
+        if true is None:
+            text = f"its condition cannot be told: what {name} gave is no plain value, or is gone"
+            return ev.ExecutionEnded(execution=execution, phase=ExecutionPhase.FAILED, text=text)
+        if not true:
+            text = f"its condition is false: {name} said so"
+            return ev.ExecutionEnded(execution=execution, phase=ExecutionPhase.SKIPPED, text=text)
+    return None
 
 
 def _same(step: Step) -> str:

@@ -51,9 +51,11 @@ class Building(msgspec.Struct, kw_only=True, eq=False):
     calls: list[Call] = []
     owned: set[int] = set()
     codes: dict[object, Code] = {}
+    conditions: list[Taken] = []
 
     def add(self, call: Call) -> None:
-        """Put one more call into the graph."""
+        """Put one more call into the graph, under the conditions that hold here."""
+        call.when = (*self.conditions,)
         self.calls.append(call)
         self.owned.add(id(call))  # it lives as long as this does
 

@@ -38,6 +38,10 @@ class Kept(Protocol):
         """Say whether an output is still there, and what it was."""
         ...
 
+    def truth(self, output: Output) -> bool | None:
+        """Say whether an output is true as Python sees it; None if it is no plain value."""
+        ...
+
 
 class Earlier(Protocol):
     """What a step that is about to be submitted may take over, as of now."""
@@ -48,6 +52,10 @@ class Earlier(Protocol):
 
     def computing(self, step: Step, cache_key: str) -> bool:
         """Say whether the step has to wait, since another run computes the very same."""
+        ...
+
+    def truth(self, output: Output) -> bool | None:
+        """Say whether an output is true as Python sees it; None if it is no plain value."""
         ...
 
 
@@ -64,6 +72,10 @@ class Nothing:
     def computing(self, _: Step, __: str) -> bool:
         """Wait for nobody."""
         return False
+
+    def truth(self, _: Output) -> bool | None:
+        """Know nothing of what is in an output."""
+        return None
 
 
 NOTHING = Nothing()

@@ -1,22 +1,23 @@
 """Gather what several steps give: all of it, the best of it, or as much as is there in time.
 
 `gather` makes a list of outputs that a step can take, and says for how many of them it waits and how
-many may be missing; `select_top` takes the best. Both give something that stands for what is not known
+many may be missing; `select_top` takes the best; `when` lets steps run only if an output is true. Both give something that stands for what is not known
 yet, like a handle.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from makeway.errors import InvalidWorkflow
+from makeway.errors import InvalidInput, InvalidWorkflow
 from makeway.model.resources import NOTHING
 from makeway.model.workflow import SelectTop
 from makeway.workflows import check
 from makeway.workflows.annotation import ANYTHING, shown
-from makeway.workflows.bind import Building, building
+from makeway.workflows.bind import Building, building, take
 from makeway.workflows.handle import Call, Chosen, Gathered, Handle, Options, call_of, user_line
 
 Result = TypeVar("Result")
@@ -38,6 +39,25 @@ def gather(*outputs: Result, wait: str | int = "all") -> list[Result]:
     if not outputs:
         raise InvalidWorkflow("gather wants outputs of steps, at least one", where=where)
     return Gathered(outputs, wait=check.waiting(wait, len(outputs), where))
+
+
+@contextlib.contextmanager
+def when(condition: object) -> Iterator[None]:
+    """Let the steps that are called in this block run only if what a step gave is true.
+
+    If it is false they are skipped, and what reads them alone is omitted.
+    """
+    into, where = building.get(), user_line()
+    if into is None:
+        raise InvalidWorkflow("when belongs into a workflow function", where=where)
+    try:
+        into.conditions.append(take(condition, into))
+    except InvalidInput as error:
+        raise InvalidWorkflow(f"when: {error.problem}", where=where, hint=error.hint) from None
+    try:
+        yield
+    finally:
+        into.conditions.pop()
 
 
 def select_top(

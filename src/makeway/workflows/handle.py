@@ -69,6 +69,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     select: SelectTop | None = None
     candidates: tuple[Handle, ...] = ()
     key: str = ""
+    when: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:

@@ -40,7 +40,8 @@ class Missing(Exception):
 
 def settled(step: Step, by_key: Executions) -> bool:
     """Say whether enough of what a step waits for has ended; `select` has rules of its own."""
-    if not all(by_key[key].phase.final for key in step.after):
+    conditions = [key for binding in step.when for key in steps_in(binding)]
+    if not all(by_key[key].phase.final for key in (*step.after, *conditions)):
         return False
     return all(_enough(binding, by_key) for binding in step.arguments.values())
 
@@ -93,7 +94,7 @@ def output_of(execution: Execution) -> Binding:
 
 
 def vacant(workflow: Workflow, binding: Binding, by_key: Executions) -> bool:
-    """Say whether the binding reads a place that a good selection left empty."""
+    """Say whether the binding reads a place that a good selection left empty, or what was skipped."""
     match binding:
         case FromSlot(step, slot):
             selection = by_key[step].selection
@@ -102,9 +103,10 @@ def vacant(workflow: Workflow, binding: Binding, by_key: Executions) -> bool:
             return slot >= len(selection.chosen)
         case FromStep(step):
             if by_key[step].phase is not ExecutionPhase.OMITTED:
-                return False
-            arguments = workflow.step(step).arguments.values()
-            return any(vacant(workflow, argument, by_key) for argument in arguments)
+                return by_key[step].phase is ExecutionPhase.SKIPPED
+            of = workflow.step(step)
+            before = (*of.arguments.values(), *of.when, *(FromStep(key) for key in of.after))
+            return any(vacant(workflow, each, by_key) for each in before)
         case _:
             return False
 

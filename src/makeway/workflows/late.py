@@ -168,7 +168,8 @@ def _replaced(run: Run, select: Step, by_key: Latest, moved: set[FromSlot]) -> I
 def _reads(step: Step, changed: set[str], moved: set[FromSlot]) -> bool:
     if step.select is not None and changed & {*step.select.candidates}:
         return True
-    return any(_touches(binding, changed, moved) for binding in step.arguments.values())
+    read = (*step.arguments.values(), *step.when)
+    return any(_touches(binding, changed, moved) for binding in read)
 
 
 def _touches(binding: Binding, changed: set[str], moved: set[FromSlot]) -> bool:

@@ -136,6 +136,11 @@ class _Planning:
         return Planned(step=step.key, action="decide", reason="reused", text=text)
 
     def _step(self, step: Step, rebuilt: list[str]) -> Planned:
+        before = self._before.get(step.key)
+        if before is not None and before.phase is ExecutionPhase.SKIPPED and not rebuilt:
+            self._standing[step.key] = self._as(step, ExecutionPhase.SKIPPED)
+            text = "never ran: its condition was false"
+            return Planned(step=step.key, action="omit", reason="never ran", text=text)
         unknown = {
             name
             for name, binding in step.arguments.items()
