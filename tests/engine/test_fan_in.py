@@ -76,7 +76,14 @@ def test_with_a_minimum_the_others_are_a_failure_in_their_place() -> None:
 def test_below_the_minimum_the_step_is_omitted_and_says_the_numbers() -> None:
     house = House()
     run(house, gathering(min_success=0.67), True, False, True)
-    assert ended(house, "r.last").text == "2 of 3 succeeded, 3 are needed"
+    assert ended(house, "r.last").text == "3 of 3 have to succeed, and s2 did not"
+
+
+def test_when_too_many_have_failed_nobody_waits_for_the_rest_which_goes_on() -> None:
+    house = House()
+    told = run(house, gathering(min_success=0.9), False)
+    assert "ExecutionEnded r.last omitted" in told
+    assert phases(house)["s2"] == "starting"
 
 
 def test_a_third_of_three_is_one() -> None:
@@ -114,7 +121,7 @@ def test_who_failed_does_not_count_among_the_first() -> None:
 def test_if_too_few_succeed_it_is_omitted() -> None:
     house = House()
     run(house, gathering(wait=2), False, False, True)
-    assert ended(house, "r.last").text == "1 of 3 succeeded, 2 are needed"
+    assert ended(house, "r.last").text == "2 of 3 have to succeed, and s1, s2 did not"
 
 
 # ── triggers ──────────────────────────────────────────────────────────────────────────────────────

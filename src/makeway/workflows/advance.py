@@ -50,18 +50,29 @@ def advance(run: Run, executions: Executions, earlier: Earlier = NOTHING) -> lis
     """Say what can happen next in this run."""
     by_key = latest(executions)
     if run.phase is RunPhase.RUNNING:
-        late = [event for step in run.workflow.steps for event in late_results(run, step, by_key)]
+        late = [
+            event
+            for step in run.workflow.steps
+            if step.select is not None
+            for event in late_results(run, step, by_key)
+        ]
         if late:
             return late
         # What was replaced has to be gone before it is done again: both may want the same port.
-        old = [one for one in executions.values() if one is not by_key[step_key(one.key)]]
-        leaving = {step_key(one.key) for one in old if not one.phase.final}
+        leaving = _leaving(executions, by_key)
         events = [*_fails_fast(run, by_key)] or [*_beginning(run, by_key, leaving, earlier)]
         if events:
             return events
     if all(execution.phase.final for execution in executions.values()):
         return [_finish(run, by_key)]
     return []
+
+
+def _leaving(executions: Executions, by_key: Executions) -> Collection[str]:
+    if len(executions) == len(by_key):
+        return ()
+    old = [one for one in executions.values() if one is not by_key[step_key(one.key)]]
+    return {step_key(one.key) for one in old if not one.phase.final}
 
 
 def _beginning(

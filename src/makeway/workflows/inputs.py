@@ -31,6 +31,8 @@ from makeway.workflows.graph import steps_in, upstream
 Executions = Mapping[str, Execution]
 
 NUMBER = re.compile(r"(at_least|quorum)\((.+)\)")
+SHOWN_MAX = 3
+LOST = (ExecutionPhase.FAILED, ExecutionPhase.STOPPED, ExecutionPhase.CANCELLED)
 ROUNDED = 1e-9  # a third of three is one
 
 
@@ -43,7 +45,10 @@ def settled(step: Step, by_key: Executions) -> bool:
     conditions = [key for binding in step.when for key in steps_in(binding)]
     if not all(by_key[key].phase.final for key in (*step.after, *conditions)):
         return False
-    return all(_enough(binding, by_key) for binding in step.arguments.values())
+    hopeless = not step.trigger and any(
+        _hopeless(binding, by_key) for binding in step.arguments.values()
+    )
+    return hopeless or all(_enough(binding, by_key) for binding in step.arguments.values())
 
 
 def assert_triggered(step: Step, by_key: Executions) -> None:
@@ -123,8 +128,14 @@ def _many(workflow: Workflow, many: Many, by_key: Executions, *, lenient: bool) 
     if many.wait is not None:
         needed = many.wait
     if len(good) < needed and not lenient:
-        raise Missing(f"{len(good)} of {len(items)} succeeded, {needed} are needed")
+        ended = [one for one in found if isinstance(one, Failure) and _ended(one, by_key)]
+        who = f", and {', '.join(one.step for one in ended[:SHOWN_MAX])} did not" if ended else ""
+        raise Missing(f"{needed} of {len(items)} have to succeed{who}")
     return Many(tuple(found if many.wait is None else good))
+
+
+def _ended(failure: Failure, by_key: Executions) -> bool:
+    return failure.step in by_key and by_key[failure.step].phase.final
 
 
 def _or_failure(workflow: Workflow, item: Binding, by_key: Executions) -> Binding:
@@ -146,6 +157,16 @@ def _enough(binding: Binding, by_key: Executions) -> bool:
                 return True
         return all(_enough(item, by_key) for item in binding.items)
     return all(by_key[key].phase.final for key in steps_in(binding))
+
+
+def _hopeless(binding: Binding, by_key: Executions) -> bool:
+    """Say whether too many of a list have failed already, whatever becomes of the rest."""
+    if not isinstance(binding, Many) or binding.min_success is None:
+        return False
+    possible = sum(
+        all(by_key[key].phase not in LOST for key in steps_in(item)) for item in binding.items
+    )
+    return possible < math.ceil(binding.min_success * len(binding.items) - ROUNDED)
 
 
 def _needed(trigger: str, count: int) -> int:
