@@ -55,7 +55,7 @@ ENTRY_POINTS = (
 MANY_PARAMETERS = (
     "makeway.workflows.define.step",
     "makeway.workflows.define.options",
-    "makeway.workflows.define.select_top",
+    "makeway.workflows.fan_in.select_top",
     "makeway.training.session.loader",
 )
 

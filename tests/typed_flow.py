@@ -24,7 +24,7 @@ def train(data: list[str], name: str, *, epochs: int = 1) -> mw.Model:
     return mw.log_model({"w": 1}, name=name, metrics={"accuracy": 0.9})
 
 
-@mw.step()
+@mw.step(cache=mw.Cache(ttl="1h", ignore=["model"]), trigger="all_done")
 def serve(model: mw.Model) -> dict[str, float]:
     """Take empty brackets."""
     return model.metrics
@@ -47,12 +47,18 @@ def flow(names: list[str], least: float = 0.9) -> mw.File:
     assert_type(best.slots(), list[mw.Model])
     assert_type(best.slots(1), list[mw.Model])
     assert_type(best[0], mw.Model)
+    early = mw.select_top(models, metric="accuracy", wait="qualified", reselect=True)
+    assert_type(early[0], mw.Model)
+    assert_type(mw.gather(models[0], models[1], wait="first"), list[mw.Model])
+    assert_type(serve.map(models, min_success=0.5), list[dict[str, float]])
+    with mw.when(early[0]):
+        train(data, "again")
     answers = [serve(model) for model in best]
     assert_type(answers, list[dict[str, float]])
     return store(answers)
 
 
-@mw.workflow()
+@mw.workflow(on_failure="fail_fast")
 def bracketed() -> int:
     """Take empty brackets."""
     return 1

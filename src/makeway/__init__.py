@@ -22,6 +22,8 @@ from makeway.version import __version__ as __version__
 if TYPE_CHECKING:
     from makeway.client.client import connect as connect
     from makeway.errors import Permanent as Permanent
+    from makeway.model.workflow import Cache as Cache
+    from makeway.model.workflow import Failure as Failure
     from makeway.model.workflow import Goal as Goal
     from makeway.worker.artifact import File as File
     from makeway.worker.artifact import Model as Model
@@ -32,13 +34,17 @@ if TYPE_CHECKING:
     from makeway.worker.recorder import log_param as log_param
     from makeway.worker.recorder import log_params as log_params
     from makeway.worker.recorder import progress as progress
-    from makeway.workflows.define import select_top as select_top
     from makeway.workflows.define import step as step
     from makeway.workflows.define import workflow as workflow
+    from makeway.workflows.fan_in import gather as gather
+    from makeway.workflows.fan_in import select_top as select_top
+    from makeway.workflows.fan_in import when as when
 
 HOMES = {
     "connect": "makeway.client.client",
     "Permanent": "makeway.errors",
+    "Cache": "makeway.model.workflow",
+    "Failure": "makeway.model.workflow",
     "Goal": "makeway.model.workflow",
     "File": "makeway.worker.artifact",
     "Model": "makeway.worker.artifact",
@@ -49,8 +55,10 @@ HOMES = {
     "log_param": "makeway.worker.recorder",
     "log_params": "makeway.worker.recorder",
     "progress": "makeway.worker.recorder",
-    "select_top": "makeway.workflows.define",
+    "gather": "makeway.workflows.fan_in",
+    "select_top": "makeway.workflows.fan_in",
     "step": "makeway.workflows.define",
+    "when": "makeway.workflows.fan_in",
     "workflow": "makeway.workflows.define",
 }
 

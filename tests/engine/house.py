@@ -16,6 +16,7 @@ from makeway.model.job import Attempt, Job, JobSpec
 from makeway.model.record import ErrorRecord, Exit, Report
 from makeway.model.workflow import Execution, Workflow
 from makeway.policy.schedule import schedule
+from makeway.workflows.cache import NOTHING, Kept
 from tests import builders
 from tests.engine.story import orders, story
 
@@ -30,9 +31,12 @@ def spec(workers: int = 1, cpus: float = 1, **asked: Any) -> JobSpec:
 class House:
     """An engine, its clock, its log, and all that it ordered."""
 
-    def __init__(self, *nodes: str, cpus: int = 4, policy: Policy = schedule) -> None:
+    def __init__(
+        self, *nodes: str, cpus: int = 4, policy: Policy = schedule, kept: Kept = NOTHING
+    ) -> None:
         """Begin at 1000 s with these machines, or with n1 and n2."""
-        self.engine = Engine(policy)
+        self.kept = kept
+        self.engine = Engine(policy, kept)
         self.now_ms = 1_000_000
         self.log: list[ev.Entry] = []
         self.orders: list[str] = []
@@ -101,7 +105,7 @@ class House:
 
     def restart(self) -> list[str]:
         """Forget everything but the log; give the orders that are to be repeated."""
-        self.engine = Engine(self.engine._policy)
+        self.engine = Engine(self.engine._policy, self.kept)
         self.engine.replay(self.log)
         return orders(outstanding(self.engine.state))
 

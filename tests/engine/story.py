@@ -75,7 +75,11 @@ def _about(event: ev.Event) -> str:
             return run
         case ev.RunFinished(run=run, phase=phase):
             return f"{run} {phase.value}"
-        case ev.ExecutionSubmitted(execution=execution):
+        case (
+            ev.ExecutionSubmitted(execution=execution)
+            | ev.LateResult(execution=execution)
+            | ev.ExecutionReplaced(execution=execution)
+        ):
             return execution
         case ev.ExecutionEnded(execution=execution, phase=phase):
             return f"{execution} {phase.value}"

@@ -163,6 +163,7 @@ UNDO_0002 = (
     *(f"ALTER TABLE artifact DROP COLUMN {name}" for name in ("uri", "durability", "state")),
     "ALTER TABLE job DROP COLUMN held",
     "ALTER TABLE job DROP COLUMN workers",
+    "ALTER TABLE execution DROP COLUMN key_parts",
     "UPDATE alembic_version SET version_num = '0001'",
 )
 

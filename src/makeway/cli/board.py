@@ -11,7 +11,15 @@ from makeway.executor.base import Readings
 from makeway.model import event as ev
 from makeway.model.phase import ExecutionPhase, RunPhase
 from makeway.model.record import Cause
-from makeway.model.workflow import Execution, Run, Selection, Step, execution_id, run_of
+from makeway.model.workflow import (
+    Execution,
+    Run,
+    Selection,
+    Step,
+    execution_id,
+    run_of,
+    step_key,
+)
 from makeway.policy.say import count_of
 from makeway.workflows.graph import upstream
 
@@ -62,7 +70,7 @@ class Board:
     def adopt(self, state: State) -> None:
         """Take over what is believed of a run that began under an earlier controller."""
         for execution in state.executions[self.run_id].values():
-            row = self.rows[execution.key]
+            row = self.rows.get(execution.key) or self._again(execution.key, None)
             row.phase, row.selection = execution.phase, execution.selection
             row.metrics = dict(execution.metrics)
             self.executions[execution.key] = execution
@@ -94,6 +102,10 @@ class Board:
                 self.never = True
             case ev.ExecutionSubmitted(execution=job) | ev.ExecutionEnded(execution=job):
                 self._execution(event, job, at_ms)
+            case ev.LateResult(execution=job) | ev.ExecutionReplaced(replaces=job):
+                row = self._row(job)
+                if row is not None:
+                    self._late(event, row, at_ms)
             case (
                 ev.JobWaiting(job=job)
                 | ev.AttemptStarted(job=job)
@@ -107,6 +119,25 @@ class Board:
                     self._job(event, row, at_ms)
             case _:
                 pass
+
+    def _again(self, key: str, waits_for: tuple[str, ...] | None) -> Row:
+        """Show one more execution of a step."""
+        step = self.workflow.step(step_key(key))
+        row = Row(key=key, step=step, upstream=upstream(step) if waits_for is None else waits_for)
+        self.rows[key] = row
+        self.executions[key] = Execution(
+            id=execution_id(self.run_id, key), run=self.run_id, key=key
+        )
+        return row
+
+    def _late(self, event: ev.LateResult | ev.ExecutionReplaced, row: Row, at_ms: int) -> None:
+        if isinstance(event, ev.LateResult):
+            row.selection, row.text = event.selection, event.text
+            self._tell(at_ms, row.key, event.text)
+        else:
+            key = event.execution.partition(".")[2]
+            self._again(key, event.upstream)
+            self._tell(at_ms, row.key, f"is done again, as {key}: {event.text}")
 
     def _job(self, event: ev.Event, row: Row, at_ms: int) -> None:
         match event:

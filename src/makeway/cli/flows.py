@@ -1,4 +1,4 @@
-"""`makeway run` and `makeway resume`: a controller inside the command, watched till the end."""
+"""`makeway run`: a controller inside the command, watched till the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from makeway.cli.board import Board
-from makeway.cli.brought import Watching, bring, built, follow, how_it_ended, served
+from makeway.cli.brought import Watching, bring, built, how_it_ended, served
 from makeway.cli.codes import CTRL_C
 from makeway.cli.connect import asked
 from makeway.cli.output import OUTPUT, print_data
@@ -26,14 +26,9 @@ from makeway.live.machine import this_machine
 from makeway.live.owner import user_name
 from makeway.model.event import RunCancelRequested, RunSubmitted
 from makeway.model.job import CLASSES
-from makeway.model.phase import RunPhase
 from makeway.model.workflow import Workflow
 from makeway.server.offered import offered
 from makeway.store.blobs import Blobs
-from makeway.store.database import Database
-from makeway.store.read import get_run, list_executions, reusable_outputs
-from makeway.store.resolve import resolve_run
-from makeway.store.rows import ExecutionRow
 from makeway.wire.runs import RunWanted
 
 LOOK_EVERY_MS = 200
@@ -84,7 +79,7 @@ def run(
         wanted = RunWanted(workflow=workflow, queue=queue, job_class=job_class)
         ctx.exit(bring(service, wanted, watching))
     with embedded(Path(ctx.obj)) as house:
-        workflow = _define(house, path, name or None, parse_params(params))
+        workflow = define(house, path, name or None, parse_params(params))
         submission = RunSubmitted(
             run=fresh_id(house.clock.now_ms()),
             workflow=workflow,
@@ -92,73 +87,7 @@ def run(
             queue=queue or user_name(),
             priority=CLASSES[job_class],
         )
-        code = _follow_new(house, submission, watching)
-    ctx.exit(code)
-
-
-@click.command()
-@click.argument("run_id", metavar="RUN", default="@last")
-@PARAM
-@click.option("--dry-run", is_flag=True, help="Say what would be reused, and run nothing.")
-@WATCH
-@OUTPUT
-@click.pass_context
-def resume(
-    ctx: click.Context,
-    /,
-    run_id: str,
-    params: tuple[str, ...],
-    dry_run: bool,
-    watch: bool | None,
-    output: str,
-) -> None:
-    """Go on with a run: what has succeeded with the same code and inputs is not run again.
-
-    A run whose command was killed is taken over with the workers that still run; a run that has
-    ended is repeated as a new run that reuses what is there.
-    """
-    whom, watching = asked(ctx), Watching(watch=watch, output=output)
-    service = served(whom) if whom.url is not None else None
-    store = Path(ctx.obj) if service is None else service.store
-    location = store if service is None else service.location
-    with Database.open(location, read_only=True) as database:
-        earlier = get_run(database, resolve_run(database, run_id))
-        steps = list_executions(database, earlier.row.id)
-        blobs = Blobs(store)
-        reusable = tuple(
-            output
-            for output in reusable_outputs(database, earlier.row.id)
-            if output.output is None or blobs.has(output.output.digest)
-        )
-    row, workflow = earlier.row, earlier.workflow
-    if row.phase is RunPhase.SUCCEEDED and not params:
-        click.echo(f"run {row.id} has succeeded: nothing is missing", err=True)
-        return
-    if dry_run:
-        _print_plan(workflow, steps, {each.cache_key for each in reusable})
-        return
-    file = Path(workflow.file)
-    if service is not None:
-        if not row.phase.final:
-            ctx.exit(follow(service, row.id, workflow, watching))
-        given = {**workflow.given, **parse_params(params)}
-        again = built(service.store, file, workflow.name, given)
-        wanted = RunWanted(workflow=again, queue=row.queue, resumes=row.id)
-        ctx.exit(bring(service, wanted, watching))
-    with embedded(store) as house:
-        if row.phase.final:
-            again = _define(house, file, workflow.name, {**workflow.given, **parse_params(params)})
-            submission = RunSubmitted(
-                run=fresh_id(house.clock.now_ms()),
-                workflow=again,
-                user=user_name(),
-                queue=row.queue,
-                resumed_from=row.id,
-                reusable=reusable,
-            )
-            code = _follow_new(house, submission, watching)
-        else:
-            code = _follow_old(house, row.id, file, watching)
+        code = follow_new(house, submission, watching)
     ctx.exit(code)
 
 
@@ -175,12 +104,14 @@ def parse_params(params: tuple[str, ...]) -> dict[str, str]:
     return given
 
 
-def _define(house: House, file: Path, name: str | None, params: dict[str, str]) -> Workflow:
+def define(house: House, file: Path, name: str | None, params: dict[str, str]) -> Workflow:
+    """Build a workflow by the zygote of this house."""
     house.zygote.load(file)
     return house.zygote.define(file, name, params)
 
 
-def _follow_new(house: House, submission: RunSubmitted, watching: Watching) -> int:
+def follow_new(house: House, submission: RunSubmitted, watching: Watching) -> int:
+    """Bring a run, and watch it to its end."""
     node = this_machine()
     controller = house.controller()
     controller.recover()
@@ -192,7 +123,8 @@ def _follow_new(house: House, submission: RunSubmitted, watching: Watching) -> i
         return _follow(house, controller, board, watching)
 
 
-def _follow_old(house: House, run_id: str, file: Path, watching: Watching) -> int:
+def follow_old(house: House, run_id: str, file: Path, watching: Watching) -> int:
+    """Take over a run that another command left behind, and watch it to its end."""
     if file.is_file():
         house.zygote.load(file)
     node = this_machine()
@@ -251,24 +183,6 @@ def _tell_of_others(controller: Controller) -> None:
     for run_id in controller.state.runs:
         text = f"run {run_id}, left behind by a makeway that was killed, goes on beside this one"
         click.echo(text, err=True)
-
-
-def _print_plan(workflow: Workflow, steps: list[ExecutionRow], there: set[str]) -> None:
-    known = {step.key: step for step in steps}
-    width = max(len(step.key) for step in workflow.steps)
-    for step in workflow.steps:
-        row = known[step.key]
-        if step.select is not None:
-            text = "is decided again"
-        elif not row.phase.final:
-            text = "goes on, or runs"
-        elif not row.phase.good:
-            text = f"runs: it {row.phase.told}"
-        elif row.cache_key not in there:
-            text = "runs: its output is gone from the store"
-        else:
-            text = "is there: reused if its code and its inputs are the same"
-        click.echo(f"{step.key:<{width}}  {text}")
 
 
 class _StopRequest:

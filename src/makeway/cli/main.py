@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": ("makeway.cli.flows:run", "Run a workflow here, with its own processes."),
-    "resume": ("makeway.cli.flows:resume", "Go on with a run: only what is missing runs."),
+    "resume": ("makeway.cli.resume:resume", "Go on with a run: only what is missing runs."),
     "runs": ("makeway.cli.history:runs", "List the runs, latest first."),
     "run-show": ("makeway.cli.history:run_show", "Show one run: its steps, selection, result."),
     "run-graph": ("makeway.cli.history:run_graph", "Draw the graph of a run, with its states."),

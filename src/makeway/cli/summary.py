@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from makeway.cli.view import RunView
-from makeway.model.workflow import Binding, Constant, Many, Selection, Stored
+from makeway.model.workflow import Binding, Constant, Failure, Many, Selection, Stored
 from makeway.store.blobs import Blobs
 
 
@@ -22,7 +22,8 @@ def print_summary(view: RunView, blobs: Blobs) -> None:
 def selection_text(key: str, selection: Selection) -> str:
     """Write a ranking with its losers and the reason for each."""
     least = "" if selection.minimum is None else f", at least {selection.minimum:g}"
-    lines = [f"{key}: the best {selection.k} by {selection.metric}{least}"]
+    again = f" (version {selection.version})" if selection.version > 1 else ""
+    lines = [f"{key}: the best {selection.k} by {selection.metric}{least}{again}"]
     width = max(len(ranked.candidate) for ranked in selection.ranking)
     for ranked in selection.ranking:
         place = f"{ranked.place}." if ranked.place else "–"
@@ -45,6 +46,8 @@ def value_text(binding: Binding, blobs: Blobs) -> str:
             name = f" {output.name}" if output.name else ""
             what = f"{output.codec}, {output.size_bytes} bytes, {output.digest[:12]}"
             return f"{output.kind}{name} ({what})"
+        case Failure(step, text):
+            return f"{step} gave nothing: {text}"
         case Many(items):
             return "\n".join(value_text(item, blobs) for item in items)
         case _:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from makeway.model.phase import RunPhase
-from makeway.model.workflow import Binding, Constant, Execution, Workflow
+from makeway.model.workflow import Binding, Constant, Execution, Workflow, latest
 from makeway.store.database import Database
 from makeway.store.read import get_execution, get_run, last_samples, list_attempts, list_executions
 from makeway.store.rows import AttemptRow, ExecutionRow
 from makeway.store.series import Series
-from makeway.workflows.advance import Missing, resolve
+from makeway.workflows.inputs import Missing, resolve
 
 NO_RESULT = Constant(None)
 
@@ -73,7 +73,7 @@ def step_view(database: Database, execution: str) -> StepView:
 
 
 def _result(workflow: Workflow, steps: tuple[ExecutionRow, ...]) -> Binding | None:
-    by_key = {
+    executions = {
         step.key: Execution(
             id=step.id,
             run=step.run,
@@ -84,6 +84,7 @@ def _result(workflow: Workflow, steps: tuple[ExecutionRow, ...]) -> Binding | No
         )
         for step in steps
     }
+    by_key = latest(executions)
     if workflow.result == NO_RESULT or not all(step.phase.final for step in by_key.values()):
         return None
     try:

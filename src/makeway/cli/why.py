@@ -1,6 +1,11 @@
-"""Answer why a job does not run, now or in a scenario that is played."""
+"""Answer why a job does not run, now or in a scenario that is played; and why a step did.
+
+A step of a run says also why it was computed, and no output of an earlier run was taken.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,7 +13,10 @@ from makeway.cli.connect import asking
 from makeway.cli.job_text import NEVER, print_wait, state_of
 from makeway.cli.output import OUTPUT, print_data
 from makeway.errors import NotFound
-from makeway.wire.jobs import WhyView
+from makeway.wire.jobs import CacheView, JobView, WhyView
+
+if TYPE_CHECKING:
+    from makeway.wire.desk import Desk
 
 SCENARIO = click.option(
     "--scenario", metavar="FILE", help="Look at this scenario, and not at what is live."
@@ -23,25 +31,56 @@ AT = click.option("--at", metavar="TIME", help="Of a scenario: at this instant; 
 @OUTPUT
 @click.pass_context
 def why(ctx: click.Context, /, job: str, scenario: str | None, at: str | None, output: str) -> None:
-    """Say why a job does not run, who is in its way, and what would start it."""
+    """Say why a job does not run, who is in its way, and what would start it.
+
+    Of a step (its id, RUN/STEP or a name) it says also why it was computed and not reused: in what
+    its key differs from the nearest that was computed before.
+    """
     if scenario is not None:
         _in_scenario(job, scenario, at, output)
         return
     if at is not None:
         raise click.UsageError("--at is for a scenario: give --scenario FILE too")
     with asking(ctx) as desk:
-        found = desk.why(job)
+        found = _asked(desk, job)
     if output in ("table", "wide"):
         print_why(found)
     elif output == "name":
-        click.echo(found.job.id)
+        if found.job is not None:
+            click.echo(found.job.id)
+        elif found.cache is not None:
+            click.echo(found.cache.step)
     else:
         print_data(found, output)
 
 
+def _asked(desk: Desk, job: str) -> WhyView:
+    try:
+        return desk.why(job)
+    except NotFound:
+        if "/" not in job:
+            raise
+        return desk.why(job.replace("/", ".", 1))
+
+
 def print_why(found: WhyView) -> None:
     """Print where a job stands, why, and whom it waits for, link by link."""
-    job, state = found.job, state_of(found.job)
+    if found.job is not None:
+        _print_job(found, found.job)
+    if found.cache is not None:
+        _print_cache(found.cache, alone=found.job is None)
+
+
+def _print_cache(cache: CacheView, *, alone: bool) -> None:
+    if alone:
+        click.echo(f"{cache.step} is {cache.phase}")
+    click.echo(f"  {cache.text}" if cache.hit else f"  not reused: {cache.text}")
+    for one in cache.differences:
+        click.echo(f"    {one}")
+
+
+def _print_job(found: WhyView, job: JobView) -> None:
+    state = state_of(job)
     wait = found.wait or job.wait
     if wait is None:
         click.echo(f"{job.id} ({job.name}) does not wait: it is {state}")

@@ -28,6 +28,7 @@ from makeway.engine.attempts import staying
 from makeway.engine.carry import carried_out, waits
 from makeway.engine.orders import grace_ms
 from makeway.engine.react import due, react
+from makeway.engine.reuse import Others
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.effect import (
@@ -42,6 +43,7 @@ from makeway.model.phase import JobPhase
 from makeway.policy.plan import Plan
 from makeway.policy.snapshot import Snapshot
 from makeway.workflows.advance import advance
+from makeway.workflows.cache import NOTHING, Kept
 
 Policy = Callable[[Snapshot], Plan]
 ORDERS = (LaunchWorkers, ReleaseWorkers, ResizeWorkers, StopWorkers)
@@ -69,10 +71,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 class Engine:
     """A state and the policy that decides over it."""
 
-    def __init__(self, policy: Policy) -> None:
-        """Begin with an empty state."""
+    def __init__(self, policy: Policy, kept: Kept = NOTHING) -> None:
+        """Begin with an empty state; `kept` is what steps may reuse of runs that have ended."""
         self.state = State()
-        self._policy = policy
+        self._policy, self._kept = policy, kept
         self._entries: list[ev.Entry] = []
         self._effects: list[Effect] = []
         self._wake_at_ms: int | None = None  # when the plan before could change by itself
@@ -176,8 +178,12 @@ class Engine:
             touched, state.touched = state.touched, {}
             # In the order of their causes: after a replay runs of long ago are among them as well.
             for run, cause in sorted(touched.items(), key=itemgetter(1)):
-                for event in advance(state.runs[run], state.executions[run]):
-                    self._believe(event, cause, now_ms)
+                others = Others(state, self._kept, now_ms)
+                for event in advance(state.runs[run], state.executions[run], others):
+                    # It may have ended by itself, or somebody else may have cancelled it.
+                    stops = isinstance(event, ev.JobCancelRequested)
+                    if not stops or refusal(state, event) is None:
+                        self._believe(event, cause, now_ms)
 
     def _decide(self, now_ms: int) -> None:
         state = self.state

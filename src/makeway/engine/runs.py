@@ -20,7 +20,7 @@ from makeway.model.phase import (
     RunPhase,
     changed,
 )
-from makeway.model.workflow import Execution, Run, execution_id, run_of
+from makeway.model.workflow import Execution, Run, execution_id, run_of, step_key
 
 
 def move(state: State, job: str, phase: ExecutionPhase) -> None:
@@ -47,6 +47,7 @@ def _run_submitted(state: State, event: ev.RunSubmitted, at_ms: int) -> None:
         resumed_from=event.resumed_from,
         reusable={reusable.cache_key: reusable for reusable in event.reusable},
         submitted_at_ms=at_ms,
+        fresh=event.fresh,
     )
     _touch(state, event.run)
     state.executions[event.run] = {
@@ -73,7 +74,7 @@ def _execution_submitted(state: State, event: ev.ExecutionSubmitted, _at_ms: int
     executions[before.id] = replace(before, phase=phase, cache_key=event.cache_key)
 
 
-def _execution_ended(state: State, event: ev.ExecutionEnded, _at_ms: int) -> None:
+def _execution_ended(state: State, event: ev.ExecutionEnded, at_ms: int) -> None:
     executions = state.executions[run_of(event.execution)]
     before = executions[event.execution]
     assert_final(event.phase)
@@ -85,8 +86,47 @@ def _execution_ended(state: State, event: ev.ExecutionEnded, _at_ms: int) -> Non
         metrics=event.metrics,
         cache_key=event.cache_key or before.cache_key,
         selection=event.selection,
+        ended_at_ms=at_ms,
     )
+    # Whoever waits for it looks first: a run that is over by this leaves the state.
+    for run in _waiting_for(state, before):
+        _touch(state, run)
     _touch(state, before.run)
+
+
+def _waiting_for(state: State, ended: Execution) -> list[str]:
+    """Name the runs in which the same step may wait for this one, since one computes for all."""
+    step = step_key(ended.key)
+    rule = state.runs[ended.run].workflow.step(step).cache
+    if rule is None or not rule.serialize or not ended.cache_key:
+        return []
+    return [
+        run
+        for run, executions in state.executions.items()
+        if run != ended.run
+        and any(
+            other.phase is ExecutionPhase.PENDING and step_key(other.key) == step
+            for other in executions.values()
+        )
+    ]
+
+
+def _late_result(state: State, event: ev.LateResult, _at_ms: int) -> None:
+    executions = state.executions[run_of(event.execution)]
+    before = executions[event.execution]
+    assert before.selection is not None, f"illegal: {before.id} has selected nothing"
+    executions[before.id] = replace(before, selection=event.selection, text=event.text)
+    _touch(state, before.run)
+
+
+def _execution_replaced(state: State, event: ev.ExecutionReplaced, _at_ms: int) -> None:
+    run = run_of(event.execution)
+    executions = state.executions[run]
+    assert event.replaces in executions, f"illegal: {event.replaces} is not there to be replaced"
+    assert event.execution not in executions, f"illegal: {event.execution} is there already"
+    key = event.execution.partition(".")[2]
+    executions[event.execution] = Execution(id=event.execution, run=run, key=key)
+    _touch(state, run)
 
 
 def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
@@ -98,6 +138,7 @@ def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
 
 def _touch(state: State, run: str) -> None:
     """Let the engine look at the run again, because of the entry that is being applied."""
+    state.touched.pop(run, None)  # of those that one entry touches, the last named comes last
     state.touched[run] = state.seq + 1
 
 
@@ -108,4 +149,6 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.ExecutionSubmitted: _execution_submitted,
     ev.ExecutionEnded: _execution_ended,
     ev.RunFinished: _run_finished,
+    ev.LateResult: _late_result,
+    ev.ExecutionReplaced: _execution_replaced,
 }

@@ -26,6 +26,7 @@ from makeway.live.watch import Lookout
 from makeway.live.witness import Witness
 from makeway.policy.choose import decide
 from makeway.store.database import Database, Location
+from makeway.store.earlier import EarlierOutputs
 from makeway.store.elsewhere import note, noted
 from makeway.store.keep import Keep
 from makeway.store.lease import Lease, alone
@@ -68,7 +69,8 @@ class House:
             self.store, self.zygote, sample_ms=self.plan.sample_ms, site=self.plan.site
         )
         log = Log(self.database, self._lease)
-        controller = Controller(Engine(decide), log, self.series, self._executor, self.clock)
+        engine = Engine(decide, EarlierOutputs(self.database, self.store))
+        controller = Controller(engine, log, self.series, self._executor, self.clock)
         controller.lookout = Lookout(self.store)
         controller.witness = Witness(self.store, self.database, controller.flush)
         controller.probe = Probe()

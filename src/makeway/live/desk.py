@@ -21,6 +21,7 @@ from makeway.intake.located import item_of
 from makeway.intake.nodes import nodes_of
 from makeway.live import control, runs, submission, token_views
 from makeway.live.behind import Behind
+from makeway.live.cached import cache_view, named
 from makeway.live.cluster_views import node_view, node_views
 from makeway.live.job_views import Now, job_view
 from makeway.live.logs import WorkerLogs
@@ -133,11 +134,16 @@ class ServiceDesk:
     def why(self, ref: str) -> WhyView:
         """Say why a job does not run and what would start it."""
         assert_may(self.caller, Scope.READ)
-        job = self.job(ref)
+        name, step = named(self._reader, ref)
+        cache = None if step is None else cache_view(self._reader, self._service.store, step)
+        if name is None:
+            return WhyView(cache=cache)
+        job = self.job(name)
         if job.phase != JobPhase.QUEUED.value:
-            return WhyView(job=job, wait=job.wait, chain=(_standing(job),))
+            return WhyView(job=job, wait=job.wait, chain=(_standing(job),), cache=cache)
         wait, chain = self._inbox.ask(lambda state: self._ask_why(state, job.id))
-        return WhyView(job=job, wait=None if wait is None else written(wait), chain=chain)
+        told = None if wait is None else written(wait)
+        return WhyView(job=job, wait=told, chain=chain, cache=cache)
 
     def log(self, ref: str, attempt: int | None = None, rank: int | None = None) -> WorkerLogs:
         """Open what the workers of an attempt print."""

@@ -11,7 +11,7 @@ Raises:  InvalidInput, InvalidWorkflow: it is no workflow that could run
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from makeway.errors import Conflict, InvalidInput, InvalidWorkflow
 from makeway.live.behind import Behind
@@ -20,7 +20,7 @@ from makeway.live.rights import assert_may, assert_may_use, assert_owns, own_que
 from makeway.model.event import RunCancelRequested, RunSubmitted
 from makeway.model.phase import RunPhase
 from makeway.model.workflow import Binding, FromSlot, Many, Reusable, Step, Workflow
-from makeway.store.blobs import Blobs
+from makeway.store.earlier import EarlierOutputs
 from makeway.store.read import get_run, reusable_outputs
 from makeway.store.resolve import resolve_run
 from makeway.wire.runs import RunBrought, RunWanted
@@ -44,6 +44,7 @@ def bring(service: Behind, caller: Caller, wanted: RunWanted) -> RunBrought:
         )
     priority = classes[wanted.job_class]
     _assert_well_formed(wanted.workflow)
+    _assert_there(wanted.workflow, wanted.fresh)
     for step in wanted.workflow.steps:
         assert_may_use(caller, queue, priority + step.priority, terms.owners)
     assert_may_use(caller, queue, priority, terms.owners)
@@ -56,6 +57,7 @@ def bring(service: Behind, caller: Caller, wanted: RunWanted) -> RunBrought:
         priority=priority,
         resumed_from=earlier,
         reusable=() if earlier is None else _there(service, earlier),
+        fresh=wanted.fresh,
     )
     for refused in service.inbox.tell([submission]).refused:
         if refused.event is submission:
@@ -93,11 +95,11 @@ def _brought(submission: RunSubmitted, phase: RunPhase) -> RunBrought:
 
 def _there(service: Behind, run: str) -> tuple[Reusable, ...]:
     """Give the outputs of an earlier run that are still there."""
-    blobs = Blobs(service.store)
+    kept = EarlierOutputs(service.reader, service.store)
     return tuple(
         one
         for one in reusable_outputs(service.reader, run)
-        if one.output is None or blobs.has(one.output.digest)
+        if one.output is None or kept.there(one.output)
     )
 
 
@@ -126,6 +128,12 @@ def _assert_well_formed(workflow: Workflow) -> None:
                 raise InvalidWorkflow(problem, where=f"step {step.key}")
 
 
+def _assert_there(workflow: Workflow, fresh: Collection[str]) -> None:
+    strange = {*fresh} - {step.key for step in workflow.steps}
+    if strange:
+        raise InvalidWorkflow(f"{min(strange)!r}, to be run anew, is no step", where=WHERE)
+
+
 def _assert_step(step: Step) -> None:
     where = f"step {step.key}"
     check.key(step.key, where)
@@ -138,6 +146,8 @@ def _assert_step(step: Step) -> None:
         raise InvalidWorkflow("it asks for less than nothing", where=where)
     if step.select is not None and (step.select.k < 1 or not step.select.candidates):
         raise InvalidWorkflow("it selects nothing from nobody", where=where)
+    if step.select is not None:
+        check.waiting(step.select.wait, len(step.select.candidates), where)
 
 
 def _slots(step: Step) -> Iterator[FromSlot]:

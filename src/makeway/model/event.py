@@ -81,6 +81,7 @@ class RunSubmitted(Fact, frozen=True):
     priority: int = 0
     resumed_from: str | None = None
     reusable: tuple[Reusable, ...] = ()
+    fresh: tuple[str, ...] = ()
 
 
 class WorkerReady(Fact, frozen=True):
@@ -288,10 +289,11 @@ class PastUsageTold(Fact, frozen=True):
 
 
 class ExecutionSubmitted(Fact, frozen=True):
-    """A step's inputs are complete; its job follows."""
+    """A step's inputs are complete; its job follows. `key_parts`: what its key is made of."""
 
     execution: str
     cache_key: str
+    key_parts: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class ExecutionEnded(Fact, frozen=True):
@@ -304,6 +306,7 @@ class ExecutionEnded(Fact, frozen=True):
     metrics: dict[str, float] = msgspec.field(default_factory=dict)
     cache_key: str = ""
     selection: Selection | None = None
+    key_parts: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class RunFinished(Fact, frozen=True):
@@ -311,6 +314,25 @@ class RunFinished(Fact, frozen=True):
 
     run: str
     phase: RunPhase
+    text: str = ""
+
+
+class LateResult(Fact, frozen=True):
+    """Candidates have ended after the selection was made; `selection` is what holds from here on."""
+
+    execution: str
+    candidates: tuple[str, ...]
+    selection: Selection
+    text: str = ""
+
+
+class ExecutionReplaced(Fact, frozen=True):
+    """A step is done again, by a new execution, since what it reads was replaced."""
+
+    execution: str
+    replaces: str
+    position: int
+    upstream: tuple[str, ...] = ()
     text: str = ""
 
 
@@ -365,6 +387,8 @@ Event = (
     | ExecutionSubmitted
     | ExecutionEnded
     | RunFinished
+    | LateResult
+    | ExecutionReplaced
 )
 
 

@@ -143,7 +143,7 @@ STEPS_OF_RUN = (
     )
     .outerjoin_from(schema.execution, schema.job, JOBS.id == EXECUTIONS.id)
     .where(OF_RUN)
-    .order_by(EXECUTIONS.position)
+    .order_by(EXECUTIONS.position, EXECUTIONS.id)
 )
 EDGES = sa.select(*_columns(schema.execution_edge, "down up")).where(
     same(schema.execution_edge.c.run)

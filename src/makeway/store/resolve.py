@@ -78,6 +78,11 @@ def resolve_job(database: Database, text: str) -> str:
     return found
 
 
+def is_job(database: Database, name: str) -> bool:
+    """Say whether this is the id of a job."""
+    return bool(_ids(database, THE_JOB, id=name))
+
+
 def resolve_execution(database: Database, text: str) -> str:
     """Give the id of the step, or of the job, that is meant.
 

@@ -104,6 +104,7 @@ execution = Table(
     Column("selection", Json),
     Column("started_at_ms", BigInteger),
     Column("ended_at_ms", BigInteger),
+    Column("key_parts", Json),
     Index("execution_by_run", "run", "position"),
     Index("execution_by_cache_key", "cache_key"),
     Index("execution_by_key", "key"),

@@ -267,7 +267,7 @@ RUN = insert(
 RUN_CANCELS = update(schema.run, THE_RUN, "phase", "text")
 RUN_ENDS = update(schema.run, THE_RUN, "phase", "text", "ended_at_ms")
 EXECUTION = insert(schema.execution, "id", "run", "key", "position", "phase", "text")
-EXECUTION_QUEUES = update(schema.execution, THE_EXECUTION, "phase", "cache_key")
+EXECUTION_QUEUES = update(schema.execution, THE_EXECUTION, "phase", "cache_key", "key_parts")
 EXECUTION_STARTS = update(
     schema.execution, THE_EXECUTION, "phase",
     started_at_ms=sa.func.coalesce(EXECUTIONS.started_at_ms, sa.bindparam("at_ms")),
@@ -276,7 +276,9 @@ EXECUTION_MOVES = update(schema.execution, THE_EXECUTION, "phase")
 EXECUTION_ENDS = update(
     schema.execution, THE_EXECUTION, "phase", "text", "output", "digest", "metrics", "selection",
     "ended_at_ms", cache_key=sa.func.coalesce(sa.bindparam("new_key"), EXECUTIONS.cache_key),
+    key_parts=sa.func.coalesce(sa.bindparam("new_parts"), EXECUTIONS.key_parts),
 )  # fmt: skip
+EXECUTION_RESELECTS = update(schema.execution, THE_EXECUTION, "selection", "text")
 EDGE = insert(schema.execution_edge, "run", "up", "down")
 
 
@@ -300,7 +302,8 @@ def _run_cancel_requested(event: ev.RunCancelRequested, _at_ms: int) -> Iterator
 
 
 def _execution_submitted(event: ev.ExecutionSubmitted, _at_ms: int) -> Iterator[Write]:
-    yield EXECUTION_QUEUES, (ExecutionPhase.QUEUED.value, event.cache_key, event.execution)
+    phase, parts = ExecutionPhase.QUEUED.value, json_of(event.key_parts)
+    yield EXECUTION_QUEUES, (phase, event.cache_key, parts, event.execution)
 
 
 def _execution_ended(event: ev.ExecutionEnded, at_ms: int) -> Iterator[Write]:
@@ -308,12 +311,25 @@ def _execution_ended(event: ev.ExecutionEnded, at_ms: int) -> Iterator[Write]:
     yield (
         EXECUTION_ENDS,
         (event.phase.value, event.text, json_of(output), output.digest if output else None,
-         json_of(event.metrics), json_of(event.selection), at_ms, event.cache_key or None, execution),
+         json_of(event.metrics), json_of(event.selection), at_ms, event.cache_key or None,
+         json_of(event.key_parts), execution),
     )  # fmt: skip
     if output is not None:
         made = event.phase is not ExecutionPhase.CACHED
         yield ARTIFACT, artifact(output, at_ms, execution if made else None)
         yield USE, (execution, "output", output.name, output.digest)
+
+
+def _late_result(event: ev.LateResult, _at_ms: int) -> Iterator[Write]:
+    yield EXECUTION_RESELECTS, (json_of(event.selection), event.text, event.execution)
+
+
+def _execution_replaced(event: ev.ExecutionReplaced, _at_ms: int) -> Iterator[Write]:
+    run, _, key = event.execution.partition(".")
+    pending = ExecutionPhase.PENDING.value
+    yield EXECUTION, (event.execution, run, key, event.position, pending, "")
+    for up in event.upstream:
+        yield EDGE, (run, up, key)
 
 
 def _run_finished(event: ev.RunFinished, at_ms: int) -> Iterator[Write]:
@@ -353,4 +369,6 @@ FOLDS: dict[type, Fold] = {
     ev.ExecutionSubmitted: _execution_submitted,
     ev.ExecutionEnded: _execution_ended,
     ev.RunFinished: _run_finished,
+    ev.LateResult: _late_result,
+    ev.ExecutionReplaced: _execution_replaced,
 }

@@ -106,16 +106,37 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True, rename={"job_class": "c
     attempts: tuple[AttemptView, ...] = ()
 
 
+class CacheView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a step was computed and not reused: its key beside the nearest that was computed before.
+
+    hit          an earlier output stands in for it
+    parts        what its key is made of
+    nearest      the step whose key differs in least from it, which ended at `nearest_s`
+    differences  in what it differs, one sentence each
+    """
+
+    step: str
+    phase: str
+    hit: bool
+    text: str
+    parts: dict[str, str] = {}
+    nearest: str | None = None
+    nearest_s: float | None = None
+    differences: tuple[str, ...] = ()
+
+
 class WhyView(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `why`: the job, its wait, and whom it waits for, link by link.
 
     `chain` begins with the job itself: each next one is what the one before waits for, and says of
-    itself in a sentence where it stands.
+    itself in a sentence where it stands. Of a step of a run, `cache` says why it was computed, or
+    what was reused; one that was reused, or has not begun, has no `job`.
     """
 
-    job: JobView
+    job: JobView | None = None
     wait: WaitView | None = None
     chain: tuple[str, ...] = ()
+    cache: CacheView | None = None
 
 
 class JobsWanted(msgspec.Struct, frozen=True, kw_only=True):

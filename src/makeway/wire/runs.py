@@ -18,12 +18,16 @@ class RunWanted(
     forbid_unknown_fields=True,
     rename={"job_class": "class"},
 ):
-    """A workflow that is to run. `resumes`: the run whose outputs may stand in for its steps."""
+    """A workflow that is to run. `resumes`: the run whose outputs may stand in for its steps.
+
+    `fresh` are steps that are computed anew, whatever was computed before.
+    """
 
     workflow: Workflow
     queue: str | None = None
     job_class: str = "medium"
     resumes: str | None = None
+    fresh: tuple[str, ...] = ()
 
 
 class RunBrought(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from makeway.errors import (
 from makeway.executor.protocol import FRAME_MAX
 from makeway.model.workflow import Workflow
 from makeway.store.blobs import Blobs
+from makeway.worker.environment import with_environments
 from makeway.worker.values import encode
 from makeway.workflows import build
 from makeway.workflows.define import WorkflowFunction, step_in
@@ -74,6 +75,7 @@ def build_workflow(
     for step in built.steps:
         if step.select is None:
             find_step(file, step.function)
+    built = with_environments(built, file)
     _be_sent(built)
     return built
 

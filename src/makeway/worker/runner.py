@@ -20,7 +20,7 @@ from makeway.errors import MakewayError
 from makeway.executor.folder import ERROR, LAUNCH, REPORT, read_whole, write_whole
 from makeway.executor.protocol import Launch
 from makeway.model.record import ErrorRecord, Frame, Output, Report
-from makeway.model.workflow import Binding, Constant, Many, Stored
+from makeway.model.workflow import Binding, Constant, Failure, Many, Stored
 from makeway.store.blobs import Blobs
 from makeway.worker import recorder
 from makeway.worker.artifact import text
@@ -82,6 +82,8 @@ def resolve(binding: Binding, store: Path) -> object:
             return decode(output, store)
         case Many(items):
             return [resolve(item, store) for item in items]
+        case Failure():
+            return binding
         case _:
             message = f"an argument is not resolved: {binding}"
             raise AssertionError(message)

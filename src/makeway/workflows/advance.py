@@ -6,6 +6,7 @@ omitted. A place that a selection could not fill is *vacant*: a step that reads 
 too, but a fan-in goes on with those that are there.
 
 Takes:   run, executions   what is believed about the run and its steps, by execution id
+         earlier           what a step that is cached may take over from other runs
 Gives:   events in the order in which they are to be believed; none when there is nothing to do
 Holds:   a step is submitted once · a finished run has only final steps · order of the workflow
 """
@@ -13,7 +14,8 @@ Holds:   a step is submitted once · a finished run has only final steps · orde
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator
 
 from makeway.errors import InvalidInput
 from makeway.model import event as ev
@@ -23,36 +25,42 @@ from makeway.model.workflow import (
     Binding,
     Constant,
     Execution,
-    FromSlot,
     FromStep,
-    Many,
     Run,
     Step,
     Stored,
-    Workflow,
-    execution_id,
+    latest,
+    step_key,
 )
-from makeway.workflows.cache import cache_key
-from makeway.workflows.graph import upstream
+from makeway.workflows.cache import NOTHING, Earlier, cache_key, key_parts
+from makeway.workflows.graph import steps_in, upstream
+from makeway.workflows.inputs import (
+    Executions,
+    Missing,
+    assert_triggered,
+    resolve,
+    settled,
+    vacant,
+)
+from makeway.workflows.late import early, late_results, losers, not_needed
 from makeway.workflows.select import select_top
 
-Executions = Mapping[str, Execution]
 
-
-class Missing(Exception):
-    """Something that a step reads will never come."""
-
-
-def advance(run: Run, executions: Executions) -> list[ev.Event]:
+def advance(run: Run, executions: Executions, earlier: Earlier = NOTHING) -> list[ev.Event]:
     """Say what can happen next in this run."""
-    by_key = {execution.key: execution for execution in executions.values()}
+    by_key = latest(executions)
     if run.phase is RunPhase.RUNNING:
-        events = [
+        late = [
             event
             for step in run.workflow.steps
-            if by_key[step.key].phase is ExecutionPhase.PENDING and _settled(step, by_key)
-            for event in _begin(run, step, by_key)
+            if step.select is not None
+            for event in late_results(run, step, by_key)
         ]
+        if late:
+            return late
+        # What was replaced has to be gone before it is done again: both may want the same port.
+        leaving = _leaving(executions, by_key)
+        events = [*_fails_fast(run, by_key)] or [*_beginning(run, by_key, leaving, earlier)]
         if events:
             return events
     if all(execution.phase.final for execution in executions.values()):
@@ -60,67 +68,133 @@ def advance(run: Run, executions: Executions) -> list[ev.Event]:
     return []
 
 
-def resolve(workflow: Workflow, binding: Binding, by_key: Executions) -> Binding:
-    """Replace references by the artifacts they stand for; raise `Missing` if one never comes."""
-    match binding:
-        case FromStep(step):
-            return _output(by_key[step])
-        case FromSlot(step, slot):
-            _output(by_key[step])  # a selection that failed fills no place at all
-            selection = by_key[step].selection
-            if selection is None or slot >= len(selection.chosen):
-                raise Missing(f"{step} filled no place {slot + 1}")
-            return _output(by_key[selection.chosen[slot]])
-        case Many(items):
-            there = [item for item in items if not _vacant(workflow, item, by_key)]
-            if items and not there:
-                raise Missing("none of what it gathers is there")
-            return Many(tuple(resolve(workflow, item, by_key) for item in there))
-        case Constant() | Stored():
-            return binding
+def _leaving(executions: Executions, by_key: Executions) -> Collection[str]:
+    if len(executions) == len(by_key):
+        return ()
+    old = [one for one in executions.values() if one is not by_key[step_key(one.key)]]
+    return {step_key(one.key) for one in old if not one.phase.final}
+
+
+def _beginning(
+    run: Run, by_key: Executions, leaving: Collection[str], earlier: Earlier
+) -> Iterator[ev.Event]:
+    """Begin every step that can; of those of one group only as many as there may be at a time."""
+    begun = Counter[str]()
+    for step in run.workflow.steps:
+        phase, group = by_key[step.key].phase, "" if step.parallel is None else step.parallel.group
+        if group and not phase.final and phase is not ExecutionPhase.PENDING:
+            begun[group] += 1
+    for step in run.workflow.steps:
+        waits = by_key[step.key].phase is ExecutionPhase.PENDING and step.key not in leaving
+        full = step.parallel is not None and begun[step.parallel.group] >= step.parallel.most
+        if not waits or full or not _settled(step, by_key):
+            continue
+        for event in _begin(run, step, by_key, earlier):
+            if step.parallel is not None and isinstance(event, ev.ExecutionSubmitted):
+                begun[step.parallel.group] += 1
+            yield event
+
+
+def _fails_fast(run: Run, by_key: Executions) -> Iterator[ev.Event]:
+    """Cancel all the rest as soon as a step has failed, in a run that is to do so."""
+    if run.workflow.on_failure != "fail_fast":
+        return
+    failed = [
+        one.key
+        for one in by_key.values()
+        if one.phase in (ExecutionPhase.FAILED, ExecutionPhase.STOPPED)
+    ]
+    if not failed:
+        return
+    text = f"{failed[0]} failed, and the run is to fail fast"
+    for one in by_key.values():
+        if one.phase is ExecutionPhase.PENDING:
+            yield ev.ExecutionEnded(execution=one.id, phase=ExecutionPhase.CANCELLED, text=text)
+        elif not one.phase.final:
+            yield ev.JobCancelRequested(job=one.id, text=text)
 
 
 def _settled(step: Step, by_key: Executions) -> bool:
-    return all(by_key[key].phase.final for key in upstream(step))
+    if step.select is None:
+        return settled(step, by_key)
+    open_ones = {key for key in upstream(step) if not by_key[key].phase.final}
+    after = open_ones & {*step.after} or open_ones - {*step.select.candidates}
+    return not open_ones or (not after and early(step.select, by_key))
 
 
-def _begin(run: Run, step: Step, by_key: Executions) -> Iterator[ev.Event]:
-    execution = execution_id(run.id, step.key)
+def _begin(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> Iterator[ev.Event]:
+    execution = by_key[step.key].id
     try:
-        for key in step.after:
-            _output(by_key[key])
+        assert_triggered(step, by_key)
+        stopped = _condition(run, step, by_key, earlier)
+        if stopped is not None:
+            yield stopped
+            return
         if step.select is not None:
             yield _selected(execution, step, by_key)
+            yield from losers(step, by_key)
             return
         arguments = {
-            name: resolve(run.workflow, binding, by_key) for name, binding in step.arguments.items()
+            name: resolve(run.workflow, binding, by_key, lenient=bool(step.trigger))
+            for name, binding in step.arguments.items()
         }
     except Missing as missing:
         yield ev.ExecutionEnded(
             execution=execution, phase=ExecutionPhase.OMITTED, text=str(missing)
         )
         return
-    key = cache_key(step, arguments)
-    earlier = run.reusable.get(key)
-    if earlier is not None:
+    key, parts = cache_key(step, arguments), key_parts(step, arguments)
+    anew = step.key in run.fresh
+    found = None if anew else run.reusable.get(key) or earlier.find(step, key)
+    if found is not None:
         yield ev.ExecutionEnded(
             execution=execution,
             phase=ExecutionPhase.CACHED,
-            text=f"reused from run {earlier.run}: same code, same inputs",
-            output=earlier.output,
-            metrics=earlier.metrics,
+            text=f"reused from run {found.run}: {_same(step)}, same inputs",
+            output=found.output,
+            metrics=found.metrics,
             cache_key=key,
+            key_parts=parts,
         )
-        return
-    yield ev.ExecutionSubmitted(execution=execution, cache_key=key)
-    yield ev.JobSubmitted(job=execution, spec=_job(run, step, arguments))
+    elif anew or not earlier.computing(step, key):
+        yield ev.ExecutionSubmitted(execution=execution, cache_key=key, key_parts=parts)
+        name = f"{run.workflow.name}.{by_key[step.key].key}"
+        yield ev.JobSubmitted(job=execution, spec=_job(run, step, arguments, name))
 
 
-def _job(run: Run, step: Step, arguments: dict[str, Binding]) -> JobSpec:
+def _condition(
+    run: Run, step: Step, by_key: Executions, earlier: Earlier
+) -> ev.ExecutionEnded | None:
+    """Give how the step ends if a condition of it is false, or cannot be told."""
+    execution = by_key[step.key].id
+    for condition in step.when:
+        binding = resolve(run.workflow, condition, by_key)
+        name = ", ".join(steps_in(condition)) or "it"
+        match binding:
+            case Constant(value):
+                true: bool | None = bool(value)
+            case Stored(output):
+                true = earlier.truth(output)
+            case _:
+                true = None
+        if true is None:
+            text = f"its condition cannot be told: what {name} gave is no plain value, or is gone"
+            return ev.ExecutionEnded(execution=execution, phase=ExecutionPhase.FAILED, text=text)
+        if not true:
+            text = f"its condition is false: {name} said so"
+            return ev.ExecutionEnded(execution=execution, phase=ExecutionPhase.SKIPPED, text=text)
+    return None
+
+
+def _same(step: Step) -> str:
+    return "same version" if step.cache is not None and step.cache.version else "same code"
+
+
+def _job(run: Run, step: Step, arguments: dict[str, Binding], name: str) -> JobSpec:
     group = WorkerGroup(count_min=step.workers, count_max=step.workers, per_worker=step.per_worker)
     call = StepCall(file=run.workflow.file, function=step.function, arguments=arguments)
     return JobSpec(
-        name=f"{run.workflow.name}.{step.key}",
+        name=name,
         user=run.user,
         queue=run.queue,
         priority=run.priority + step.priority,
@@ -172,29 +246,6 @@ def _best(metric: str, minimum: float | None, by_key: Executions, step: Step) ->
     return f"the best is {best[1]} with {metric} {best[0]:g}{wanted}"
 
 
-def _output(execution: Execution) -> Binding:
-    if not execution.phase.good:
-        raise Missing(f"{execution.key} {execution.phase.told}")
-    return Constant(None) if execution.output is None else Stored(execution.output)
-
-
-def _vacant(workflow: Workflow, binding: Binding, by_key: Executions) -> bool:
-    """Say whether the binding reads a place that a good selection left empty."""
-    match binding:
-        case FromSlot(step, slot):
-            selection = by_key[step].selection
-            if selection is None or not by_key[step].phase.good:
-                return False
-            return slot >= len(selection.chosen)
-        case FromStep(step):
-            if by_key[step].phase is not ExecutionPhase.OMITTED:
-                return False
-            arguments = workflow.step(step).arguments.values()
-            return any(_vacant(workflow, argument, by_key) for argument in arguments)
-        case _:
-            return False
-
-
 def _finish(run: Run, by_key: Executions) -> ev.RunFinished:
     if run.phase is RunPhase.CANCELLING:
         return ev.RunFinished(run=run.id, phase=RunPhase.CANCELLED)
@@ -222,5 +273,7 @@ def _short(run: Run, by_key: Executions) -> Iterator[str]:
 
 def _bad(run: Run, execution: Execution, by_key: Executions) -> bool:
     if execution.phase is ExecutionPhase.OMITTED:
-        return not _vacant(run.workflow, FromStep(execution.key), by_key)
+        return not vacant(run.workflow, FromStep(step_key(execution.key)), by_key)
+    if not_needed(run, execution):
+        return False
     return not execution.phase.good and execution.phase is not ExecutionPhase.SKIPPED

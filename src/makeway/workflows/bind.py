@@ -22,10 +22,19 @@ from makeway.errors import InvalidWorkflow
 from makeway.model.record import Output
 from makeway.model.workflow import Binding, Constant, FromSlot, FromStep, Many, Stored
 from makeway.workflows.annotation import fits, holds, item_of, name_of, shown
-from makeway.workflows.handle import Call, Chosen, Definition, Handle, call_of, find_handles
+from makeway.workflows.code import Code
+from makeway.workflows.handle import (
+    Call,
+    Chosen,
+    Definition,
+    Gathered,
+    Handle,
+    call_of,
+    find_handles,
+)
 
 Keep = Callable[[object], Output]
-Taken = Handle | Constant | Stored | list["Taken"]
+Taken = Handle | Constant | Stored | list["Taken"] | Gathered
 
 # A constant travels in the definition of its run and in every log of it; what is larger is stored.
 CONSTANT_BYTES_MAX = 10_000
@@ -41,10 +50,12 @@ class Building(msgspec.Struct, kw_only=True, eq=False):
     folder: str
     calls: list[Call] = []
     owned: set[int] = set()
-    digests: dict[object, str] = {}
+    codes: dict[object, Code] = {}
+    conditions: list[Taken] = []
 
     def add(self, call: Call) -> None:
-        """Put one more call into the graph."""
+        """Put one more call into the graph, under the conditions that hold here."""
+        call.when = (*self.conditions,)
         self.calls.append(call)
         self.owned.add(id(call))  # it lives as long as this does
 
@@ -58,6 +69,8 @@ building: ContextVar[Building | None] = ContextVar("building", default=None)
 
 def take(value: object, into: Building) -> Taken:
     """Take a value as it is now; a list with handles in it becomes a list of what was taken."""
+    if isinstance(value, Gathered) and not value:
+        return Constant([])
     if isinstance(value, Chosen):
         problem = "a whole selection cannot be passed on"
         raise InvalidWorkflow(problem, hint="pass its places: best.slots()")
@@ -68,6 +81,9 @@ def take(value: object, into: Building) -> Taken:
             raise InvalidWorkflow(f"{value!r} comes from another workflow")
         return value
     if find_handles(value):
+        if isinstance(value, Gathered):
+            items = [take(item, into) for item in value]
+            return Gathered(items, wait=_wait(value), min_success=value.min_success)
         if type(value) in (list, tuple):
             return [take(item, into) for item in value]  # type: ignore[attr-defined]  # one of both
         problem = f"outputs of steps can be gathered in lists only, not in a {type(value).__name__}"
@@ -82,12 +98,24 @@ def take(value: object, into: Building) -> Taken:
     return Stored(into.keep(value))
 
 
+def _wait(value: Gathered) -> str | int:
+    if value.wait == "qualified":
+        raise InvalidWorkflow("only select_top knows who is qualified", hint='wait="first"')
+    return value.wait
+
+
 def bind(taken: Taken) -> Binding:
     """Turn what was taken into what the graph says, now that every call has its key."""
     match taken:
         case Handle():
             call, slot = call_of(taken)
             return FromStep(call.key) if slot is None else FromSlot(call.key, slot)
+        case Gathered():
+            return Many(
+                tuple(bind(item) for item in taken),
+                wait=taken.wait if isinstance(taken.wait, int) else None,
+                min_success=taken.min_success if taken.min_success < 1 else None,
+            )
         case list():
             return Many(tuple(bind(item) for item in taken))
         case _:

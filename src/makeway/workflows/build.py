@@ -52,6 +52,8 @@ def build_workflow(
         params=parameters_of(workflow, values),
         given=dict(params),
         document=inspect.getdoc(workflow.function) or "",
+        on_failure=workflow.on_failure,
+        code={code.digest: code.parts for code in into.codes.values()},
     )
 
 
@@ -90,6 +92,10 @@ def _step(call: Call, keys: Collection[str], into: Building) -> Step:
         max_memory_bytes=options.max_memory_bytes,
         min_rate=options.min_rate,
         on_hopeless=options.on_hopeless,
+        cache=options.cache,
+        trigger=options.trigger,
+        when=tuple(bind(taken) for taken in call.when),
+        parallel=options.parallel,
     )
 
 

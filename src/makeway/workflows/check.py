@@ -7,19 +7,21 @@ line that says so.
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from makeway.errors import InvalidWorkflow
 from makeway.model import units
 from makeway.model.resources import MEMORY, Resources
-from makeway.model.workflow import Goal
+from makeway.model.workflow import Cache, Caching, Goal
 from makeway.workflows.annotation import shown
 
 KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)
 WORKERS_MAX = 100_000
 RETRIES_MAX = 1_000
 PRIORITY_MAX = 1_000_000
+INSTALLED = "installed"  # the lock is what is installed, not a file
 
 
 def key(name: object, where: str) -> str:
@@ -54,10 +56,10 @@ def priority(number: object, where: str) -> int:
     return whole(number, "priority", where, least=-PRIORITY_MAX, most=PRIORITY_MAX)
 
 
-def flag(value: object, where: str) -> bool:
+def flag(value: object, where: str, word: str = "idempotent") -> bool:
     """Take a yes or no."""
     if not isinstance(value, bool):
-        problem = f"idempotent is {shown(value)}; it must be True or False"
+        problem = f"{word} is {shown(value)}; it must be True or False"
         raise InvalidWorkflow(problem, where=where)
     return value
 
@@ -68,6 +70,38 @@ def word(value: object, name: str, allowed: tuple[str, ...], where: str) -> str:
         problem = f"{name} is {shown(value)}; it can be {' or '.join(allowed)}"
         raise InvalidWorkflow(problem, where=where)
     return value
+
+
+def waiting(wait: object, candidates: int, where: str) -> str | int:
+    """Take for whom a selection waits: `all`, `qualified`, `first` or a number of candidates."""
+    if isinstance(wait, str):
+        found = word(wait, "wait", ("all", "qualified", "first"), where)
+        return 1 if found == "first" else found
+    return whole(wait, "wait", where, least=1, most=candidates)
+
+
+TRIGGER = re.compile(r"(all_success|all_done|any_success)|at_least\((\d+)\)|quorum\(([\d.]+)\)")
+
+
+def trigger(value: object, where: str) -> str:
+    """Take what has to have become of the steps before; the default is the empty text."""
+    found = TRIGGER.fullmatch(value) if isinstance(value, str) else None
+    good = found is not None
+    if found is not None and found[2]:
+        good = int(found[2]) >= 1
+    if found is not None and found[3]:
+        good = found[3].count(".") <= 1 and found[3] != "." and 0 < float(found[3]) <= 1
+    if not good or found is None:
+        problem = f"trigger is {shown(value)}; it can be all_success, all_done, any_success, "
+        raise InvalidWorkflow(problem + "at_least(2) or quorum(0.67)", where=where)
+    return "" if found[1] == "all_success" else found[0]
+
+
+def part(value: object, name: str, where: str) -> float:
+    """Take a part of a whole, from 0 to 1."""
+    if is_number(value) and 0 <= value <= 1:  # type: ignore[operator]  # a number, as was asked
+        return float(value)  # type: ignore[arg-type]  # likewise
+    raise InvalidWorkflow(f"{name} is {shown(value)}; it must be from 0 to 1", where=where)
 
 
 def goal(value: object, where: str) -> Goal:
@@ -101,6 +135,57 @@ def tags(value: object, where: str) -> dict[str, str]:
             problem = f"the tag {shown(name)} is {shown(text)}; names and values must be text"
             raise InvalidWorkflow(problem, where=where)
     return {str(name): str(text) for name, text in value.items()}
+
+
+def cache(value: object, function: Callable[..., object], where: str) -> Caching | None:
+    """Take how a step may be reused: True, False or a `mw.Cache` whose words make sense."""
+    if isinstance(value, bool):
+        return Caching() if value else None
+    if not isinstance(value, Cache):
+        problem = f"cache is {shown(value)}; it can be True, False or a mw.Cache"
+        raise InvalidWorkflow(problem, where=where)
+    return Caching(
+        version=_version(value.version, where),
+        ttl_ms=None if value.ttl is None else _ttl_ms(value.ttl, where),
+        ignore=_ignored(value.ignore, function, where),
+        serialize=flag(value.serialize, where, "serialize"),
+        lock=_lock(value.cache_env, where),
+    )
+
+
+def _version(version: object, where: str) -> str:
+    if isinstance(version, str | int) and not isinstance(version, bool):
+        return str(version)
+    problem = f"the cache's version is {shown(version)}; it must be text or a number"
+    raise InvalidWorkflow(problem, where=where)
+
+
+def _ignored(names: object, function: Callable[..., object], where: str) -> tuple[str, ...]:
+    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+        problem = f"the cache ignores {shown(names)}; it must be a list of names"
+        raise InvalidWorkflow(problem, where=where)
+    known = inspect.signature(function).parameters
+    if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
+        for name in names:
+            if name not in known:
+                problem = f"the cache ignores {name!r}, which the step does not take"
+                hint = f"it takes: {', '.join(known) or 'nothing'}"
+                raise InvalidWorkflow(problem, where=where, hint=hint)
+    return tuple(names)
+
+
+def _lock(lock: object, where: str) -> str:
+    if isinstance(lock, bool | str):
+        return INSTALLED if lock is True else lock or ""
+    problem = f"cache_env is {shown(lock)}; it can be True, False or the name of a lock file"
+    raise InvalidWorkflow(problem, where=where)
+
+
+def _ttl_ms(ttl: str | float, where: str) -> int:
+    try:
+        return units.ms_of(ttl, f"{where}: ttl")
+    except units.BadAmount as error:
+        raise InvalidWorkflow(error.problem, where=error.where) from None
 
 
 def is_number(value: object) -> bool:

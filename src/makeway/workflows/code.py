@@ -30,6 +30,7 @@ import msgspec
 from makeway.workflows.handle import PACKAGE, is_library
 
 WHOLE = "*"
+PART_CHARS = 12
 Chain = tuple[str, ...]
 Node = tuple[str, str]  # a module, and a name at its top level, or WHOLE
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -41,13 +42,26 @@ class Source(msgspec.Struct, frozen=True, eq=False):
 
     name: str
     package: str
+    file: str
     statements: tuple[ast.stmt, ...]
     definitions: dict[str, list[ast.stmt]]
     stars: tuple[str, ...]
 
 
+class Code(msgspec.Struct, frozen=True):
+    """The code behind a step: one digest, and what it is made of, `file:name` with a digest each."""
+
+    digest: str
+    parts: dict[str, str]
+
+
 def code_digest(function: Callable[..., object], folder: str) -> str:
     """Hash the function and all code of its project, which lies in `folder`, that it reaches."""
+    return code_of(function, folder).digest
+
+
+def code_of(function: Callable[..., object], folder: str) -> Code:
+    """Hash the function and all that it reaches, together and one by one."""
     plain = inspect.unwrap(function)
     start = (plain.__module__, plain.__qualname__.partition(".")[0])
     project = _Project((folder, _root_of(plain.__module__)))
@@ -60,8 +74,13 @@ def code_digest(function: Callable[..., object], folder: str) -> str:
             todo += reached
     if not seen[start]:  # it has no text: typed into a shell, or made by `exec`
         seen[start] = _code_text(plain.__code__)
-    parts = "\n".join(f"{module}:{name} {text}" for (module, name), text in sorted(seen.items()))
-    return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).hexdigest()
+    whole = "\n".join(f"{module}:{name} {text}" for (module, name), text in sorted(seen.items()))
+    parts = {
+        project.label(node): _hashed(text)[:PART_CHARS]
+        for node, text in sorted(seen.items())
+        if text
+    }
+    return Code(_hashed(whole), parts)
 
 
 class _Project:
@@ -82,6 +101,14 @@ class _Project:
         statements = source.statements if whole else source.definitions.get(node[1], ())
         text = "\n".join(ast.dump(statement) for statement in statements)
         return text, [each for one in statements for each in self._reached(one, source)]
+
+    def label(self, node: Node) -> str:
+        """Say where a node stands, for a person: `pricing/tax.py:rate`, or the file alone."""
+        source = self._module(node[0])
+        file = f"{node[0]}.py" if source is None else source.file
+        for folder in self._folders:
+            file = file.removeprefix(folder)
+        return file if node[1] == WHOLE else f"{file}:{node[1]}"
 
     def _module(self, name: str) -> Source | None:
         file = getattr(sys.modules.get(name), "__file__", None)
@@ -167,7 +194,7 @@ def _source(name: str, file: str) -> Source | None:
     for statement in statements:
         for bound in sorted(set(_bound(statement))):
             definitions.setdefault(bound, []).append(statement)
-    bare = Source(name, package, statements, definitions, ())
+    bare = Source(name, package, file, statements, definitions, ())
     stars = tuple(
         ".".join(target[:-1])
         for statement in definitions.pop(WHOLE, [])
@@ -285,6 +312,10 @@ def _is_main_guard(statement: ast.stmt) -> bool:
             return True
         case _:
             return False
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _code_text(code: CodeType) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -20,13 +19,12 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 from msgspec.structs import replace
 
 from makeway.errors import InvalidInput, InvalidWorkflow
-from makeway.model.resources import NOTHING
-from makeway.model.workflow import Goal, SelectTop
+from makeway.model.workflow import Cache, Goal, Parallel
 from makeway.workflows import check
 from makeway.workflows.annotation import ANYTHING, hints_of, name_of, shown
 from makeway.workflows.bind import Building, building, mismatch, take
-from makeway.workflows.code import code_digest
-from makeway.workflows.handle import Call, Chosen, Definition, Handle, Options, call_of, user_line
+from makeway.workflows.code import code_of
+from makeway.workflows.handle import Call, Definition, Gathered, Handle, Options, user_line
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
@@ -87,8 +85,8 @@ class StepFunction(Definition, Generic[Args, Result]):
                 arguments[name] = take(value, into)
             except InvalidInput as error:
                 raise InvalidWorkflow(f"{name}: {error.problem}", hint=error.hint) from error
-        if self.function not in into.digests:
-            into.digests[self.function] = code_digest(self.function, into.folder)
+        if self.function not in into.codes:
+            into.codes[self.function] = code_of(self.function, into.folder)
         outside = self.function.__module__ != into.module
         return Call(
             function=f"{self.function.__module__}:" * outside + self.function.__qualname__,
@@ -96,7 +94,7 @@ class StepFunction(Definition, Generic[Args, Result]):
             options=self._options,
             arguments=arguments,
             gives=hints.get("return", ANYTHING),
-            code_digest=into.digests[self.function],
+            code_digest=into.codes[self.function].digest,
         )
 
     def _be_found_again(self) -> None:
@@ -123,6 +121,8 @@ class StepFunction(Definition, Generic[Args, Result]):
         priority: int | None = None,
         goal: Goal | None = None,
         tags: Mapping[str, str] | None = None,
+        cache: bool | Cache | None = None,
+        trigger: str | None = None,
         after: object = None,
         max_memory: str | float | None = None,
         min_rate: float | None = None,
@@ -153,6 +153,8 @@ class StepFunction(Definition, Generic[Args, Result]):
             priority=old.priority if priority is None else check.priority(priority, where),
             goal=old.goal if goal is None else check.goal(goal, where),
             tags=old.tags if tags is None else check.tags(tags, where),
+            cache=old.cache if cache is None else check.cache(cache, self.function, where),
+            trigger=old.trigger if trigger is None else check.trigger(trigger, where),
             after=(*old.after, *_each(after)),
             max_memory_bytes=old.max_memory_bytes if max_memory is None else max_memory_bytes,
             min_rate=old.min_rate if min_rate is None else check.min_rate(min_rate, where),
@@ -162,6 +164,36 @@ class StepFunction(Definition, Generic[Args, Result]):
         )
         check.fits_bound(new.per_worker, new.max_memory_bytes, where)
         return StepFunction(self.function, new)
+
+    def map(
+        self,
+        items: Iterable[Any],
+        *,
+        min_success: float = 1.0,
+        max_parallel: int | None = None,
+        **fixed: Any,  # noqa: ANN401 - what the step itself takes
+    ) -> list[Result]:
+        """Call the step once for each item, as its first argument; `fixed` is passed to each.
+
+        Of the slots, `max_parallel` run at a time. Whoever takes the list needs the part
+        `min_success` of them; in the place of each of the others it finds a `Failure`.
+        """
+        where, into = user_line(), building.get()
+        if into is None:
+            call: Any = self.function
+            return [call(item, **fixed) for item in items]
+        if isinstance(items, Handle) or not isinstance(items, list | tuple | range | set | dict):
+            problem = (
+                f"map wants a list that is known while the workflow is built, not {items!r:.80}"
+            )
+            raise InvalidWorkflow(problem, where=where)
+        part = check.part(min_success, "min_success", where)
+        parallel = self._options.parallel
+        if max_parallel is not None:
+            most = check.whole(max_parallel, "max_parallel", where, least=1, most=check.WORKERS_MAX)
+            parallel = Parallel(group=f"{self._name}:{len(into.calls)}", most=most)
+        one: Any = StepFunction(self.function, replace(self._options, parallel=parallel))
+        return Gathered([one(item, **fixed) for item in items], min_success=part)
 
 
 @overload
@@ -181,6 +213,8 @@ def step(
     max_memory: str | float | None = ...,
     min_rate: float | None = ...,
     on_hopeless: str = ...,
+    cache: bool | Cache = ...,
+    trigger: str = ...,
 ) -> Callable[[Callable[Args, Result]], StepFunction[Args, Result]]: ...
 
 
@@ -200,6 +234,8 @@ def step(
     max_memory: str | float | None = None,
     min_rate: float | None = None,
     on_hopeless: str = "yield",
+    cache: bool | Cache = False,
+    trigger: str = "all_success",
 ) -> Any:
     """Make a function a step: it runs in processes of its own, with what it asks for.
 
@@ -214,6 +250,10 @@ def step(
                          hour); who falls behind that is not worth trying again
              on_hopeless "yield" lets such a step go on when nobody else wants the room, "stop" ends
                          it, "flag" only says so
+             trigger     what has to have become of the steps before it: `all_done`, `any_success`,
+                         `at_least(2)`, `quorum(0.67)`
+             cache       True, or a `Cache`: an output of any earlier run with the same code and the
+                         same inputs stands in for it
     """
     where = user_line()
     options = Options(
@@ -227,86 +267,24 @@ def step(
         max_memory_bytes=check.max_memory(max_memory, where),
         min_rate=None if min_rate is None else check.min_rate(min_rate, where),
         on_hopeless=check.on_hopeless(on_hopeless, where),
+        trigger=check.trigger(trigger, where),
     )
     check.fits_bound(options.per_worker, options.max_memory_bytes, where)
-    if function is not None:
-        return StepFunction(_decorated(function, "step"), options)
-    return lambda wrapped: StepFunction(_decorated(wrapped, "step"), options)
 
+    def wrap(wrapped: object) -> StepFunction[..., Any]:
+        plain = _decorated(wrapped, "step")
+        return StepFunction(plain, replace(options, cache=check.cache(cache, plain, where)))
 
-def select_top(
-    candidates: Iterable[Result],
-    *,
-    k: int = 1,
-    metric: str,
-    min: float | None = None,  # noqa: A002 - the word that a reader expects
-    mode: str = "max",
-    if_fewer: str = "proceed",
-    name: str = "select",
-) -> Chosen[Result]:
-    """Take the `k` best candidates by the last value of a metric that they recorded.
-
-    `min` is inclusive (with mode "min" it is the largest value allowed). Candidates that failed
-    are left out. Fewer than `k` are enough unless `if_fewer="fail"`; none at all fails the run.
-    """
-    into, where = building.get(), user_line()
-    if into is None:
-        raise InvalidWorkflow("select_top belongs into a workflow function", where=where)
-    handles = _candidates(candidates, into, where)
-    if min is not None and not (check.is_number(min) and math.isfinite(min)):
-        raise InvalidWorkflow(f"min is {shown(min)}; it must be a number", where=where)
-    select = SelectTop(
-        candidates=(),
-        metric=check.metric(metric, "metric", where),
-        k=check.whole(k, "k", where, least=1, most=check.WORKERS_MAX),
-        minimum=min,
-        mode=check.word(mode, "mode", ("max", "min"), where),
-        if_fewer=check.word(if_fewer, "if_fewer", ("proceed", "fail"), where),
-    )
-    options = Options(
-        name=check.key(name, where), per_worker=NOTHING, workers=1, retries=0,
-        idempotent=True, priority=0, goal=None, tags={},
-    )  # fmt: skip
-    call = Call(
-        function="select_top", where=where, options=options, gives=ANYTHING, select=select,
-        candidates=handles,
-    )  # fmt: skip
-    into.add(call)
-    return Chosen(call, k)
-
-
-def _candidates(given: object, into: Building, where: str) -> tuple[Handle, ...]:
-    found: list[Handle] = []
-    # To Python a handle is an iterator too: it has what an iterator has.
-    several: Iterable[object] = ()
-    if isinstance(given, list | tuple | Iterator) and not isinstance(given, Handle):
-        several = given
-    for candidate in several:
-        if not isinstance(candidate, Handle):
-            raise InvalidWorkflow(
-                f"{shown(candidate)} is no output of a step, so it cannot be selected", where=where
-            )
-        call, slot = call_of(candidate)
-        if slot is not None:
-            problem = "a place of a selection cannot be selected again"
-            raise InvalidWorkflow(problem, where=where)
-        if not into.owns(call):
-            raise InvalidWorkflow(f"{candidate!r} comes from another workflow", where=where)
-        if any(call is call_of(other)[0] for other in found):
-            raise InvalidWorkflow(f"the {candidate!r:.80} is a candidate twice", where=where)
-        found.append(candidate)
-    if not found:
-        problem = "select_top wants a list of what steps gave, at least one"
-        raise InvalidWorkflow(problem, where=where)
-    return tuple(found)
+    return wrap if function is None else wrap(function)
 
 
 class WorkflowFunction(Definition, Generic[Args, Result]):
     """A function that builds a graph of steps; `build.build_workflow` runs it."""
 
-    def __init__(self, function: Callable[Args, Result]) -> None:
+    def __init__(self, function: Callable[Args, Result], on_failure: str = "continue") -> None:
         """Wrap `function`."""
         functools.update_wrapper(self, function, updated=())
+        self.on_failure = on_failure
         self.function: Callable[Args, Result] = function
         self.name = function.__name__
 
@@ -321,14 +299,21 @@ class WorkflowFunction(Definition, Generic[Args, Result]):
 @overload
 def workflow(function: Callable[Args, Result], /) -> WorkflowFunction[Args, Result]: ...
 @overload
-def workflow() -> Callable[[Callable[Args, Result]], WorkflowFunction[Args, Result]]: ...
+def workflow(
+    *, on_failure: str = ...
+) -> Callable[[Callable[Args, Result]], WorkflowFunction[Args, Result]]: ...
 
 
-def workflow(function: Callable[..., Any] | None = None, /) -> Any:
-    """Make a function a workflow: `makeway run FILE.py` builds its graph and runs it."""
+def workflow(function: Callable[..., Any] | None = None, /, *, on_failure: str = "continue") -> Any:
+    """Make a function a workflow: `makeway run FILE.py` builds its graph and runs it.
+
+    When a step fails, what does not depend on it goes on; with `on_failure="fail_fast"` all the rest
+    is cancelled.
+    """
+    mode = check.word(on_failure, "on_failure", ("continue", "fail_fast"), user_line())
     if function is not None:
-        return WorkflowFunction(_decorated(function, "workflow"))
-    return lambda wrapped: WorkflowFunction(_decorated(wrapped, "workflow"))
+        return WorkflowFunction(_decorated(function, "workflow"), mode)
+    return lambda wrapped: WorkflowFunction(_decorated(wrapped, "workflow"), mode)
 
 
 def call_by_name(function: Callable[..., Any], arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - the user's

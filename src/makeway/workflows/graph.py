@@ -23,10 +23,11 @@ def steps_in(binding: Binding) -> Iterator[str]:
 
 
 def upstream(step: Step) -> tuple[str, ...]:
-    """Give the keys that a step waits for, each once: inputs, candidates, `after`."""
+    """Give the keys that a step waits for, each once: inputs, candidates, conditions, `after`."""
     keys = [key for binding in step.arguments.values() for key in steps_in(binding)]
     if step.select is not None:
         keys += step.select.candidates
+    keys += [key for binding in step.when for key in steps_in(binding)]
     return tuple(dict.fromkeys([*keys, *step.after]))
 
 

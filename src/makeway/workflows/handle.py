@@ -18,7 +18,7 @@ import msgspec
 
 from makeway.errors import InvalidWorkflow
 from makeway.model.resources import Resources
-from makeway.model.workflow import Goal, SelectTop
+from makeway.model.workflow import Caching, Goal, Parallel, SelectTop
 
 Value = TypeVar("Value")
 
@@ -51,6 +51,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     min_rate: float | None = None
     on_hopeless: str = "yield"
     after: tuple[object, ...] = ()
+    cache: Caching | None = None
+    trigger: str = ""
+    parallel: Parallel | None = None
 
 
 class Call(msgspec.Struct, kw_only=True, eq=False):
@@ -69,6 +72,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     select: SelectTop | None = None
     candidates: tuple[Handle, ...] = ()
     key: str = ""
+    when: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:
@@ -109,6 +113,21 @@ class Handle:
         if name.startswith("__"):  # Python itself asks whether it is there
             raise AttributeError(name)
         refuse(self)
+
+
+class Gathered(list[Any]):
+    """A list of outputs, and how many of them whoever takes it needs.
+
+    wait         `all` that are to end, or how many are to succeed before it begins
+    min_success  which part of them has to succeed; the others are a `Failure` each
+    """
+
+    def __init__(
+        self, outputs: Iterable[object], *, wait: str | int = "all", min_success: float = 1.0
+    ) -> None:
+        """Take the outputs in their order."""
+        super().__init__(outputs)
+        self.wait, self.min_success = wait, min_success
 
 
 class Chosen(Generic[Value]):

@@ -26,7 +26,10 @@ def select_top(select: SelectTop, candidates: Mapping[str, Execution]) -> Select
         if why is None:
             usable.append((execution.metrics[select.metric], key))
         else:
-            unusable.append(Ranked(candidate=key, value=None, place=None, chosen=False, why=why))
+            waits = not execution.phase.final
+            unusable.append(
+                Ranked(candidate=key, value=None, place=None, chosen=False, why=why, open=waits)
+            )
     _check_scale(select, usable)
     sign = -1 if select.mode == "max" else 1
     usable.sort(key=lambda item: (sign * item[0], item[1]))
@@ -42,6 +45,8 @@ def select_top(select: SelectTop, candidates: Mapping[str, Execution]) -> Select
 
 
 def _unusable(execution: Execution, metric: str) -> str | None:
+    if not execution.phase.final:
+        return "it has not ended yet"
     if not execution.phase.good:
         return f"it {execution.phase.told}"
     if metric not in execution.metrics:

@@ -40,6 +40,7 @@ def upgrade() -> None:
     _count_workers()
     for name in ("uri", "durability", "state"):
         op.add_column("artifact", sa.Column(name, Text))
+    op.add_column("execution", sa.Column("key_parts", Text))
     _service()
     _tracked()
     _decide()
