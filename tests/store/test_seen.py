@@ -6,10 +6,27 @@ import math
 
 import msgspec
 
-from makeway.model.record import Sample
+from makeway.health.judge import judge
+from makeway.intake.evidence import incident_of
+from makeway.intake.located import item_of
+from makeway.model import event as ev
+from makeway.model.incident import Checkpoint, Disk, InputSeen, PastRuns, Seen
+from makeway.model.record import Cause, Sample
 from makeway.store.database import Database
-from makeway.store.seen import BYTES_MAX, POINTS_MAX, SERIES_MAX, Wanted, seen_of
+from makeway.store.evidence import document_of
+from makeway.store.log import Log
+from makeway.store.seen import (
+    BYTES_MAX,
+    POINTS_MAX,
+    SERIES_MAX,
+    Wanted,
+    past_runs_of,
+    seen_of,
+)
 from makeway.store.series import SeriesWriter
+from tests import builders
+from tests.engine.house import House
+from tests.engine.house import spec as house_spec
 
 ATTEMPT = Wanted(job="j", number=1, begun_ms=1_000)
 
@@ -74,3 +91,63 @@ def test_however_much_was_recorded_it_stays_small_and_keeps_what_matters(
     assert len(memory) <= POINTS_MAX
     assert (memory[0], memory[-1]) == ((0.0, 0.0), (999.0, float(999 % 97)))
     assert max(value or 0 for _, value in memory) == 1e6
+
+
+# ── how such attempts went before ─────────────────────────────────────────────────────────────────
+
+
+def went(house: House, log: Log, job: str, lasts_ms: int, peak_bytes: int) -> None:
+    """Let a job of the name `train` run for so long with so much memory."""
+    seq = log.last()
+    house.submit(job, name="train")
+    house.go(job)
+    house.pass_time(lasts_ms)
+    house.exits(job, memory_peak_bytes=peak_bytes)
+    log.append(house.log[seq:])
+
+
+def test_past_runs_are_summed_up_once_there_are_three(database: Database) -> None:
+    house, log = House("n1"), Log(database)
+    spec = house_spec(name="train")
+    for number, (lasts_ms, peak) in enumerate(((1_000, 10), (2_000, 30), (3_000, 20))):
+        assert past_runs_of(database, spec) == PastRuns()
+        went(house, log, f"j{number}", lasts_ms, peak * 10**6)
+    assert past_runs_of(database, spec) == PastRuns(p90_s=3.0, memory_p95_bytes=30 * 10**6)
+    assert past_runs_of(database, house_spec(name="other")) == PastRuns()
+
+
+def test_the_document_of_an_attempt_holds_what_was_seen_and_how_it_ended(
+    database: Database,
+) -> None:
+    house, log = House("n1"), Log(database)
+    house.tell(ev.NodeJoined(node=builders.node("n1", cpus=4, memory="1GiB")))
+    group = builders.group(cpus=1, memory=10**8)
+    house.submit("a", name="train", retries=2, groups=(group,))
+    house.go("a")
+    seen = Seen(
+        samples={"memory_mb": ((0.0, 20.0), (1.0, 90.0)), "loss": ((0.0, None),)},
+        available={"table": ((0.0, 1.0),)}, log=("Killed",), checkpoint=Checkpoint(progress=0.4),
+        inputs=(InputSeen(name="table", available=True),), disk=Disk(bytes_free=5),
+    )  # fmt: skip
+    house.tell(ev.AttemptSeen(job="a", number=1, fence=1, seen=seen))
+    house.exits("a", signal=9, oom_kills=1, memory_peak_bytes=10**8)
+    house.wait_for("a")
+    house.go("a")
+    house.exits("a", code=1)
+    log.append(house.log)
+
+    first, second = (document_of(database, "a", number) for number in (1, 2))
+    live = next(
+        entry.event.diagnosis for entry in house.log if isinstance(entry.event, ev.AttemptEnded)
+    )
+    judged = judge(incident_of(item_of(first, "a"))).diagnosis
+    assert (judged.cause, judged.confidence) == (live.cause, live.confidence) == (
+        Cause.OOM_HOST, "established",
+    )  # fmt: skip
+    assert first["log"] == ["Killed"]
+    assert first["checkpoint"] == {"progress": 0.4}
+    [before] = incident_of(item_of(second, "a")).history
+    assert (before.cause, before.checkpoint, before.fingerprint) == (
+        Cause.OOM_HOST, 0.4, live.fingerprint,
+    )  # fmt: skip
+    assert second["ledgers"] == {"oom": [1, 3]}
