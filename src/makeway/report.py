@@ -180,7 +180,7 @@ class _Fold:
                 self._ended(job, lost=diagnosis.cause not in NOT_LOST)
             case ev.JobRequeued(job=job, decision=decision):
                 self.jobs[job].phase = JobPhase.QUEUED
-                self.jobs[job].retries += decision.action == "retry"
+                self.jobs[job].retries += decision.ledger is not None
             case ev.JobFinished(job=job, phase=phase):
                 self.jobs[job].phase = phase
                 self.jobs[job].ended_at_ms = self.end_ms = entry.at_ms

@@ -169,7 +169,8 @@ def _let_go(state: State, event: ev.JobReleaseRequested, at_ms: int) -> None:
 def _retried(state: State, event: ev.JobRetryRequested, at_ms: int) -> None:
     if event.job not in state.paused:
         return  # it runs, and what follows is a fact of its own; or its pause is over just now
-    job = state.jobs[event.job] = replace(state.jobs[event.job], not_before_ms=at_ms)
+    # Whoever wants it at once does not wait for its data either.
+    job = state.jobs[event.job] = replace(state.jobs[event.job], not_before_ms=at_ms, lacks=())
     waiting.resume(state, job, at_ms)
     state.changed = True
 

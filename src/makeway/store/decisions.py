@@ -111,7 +111,7 @@ def _about(event: ev.Event) -> dict[str, Any] | None:
         case ev.JobRejected(job=job, wait=wait):
             return {"kind": "reject", "job": job, "cause": wait.reason.value, "text": wait.text}
         case ev.JobRequeued(job=job, decision=decision):
-            return _concluded("retry" if decision.action == "retry" else "requeue", job, decision)
+            return _concluded("requeue" if decision.ledger is None else "retry", job, decision)
         case ev.JobFinished(job=job, decision=Decision() as decision):
             return _concluded("stop", job, decision)
         case _:

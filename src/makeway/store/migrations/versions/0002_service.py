@@ -121,7 +121,7 @@ def _rejected(fact: Fact) -> Fact:
 
 
 def _requeued(fact: Fact) -> Fact:
-    again = fact["decision"]["action"] == "retry"
+    again = fact["decision"].get("ledger") is not None
     return _concluded(fact, "retry" if again else "requeue")
 
 
