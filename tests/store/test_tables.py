@@ -17,11 +17,13 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from msgspec.structs import replace
 from sqlalchemy.dialects import postgresql, sqlite
 
 from makeway.errors import Unavailable
 from makeway.model import event as ev
 from makeway.model.phase import JobPhase
+from makeway.model.record import Sample
 from makeway.store import read
 from makeway.store.database import FILE, HEAD, Database, Location
 from makeway.store.decisions import list_decisions
@@ -29,6 +31,8 @@ from makeway.store.log import Log
 from makeway.store.migrate import configuration
 from makeway.store.rows import JobFilter
 from makeway.store.schema import alembic_version, metadata
+from makeway.store.series import Series, list_series
+from makeway.store.series_writer import SeriesWriter
 from tests.store.conftest import NewStore
 from tests.store.look import look, seqs
 from tests.store.world import World, bad_exit
@@ -137,12 +141,14 @@ def test_what_older_tables_hold_is_in_the_new_ones_as_if_it_had_always_been(
     with Database.open(earlier) as database:
         Log(database).append(world.entries)
         decisions = list_decisions(database)
+        recorded = record_something(database)
         assert {one.kind for one in decisions} == {"start", "reject", "retry", "stop"}
         with database.transaction():
             for statement in UNDO_0002:
                 database._connection.exec_driver_sql(statement)
     with Database.open(earlier) as database:
         assert list_decisions(database) == decisions
+        assert list_series(database, "j0002") == recorded
         assert list(Log(database).read()) == world.entries
         assert Log(database).damaged == {}
         jobs = look(database, "SELECT id, held, workers FROM job ORDER BY id")
@@ -150,6 +156,18 @@ def test_what_older_tables_hold_is_in_the_new_ones_as_if_it_had_always_been(
             *(("j0002", 0, None), ("j0003", 0, None), ("j0004", 0, 3)),
             ("r0001.fetch", 0, None),
         ]
+
+
+def record_something(database: Database) -> list[Series]:
+    """Record two series that are too short for a trend, which older tables do not know."""
+    writer = SeriesWriter(database)
+    for name, values in (("loss", (1.0, float("inf"))), ("system/cpu_percent", (3.0, 4.0))):
+        given = [Sample(name=name, at_ms=at, value=value) for at, value in enumerate(values)]
+        writer.add("j0002", 1, 0, given)
+    writer.flush()
+    series = list_series(database, "j0002")
+    assert [one.mean for one in series] == [1.0, 3.5]
+    return [replace(one, unit=None) for one in series]  # nor do they know units
 
 
 UNDO_0002 = (
