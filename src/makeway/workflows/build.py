@@ -91,6 +91,7 @@ def _step(call: Call, keys: Collection[str], into: Building) -> Step:
         tags=options.tags,
         cache=options.cache,
         trigger=options.trigger,
+        command=call.command,
         when=tuple(bind(taken) for taken in call.when),
         parallel=options.parallel,
     )

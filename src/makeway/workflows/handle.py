@@ -70,6 +70,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     candidates: tuple[Handle, ...] = ()
     key: str = ""
     when: tuple[Any, ...] = ()
+    command: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
