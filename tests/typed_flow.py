@@ -36,6 +36,9 @@ def store(answers: list[dict[str, float]]) -> mw.File:
     return mw.File("answers")
 
 
+sweep = mw.command("rm -rf {folder}", name="sweep", cpus=0.1)
+
+
 @mw.workflow
 def flow(names: list[str], least: float = 0.9) -> mw.File:
     """Build the graph of W2."""
@@ -51,6 +54,7 @@ def flow(names: list[str], least: float = 0.9) -> mw.File:
     assert_type(early[0], mw.Model)
     assert_type(mw.gather(models[0], models[1], wait="first"), list[mw.Model])
     assert_type(serve.map(models, min_success=0.5), list[dict[str, float]])
+    sweep.options(memory="1GB")(folder="out")
     with mw.when(early[0]):
         train(data, "again")
     answers = [serve(model) for model in best]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from makeway.worker.recorder import log_param as log_param
     from makeway.worker.recorder import log_params as log_params
     from makeway.worker.recorder import progress as progress
+    from makeway.workflows.command import command as command
     from makeway.workflows.define import step as step
     from makeway.workflows.define import workflow as workflow
     from makeway.workflows.fan_in import gather as gather
@@ -57,6 +58,7 @@ HOMES = {
     "progress": "makeway.worker.recorder",
     "gather": "makeway.workflows.fan_in",
     "select_top": "makeway.workflows.fan_in",
+    "command": "makeway.workflows.command",
     "step": "makeway.workflows.define",
     "when": "makeway.workflows.fan_in",
     "workflow": "makeway.workflows.define",

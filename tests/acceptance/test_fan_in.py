@@ -83,3 +83,28 @@ def test_a_step_runs_only_when_its_condition_is_true(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert "deploy  skipped: its condition is false: check said so" in done.stderr
     assert terminal.types("resume", "-P", "accuracy=0.95").stdout == "deployed model\n"
+
+
+COMMAND = """
+import makeway as mw
+
+greet = mw.command("sh -c 'echo hello $0 > greeting; exit {code}' {name}", name="greet", cpus=0.1)
+
+@mw.step(cpus=0.1)
+def read() -> str:
+    return open("greeting").read().strip()
+
+@mw.workflow
+def flow(name: str = "a b", code: int = 0) -> str:
+    return read.options(after=greet(name=name, code=code))()
+"""
+
+
+def test_a_command_is_a_step_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(COMMAND)
+    terminal = Terminal(tmp_path)
+    assert terminal.types("run", "flow.py").stdout == "hello a b\n"
+    assert terminal.types("run", "flow.py", "-P", "code=3", expect=5).stdout == ""
+    plan = {one["step"]: one for one in terminal.reads("resume", "--dry-run")["steps"]}
+    assert plan["greet"]["reason"] == "failed"
+    assert terminal.types("resume", "-P", "code=0").stdout == "hello a b\n"

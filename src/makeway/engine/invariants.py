@@ -102,7 +102,7 @@ def _check_runs(state: State) -> None:
         assert not run.phase.final, f"run {run.id} {run.phase.value} and is still here"
         executions = state.executions[run.id]
         steps = [execution_id(run.id, step.key) for step in run.workflow.steps]
-        assert [*executions][: len(steps)] == steps, f"run {run.id} has other steps than it should"
+        assert [*executions][: len(steps)] == steps, f"run {run.id} has other executions than steps"
         newest = [one.id for one in latest(executions).values()]
         assert len(newest) == len(steps), f"run {run.id} does again what it never did"
         assert not all(execution.phase.final for execution in executions.values()), (

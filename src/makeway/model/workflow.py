@@ -104,7 +104,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One node of the graph. A step with `select` is decided by the controller, without a job.
 
     `trigger` says what has to have become of the steps before it; empty: all have succeeded. It is
-    skipped if anything in `when` turns out to be false.
+    skipped if anything in `when` turns out to be false. It is a program if it has a `command`.
     """
 
     key: str
@@ -127,6 +127,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     trigger: str = ""
     parallel: Parallel | None = None
     when: tuple[Binding, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):

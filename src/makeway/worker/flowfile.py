@@ -73,7 +73,7 @@ def build_workflow(
     except (Exception, SystemExit) as error:
         raise _not_run(error, file, f"workflow {chosen.name}: ") from error
     for step in built.steps:
-        if step.select is None:
+        if step.select is None and not step.command:
             find_step(file, step.function)
     built = with_environments(built, file)
     _be_sent(built)

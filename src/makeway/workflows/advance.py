@@ -192,14 +192,17 @@ def _same(step: Step) -> str:
 
 def _job(run: Run, step: Step, arguments: dict[str, Binding], name: str) -> JobSpec:
     group = WorkerGroup(count_min=step.workers, count_max=step.workers, per_worker=step.per_worker)
-    call = StepCall(file=run.workflow.file, function=step.function, arguments=arguments)
+    file = run.workflow.file
+    program = Program(call=StepCall(file=file, function=step.function, arguments=arguments))
+    if step.command:
+        program = Program(argv=step.command, directory=file.rpartition("/")[0])
     return JobSpec(
         name=name,
         user=run.user,
         queue=run.queue,
         priority=run.priority + step.priority,
         groups=(group,),
-        program=Program(call=call),
+        program=program,
         retries=step.retries,
         idempotent=step.idempotent,
         run=run.id,

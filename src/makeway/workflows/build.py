@@ -94,6 +94,7 @@ def _step(call: Call, keys: Collection[str], into: Building) -> Step:
         on_hopeless=options.on_hopeless,
         cache=options.cache,
         trigger=options.trigger,
+        command=call.command,
         when=tuple(bind(taken) for taken in call.when),
         parallel=options.parallel,
     )

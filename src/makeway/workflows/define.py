@@ -69,6 +69,11 @@ class StepFunction(Definition, Generic[Args, Result]):
         return self.function.__qualname__  # found by its name, as functions are
 
     @property
+    def settings(self) -> Options:
+        """Give what it asks for."""
+        return self._options
+
+    @property
     def _name(self) -> str:
         return self._options.name or self.function.__name__
 

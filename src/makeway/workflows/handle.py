@@ -73,6 +73,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     candidates: tuple[Handle, ...] = ()
     key: str = ""
     when: tuple[Any, ...] = ()
+    command: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
