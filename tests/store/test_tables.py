@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from makeway.errors import Unavailable
 from makeway.model import event as ev
 from makeway.model.phase import JobPhase
+from makeway.model.record import Sample
 from makeway.store import read
 from makeway.store.database import FILE, HEAD, Database, Location
 from makeway.store.decisions import list_decisions
@@ -29,6 +30,7 @@ from makeway.store.log import Log
 from makeway.store.migrate import configuration
 from makeway.store.rows import JobFilter
 from makeway.store.schema import alembic_version, metadata
+from makeway.store.series import SeriesWriter
 from tests.store.conftest import NewStore
 from tests.store.look import look, seqs
 from tests.store.world import World, bad_exit
@@ -152,8 +154,31 @@ def test_what_older_tables_hold_is_in_the_new_ones_as_if_it_had_always_been(
         ]
 
 
+def test_what_older_runs_measured_is_found_as_if_it_had_always_been(earlier: Location) -> None:
+    world = World()
+    world.submit_run()
+    world.finish()
+    finite = "SELECT * FROM metric WHERE min IS NOT NULL ORDER BY subject, name"
+    params = "SELECT * FROM param ORDER BY execution, key"
+    with Database.open(earlier) as database:
+        Log(database).append(world.entries)
+        writer = SeriesWriter(database)
+        values = [Sample(name="gain", at_ms=at, value=at / 4) for at in range(3)]
+        writer.add("r0001.fetch", 1, 0, values)
+        writer.flush()
+        known = (look(database, finite), look(database, params))
+        assert ("r0001.fetch", "gain") in {row[:2] for row in known[0]}
+        with database.transaction():
+            for statement in UNDO_0002:
+                database._connection.exec_driver_sql(statement)
+    with Database.open(earlier) as database:
+        assert (look(database, finite), look(database, params)) == known
+
+
 UNDO_0002 = (
     *(f"DROP TABLE {table}" for table in ("token", "idempotency", "decision", "lease", "tag")),
+    "DROP TABLE metric",
+    "DELETE FROM param WHERE execution IN (SELECT id FROM run)",
     *(f"DROP INDEX {index}" for index in ("job_by_user", "job_by_name")),
     "ALTER TABLE event DROP COLUMN checksum",
     *(f"ALTER TABLE artifact DROP COLUMN {name}" for name in ("uri", "durability", "state")),

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # each costs milliseconds, and most commands need neither
     from makeway.client.stream import Events
     from makeway.model.event import Entry
     from makeway.wire.runs import RunBrought, RunWanted
+    from makeway.wire.search import Found, SearchWanted
 
 Value = TypeVar("Value")
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -215,6 +216,15 @@ class Client:
         from makeway.client.stream import Events
 
         return Events(Connection(self._address, self._token), after, topics)
+
+    # ── what is on record ─────────────────────────────────────────────────────────────────────────
+
+    def search(self, wanted: SearchWanted) -> Found:
+        """Find a page of what fulfils a search, and say how many there are in all."""
+        from makeway.wire.search import Found
+
+        query = msgspec.to_builtins(wanted)
+        return self._value(Ask(path="/search", query=query), Found)
 
     # ── the service and its tokens ────────────────────────────────────────────────────────────────
 

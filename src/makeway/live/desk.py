@@ -28,6 +28,7 @@ from makeway.live.rights import assert_may, assert_owns
 from makeway.model import event as ev
 from makeway.model.phase import JobPhase
 from makeway.model.wait import Wait
+from makeway.store import search as searching
 from makeway.store.read import get_job, list_attempts, list_jobs
 from makeway.store.resolve import resolve_job
 from makeway.store.rows import JobFilter, JobRow
@@ -44,6 +45,7 @@ from makeway.wire.desk import ACTS
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import PAGE_MAX, Page
 from makeway.wire.runs import RunBrought, RunWanted
+from makeway.wire.search import Found, SearchWanted
 from makeway.wire.tokens import Caller, Scope, TokenMade, TokenRequest, TokenView
 
 OPEN = (JobPhase.QUEUED, JobPhase.RUNNING, JobPhase.EVICTING)
@@ -254,6 +256,13 @@ class ServiceDesk:
         """Apply it, and say what changed."""
         assert_may(self.caller, Scope.ADMIN)
         return control.apply(self._service, body)
+
+    # ── what is on record ─────────────────────────────────────────────────────────────────────────
+
+    def search(self, wanted: SearchWanted) -> Found:
+        """Find a page of what fulfils a search."""
+        assert_may(self.caller, Scope.READ)
+        return searching.find(self._reader, wanted)
 
     # ── tokens, and the service itself ────────────────────────────────────────────────────────────
 

@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from makeway.server import cluster, identity, jobs, probes, runs, service, streams
+from makeway.server import cluster, identity, jobs, probes, runs, search, service, streams
 from makeway.server.describe import document
 from makeway.server.front import Front
 from makeway.server.guard import Guard
@@ -65,7 +65,7 @@ def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
         telemetry=UNTOLD,
     )
     app.state.front = front
-    for part in (jobs, runs, streams, cluster, service, identity):
+    for part in (jobs, runs, streams, search, cluster, service, identity):
         app.include_router(part.routes, prefix=API)
     app.include_router(probes.routes)
     app.add_api_route(f"{API}/openapi.json", _describe, include_in_schema=False)

@@ -24,6 +24,7 @@ from makeway.wire.cluster import (
 from makeway.wire.jobs import JobView, Resize, WhyView
 from makeway.wire.page import Page, Problem
 from makeway.wire.runs import RunBrought
+from makeway.wire.search import Found, FoundItem
 from makeway.wire.session import SignIn
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 
@@ -32,6 +33,7 @@ SHAPES: tuple[object, ...] = (
     *(Page[QueueView], QueueView, Page[NodeView], NodeView, Drain, Page[DecisionView]),
     *(PolicyView, PreviewView, StatusView),
     *(Page[TokenView], TokenView, TokenMade, TokenRequest, SignIn),
+    *(Found, FoundItem),
     Problem,
 )
 # A file of a person (a job, a node, a policy): its reader is not a Struct; the docs describe it.

@@ -14,12 +14,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 from makeway.model.record import Note, Output
-from makeway.store import schema
 from makeway.store.database import Database
-from makeway.store.produced import ARTIFACT, PARAM, USE, Values, artifact, typed
+from makeway.store.produced import ARTIFACT, PARAM, TAG, USE, Values, artifact, typed
 from makeway.store.statement import Upsert
 
-TAG = Upsert(schema.tag, ("subject", "key", "value"), ("subject", "key"), replace=("value",))
 Write = tuple[Upsert, Values]
 
 WAITING_MAX = 100_000

@@ -326,3 +326,24 @@ series_stat = Table(
     Column("last_step", BigInteger),
     Column("last_at_ms", BigInteger, nullable=False),
 )
+
+# What a metric came to; `subject` is a step, a job, or the digest of an artifact (`run` is empty).
+metric = Table(
+    "metric",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("first", Double),
+    Column("last", Double),
+    Column("min", Double),
+    Column("max", Double),
+    Column("mean", Double),
+    Index("metric_by_run", "run", "name"),
+    Index("metric_by_last", "name", "last", "run"),
+    Index("metric_by_max", "name", "max", "run"),
+    Index("metric_by_min", "name", "min", "run"),
+    sqlite_with_rowid=False,
+)

@@ -31,6 +31,7 @@ from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.model.record import Sample
 from makeway.store import schema
 from makeway.store.database import Database, Row
+from makeway.store.finals import CARRIED, carried
 from makeway.store.statement import Upsert, same
 
 BATCH_ROWS = 500
@@ -174,6 +175,8 @@ class SeriesWriter:
         for known in late:
             self._count_again(known)
         self.database.load(SUM_UP, [_sums(self._known[key]) for key in waiting])
+        mains = (key for key in waiting if key.rank == 0)
+        self.database.load(CARRIED, [_final(key, self._known[key]) for key in mains])
 
     def _learn(self, keys: Sequence[SeriesKey]) -> None:
         """Find the numbers and the sums of series that are not in memory; make what is new."""
@@ -215,6 +218,11 @@ def _carry_forward(known: _Known, newest: Instant, values: Sequence[float | None
         least, most = min(finite), max(finite)
         known.min = least if known.min is None else min(known.min, least)
         known.max = most if known.max is None else max(known.max, most)
+
+
+def _final(key: SeriesKey, known: _Known) -> tuple[object, ...]:
+    sums = (known.n, known.first, known.last, known.min, known.max, None)
+    return carried(key.job, key.name, key.number, *sums)
 
 
 def _sums(known: _Known) -> tuple[object, ...]:

@@ -25,6 +25,7 @@ from makeway.wire.cluster import (
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import Page
 from makeway.wire.runs import RunBrought, RunWanted
+from makeway.wire.search import Found, SearchWanted
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -129,6 +130,10 @@ class Desk(Protocol):
 
     def revoke_token(self, token: str) -> TokenView:
         """Make a token worth nothing."""
+        ...
+
+    def search(self, wanted: SearchWanted) -> Found:
+        """Find a page of what fulfils a search, and say how many there are in all."""
         ...
 
     def stop(self) -> None:
