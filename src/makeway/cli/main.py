@@ -41,6 +41,7 @@ COMMANDS = {
     "why": ("makeway.cli.why:why", "Say why a job does not run, and what would start it."),
     "diagnose": ("makeway.cli.diagnose:diagnose", "Say why it failed, and what to do about it."),
     "search": ("makeway.cli.search:search", "Find runs, steps, models, data sets, artifacts."),
+    "lineage": ("makeway.cli.lineage:lineage", "Show what an artifact was made from, and made."),
     "logs": ("makeway.cli.logs:logs", "Print what the workers of a job or step printed."),
     "events": ("makeway.cli.events:events", "Print the log of all that happened."),
     "decisions": ("makeway.cli.decisions:decisions", "List who was evicted for whom, and why."),

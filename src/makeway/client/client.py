@@ -40,8 +40,9 @@ if TYPE_CHECKING:  # each costs milliseconds, and most commands need neither
     from makeway.client.logs import JobLog
     from makeway.client.stream import Events
     from makeway.model.event import Entry
+    from makeway.model.lineage import Comparison, Lineage
     from makeway.wire.runs import RunBrought, RunWanted
-    from makeway.wire.search import Found, SearchWanted
+    from makeway.wire.search import Found, LineageWanted, SearchWanted
 
 Value = TypeVar("Value")
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -225,6 +226,20 @@ class Client:
 
         query = msgspec.to_builtins(wanted)
         return self._value(Ask(path="/search", query=query), Found)
+
+    def lineage(self, wanted: LineageWanted) -> Lineage:
+        """Say where an artifact comes from, and what became of it."""
+        from makeway.model.lineage import Lineage
+
+        query = {"up": wanted.up, "down": wanted.down}
+        return self._value(Ask(path=segment("lineage", wanted.ref), query=query), Lineage)
+
+    def differences(self, left: str, right: str) -> Comparison:
+        """Say why two artifacts, or two runs, differ."""
+        from makeway.model.lineage import Comparison
+
+        ask = Ask(path=segment("lineage", left, "diff"), query={"other": right})
+        return self._value(ask, Comparison)
 
     # ── the service and its tokens ────────────────────────────────────────────────────────────────
 

@@ -26,8 +26,10 @@ from makeway.live.job_views import Now, job_view
 from makeway.live.logs import WorkerLogs
 from makeway.live.rights import assert_may, assert_owns
 from makeway.model import event as ev
+from makeway.model.lineage import Comparison, Lineage
 from makeway.model.phase import JobPhase
 from makeway.model.wait import Wait
+from makeway.store import lineage
 from makeway.store import search as searching
 from makeway.store.read import get_job, list_attempts, list_jobs
 from makeway.store.resolve import resolve_job
@@ -45,7 +47,7 @@ from makeway.wire.desk import ACTS
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import PAGE_MAX, Page
 from makeway.wire.runs import RunBrought, RunWanted
-from makeway.wire.search import Found, SearchWanted
+from makeway.wire.search import Found, LineageWanted, SearchWanted
 from makeway.wire.tokens import Caller, Scope, TokenMade, TokenRequest, TokenView
 
 OPEN = (JobPhase.QUEUED, JobPhase.RUNNING, JobPhase.EVICTING)
@@ -263,6 +265,16 @@ class ServiceDesk:
         """Find a page of what fulfils a search."""
         assert_may(self.caller, Scope.READ)
         return searching.find(self._reader, wanted)
+
+    def lineage(self, wanted: LineageWanted) -> Lineage:
+        """Say where an artifact comes from, and what became of it."""
+        assert_may(self.caller, Scope.READ)
+        return lineage.lineage(self._reader, wanted.ref, wanted.up, wanted.down)
+
+    def differences(self, left: str, right: str) -> Comparison:
+        """Say why two artifacts, or two runs, differ."""
+        assert_may(self.caller, Scope.READ)
+        return lineage.compare(self._reader, left, right)
 
     # ── tokens, and the service itself ────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""Answer what was, over all that is on record: searches."""
+"""Answer what was, over all that is on record: searches, and where artifacts come from."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from makeway.model.lineage import Comparison, Lineage
 from makeway.server.identity import AtDesk
 from makeway.server.replies import Cursor, Limit, answer
 from makeway.server.shapes import documented
 from makeway.wire.page import PAGE
-from makeway.wire.search import Found, SearchWanted
+from makeway.wire.search import Found, LineageWanted, SearchWanted
 
 Sought = Annotated[str, Query(description="A search, such as `metrics.accuracy > 0.9`.")]
 Kind = Annotated[str, Query(description="`runs`, `steps`, `models`, `datasets` or `artifacts`.")]
@@ -25,6 +26,9 @@ Columns = Annotated[
     list[str] | None,
     Query(description="The only parameters, tags, metrics to tell of each; may be repeated."),
 ]
+
+Steps = Annotated[int, Query(ge=0, le=20, description="How many steps to follow that way.")]
+Other = Annotated[str, Query(description="What to compare it with: an artifact, or a run.")]
 
 routes = APIRouter(tags=["search"])
 
@@ -46,3 +50,23 @@ def search(
 ) -> Response:
     """Give a page of what fulfils it, and how many there are in all."""
     return answer(request, desk.search(replace(how, query=query, kind=kind)))
+
+
+@routes.get(
+    "/lineage/{ref:path}/diff",
+    summary="Say why two artifacts, or two runs, differ",
+    **documented(Comparison, problems=(404, 409)),
+)
+def differences(request: Request, desk: AtDesk, ref: str, other: Other) -> Response:
+    """Compare code, parameters, inputs and metrics, back to where the difference begins."""
+    return answer(request, desk.differences(ref, other))
+
+
+@routes.get(
+    "/lineage/{ref:path}",
+    summary="Show where an artifact comes from, and what became of it",
+    **documented(Lineage, problems=(404, 409)),
+)
+def lineage(request: Request, desk: AtDesk, ref: str, up: Steps = 20, down: Steps = 20) -> Response:
+    """Give the artifacts and steps around one artifact, and who used what."""
+    return answer(request, desk.lineage(LineageWanted(ref=ref, up=up, down=down)))

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from makeway.model.lineage import Comparison, Lineage
 from makeway.wire.cluster import (
     DecisionView,
     Drain,
@@ -33,7 +34,7 @@ SHAPES: tuple[object, ...] = (
     *(Page[QueueView], QueueView, Page[NodeView], NodeView, Drain, Page[DecisionView]),
     *(PolicyView, PreviewView, StatusView),
     *(Page[TokenView], TokenView, TokenMade, TokenRequest, SignIn),
-    *(Found, FoundItem),
+    *(Found, FoundItem, Lineage, Comparison),
     Problem,
 )
 # A file of a person (a job, a node, a policy): its reader is not a Struct; the docs describe it.

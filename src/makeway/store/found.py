@@ -60,7 +60,7 @@ class _Told:
         texts = (_value(body, name, NO_TEXT) for name in TEXTS)
         numbers = (_value(body, name, NO_NUMBER) for name in NUMBERS)
         asked = sa.select(body.id, body.key, *texts, *numbers).select_from(body.rows)
-        self._rows = database.rows(asked.where(body.id.in_(rows)))
+        self._rows = database.rows(asked.where(body.which, body.id.in_(rows)))
         self._subjects = list(self._steps())
         self._rows_of: dict[str, list[str]] = {}
         for subject in sorted(self._subjects, key=lambda one: one.position):

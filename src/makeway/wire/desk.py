@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from makeway.model.event import Entry
+from makeway.model.lineage import Comparison, Lineage
 from makeway.wire.cluster import (
     DecisionView,
     Drain,
@@ -25,7 +26,7 @@ from makeway.wire.cluster import (
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import Page
 from makeway.wire.runs import RunBrought, RunWanted
-from makeway.wire.search import Found, SearchWanted
+from makeway.wire.search import Found, LineageWanted, SearchWanted
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -134,6 +135,14 @@ class Desk(Protocol):
 
     def search(self, wanted: SearchWanted) -> Found:
         """Find a page of what fulfils a search, and say how many there are in all."""
+        ...
+
+    def lineage(self, wanted: LineageWanted) -> Lineage:
+        """Say where an artifact comes from, and what became of it."""
+        ...
+
+    def differences(self, left: str, right: str) -> Comparison:
+        """Say why two artifacts, or two runs, differ."""
         ...
 
     def stop(self) -> None:

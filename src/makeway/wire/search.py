@@ -26,6 +26,17 @@ class SearchWanted(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
+class LineageWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the lineage of an artifact is wanted for: so many steps before it, and after it.
+
+    `ref` is the beginning of a digest, a name, `name:version`, a step, or `@last`.
+    """
+
+    ref: str
+    up: int = 20
+    down: int = 20
+
+
 class DatasetRef(msgspec.Struct, frozen=True, kw_only=True):
     """An artifact that something was made from."""
 
