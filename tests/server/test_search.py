@@ -51,3 +51,12 @@ def test_the_client_finds_what_http_finds(site: Site) -> None:
 )
 def test_what_is_wrong_is_said_with_where_it_stands(site: Site, query: str, word: str) -> None:
     assert_problem(site.ada.get(f"/search?query={query}"), 422, "bad-input", word)
+
+
+def test_what_is_not_on_record_has_no_lineage_and_no_worth(site: Site) -> None:
+    assert_problem(site.ada.get("/lineage/nobody/knows:3"), 404, "not-found", "nobody/knows:3")
+    assert_problem(site.ada.get("/lineage/a/diff?other=b"), 404, "not-found")
+    assert_problem(site.ada.get("/lineage/a/diff"), 422, "bad-input", "other")
+    assert_problem(site.ada.get("/lineage/a?up=21"), 422, "bad-input", "up")
+    for path in ("/datasets", "/models"):
+        assert site.ada.get(path).json == {"items": [], "next_cursor": None}

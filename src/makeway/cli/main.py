@@ -42,6 +42,7 @@ COMMANDS = {
     "diagnose": ("makeway.cli.diagnose:diagnose", "Say why it failed, and what to do about it."),
     "search": ("makeway.cli.search:search", "Find runs, steps, models, data sets, artifacts."),
     "lineage": ("makeway.cli.lineage:lineage", "Show what an artifact was made from, and made."),
+    "datasets": ("makeway.cli.worth:datasets", "Say what each data set adds to a metric."),
     "logs": ("makeway.cli.logs:logs", "Print what the workers of a job or step printed."),
     "events": ("makeway.cli.events:events", "Print the log of all that happened."),
     "decisions": ("makeway.cli.decisions:decisions", "List who was evicted for whom, and why."),

@@ -13,6 +13,7 @@ from makeway.cli.output import OUTPUT, Column, print_data, print_list
 from makeway.lineage.query import Name, parse_name
 from makeway.wire.page import PAGE, PAGE_MAX
 from makeway.wire.search import KINDS, Found, FoundItem, SearchWanted
+from makeway.wire.worth import WorthWanted
 
 DIGEST_SHOWN = 12
 
@@ -72,6 +73,10 @@ MADE = (
 @click.option("--limit", type=click.IntRange(1, PAGE_MAX), default=PAGE, show_default=True)
 @click.option("--cursor", metavar="TEXT", help="Go on behind a page: its next_cursor.")
 @click.option("--all", "whole", is_flag=True, help="All of them, not the first page alone.")
+@click.option("--pareto", is_flag=True, help="Of models: only those that no other outdoes.")
+@click.option(
+    "--metric", metavar="NAME", help="By which; with --pareto.  [default: the selection's]"
+)
 @click.option("--count", is_flag=True, help="Say how many there are, and nothing of them.")
 @OUTPUT
 @click.pass_context
@@ -87,6 +92,8 @@ def search(
     cursor: str | None,
     whole: bool,
     count: bool,
+    pareto: bool,
+    metric: str | None,
     output: str,
 ) -> None:
     r"""Find what fulfils QUERY, the newest first; without a QUERY, everything.
@@ -99,6 +106,13 @@ def search(
 
     docs/search.md describes the language.
     """
+    if pareto or metric:
+        from makeway.cli.worth import print_models
+
+        if kind != "models" or not pareto:
+            raise click.UsageError("--pareto compares models: --kind models --pareto")
+        print_models(ctx, WorthWanted(metric=metric, query=query), output)
+        return
     names = tuple(name.strip() for name in (columns or "").split(",") if name.strip())
     wanted = SearchWanted(
         query=query, kind=kind, order_by=tuple(orders), columns=names,

@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # each costs milliseconds, and most commands need neither
     from makeway.model.lineage import Comparison, Lineage
     from makeway.wire.runs import RunBrought, RunWanted
     from makeway.wire.search import Found, LineageWanted, SearchWanted
+    from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 
 Value = TypeVar("Value")
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -240,6 +241,20 @@ class Client:
 
         ask = Ask(path=segment("lineage", left, "diff"), query={"other": right})
         return self._value(ask, Comparison)
+
+    def datasets(self, wanted: WorthWanted) -> Sequence[DatasetView]:
+        """Say of every data set what it was worth, those that add most first."""
+        from makeway.wire.worth import DatasetView
+
+        query = {"metric": wanted.metric, "mode": wanted.mode}
+        return self._all(Ask(path="/datasets", query=query), DatasetView)
+
+    def models(self, wanted: WorthWanted) -> Sequence[ModelView]:
+        """Say of models what each is worth, the best first, and which no other outdoes."""
+        from makeway.wire.worth import ModelView
+
+        query = msgspec.to_builtins(wanted)
+        return self._all(Ask(path="/models", query=query), ModelView)
 
     # ── the service and its tokens ────────────────────────────────────────────────────────────────
 

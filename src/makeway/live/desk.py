@@ -29,7 +29,7 @@ from makeway.model import event as ev
 from makeway.model.lineage import Comparison, Lineage
 from makeway.model.phase import JobPhase
 from makeway.model.wait import Wait
-from makeway.store import lineage
+from makeway.store import lineage, worth
 from makeway.store import search as searching
 from makeway.store.read import get_job, list_attempts, list_jobs
 from makeway.store.resolve import resolve_job
@@ -49,6 +49,7 @@ from makeway.wire.page import PAGE_MAX, Page
 from makeway.wire.runs import RunBrought, RunWanted
 from makeway.wire.search import Found, LineageWanted, SearchWanted
 from makeway.wire.tokens import Caller, Scope, TokenMade, TokenRequest, TokenView
+from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 
 OPEN = (JobPhase.QUEUED, JobPhase.RUNNING, JobPhase.EVICTING)
 
@@ -275,6 +276,16 @@ class ServiceDesk:
         """Say why two artifacts, or two runs, differ."""
         assert_may(self.caller, Scope.READ)
         return lineage.compare(self._reader, left, right)
+
+    def datasets(self, wanted: WorthWanted) -> Sequence[DatasetView]:
+        """Say of every data set what it was worth, those that add most first."""
+        assert_may(self.caller, Scope.READ)
+        return worth.datasets(self._reader, wanted)
+
+    def models(self, wanted: WorthWanted) -> Sequence[ModelView]:
+        """Say of models what each is worth, the best first, and which no other outdoes."""
+        assert_may(self.caller, Scope.READ)
+        return worth.models(self._reader, wanted)
 
     # ── tokens, and the service itself ────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""Answer what was, over all that is on record: searches, and where artifacts come from."""
+"""Answer what was, over all that is on record: searches, lineage, and what was worth what."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from makeway.model.lineage import Comparison, Lineage
 from makeway.server.identity import AtDesk
-from makeway.server.replies import Cursor, Limit, answer
+from makeway.server.replies import Cursor, Limit, answer, paged
 from makeway.server.shapes import documented
-from makeway.wire.page import PAGE
+from makeway.wire.page import PAGE, Page
 from makeway.wire.search import Found, LineageWanted, SearchWanted
+from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 
 Sought = Annotated[str, Query(description="A search, such as `metrics.accuracy > 0.9`.")]
 Kind = Annotated[str, Query(description="`runs`, `steps`, `models`, `datasets` or `artifacts`.")]
@@ -29,6 +30,11 @@ Columns = Annotated[
 
 Steps = Annotated[int, Query(ge=0, le=20, description="How many steps to follow that way.")]
 Other = Annotated[str, Query(description="What to compare it with: an artifact, or a run.")]
+
+Metric = Annotated[
+    str | None, Query(description="By which metric; else the one by which models are selected.")
+]
+Mode = Annotated[str | None, Query(description="`max` or `min`: what of it is better.")]
 
 routes = APIRouter(tags=["search"])
 
@@ -70,3 +76,50 @@ def differences(request: Request, desk: AtDesk, ref: str, other: Other) -> Respo
 def lineage(request: Request, desk: AtDesk, ref: str, up: Steps = 20, down: Steps = 20) -> Response:
     """Give the artifacts and steps around one artifact, and who used what."""
     return answer(request, desk.lineage(LineageWanted(ref=ref, up=up, down=down)))
+
+
+def _paging(limit: Limit = PAGE, cursor: Cursor = None) -> tuple[int, str | None]:
+    return limit, cursor
+
+
+Paging = Annotated[tuple[int, str | None], Depends(_paging)]
+
+
+def _worth(metric: Metric = None, mode: Mode = None) -> WorthWanted:
+    return WorthWanted(metric=metric, mode=mode)
+
+
+Worth = Annotated[WorthWanted, Depends(_worth)]
+
+
+@routes.get(
+    "/datasets",
+    summary="Say what each data set adds to a metric",
+    **documented(Page[DatasetView], problems=(404,)),
+)
+def datasets(
+    request: Request, desk: AtDesk, worth: Worth, limit: Limit = PAGE, cursor: Cursor = None
+) -> Response:
+    """Give a page of data sets, those that add most first."""
+    return answer(request, paged(desk.datasets(worth), _dataset, limit, cursor))
+
+
+def _dataset(view: DatasetView) -> str:
+    return f"{view.digest} {view.name}"
+
+
+@routes.get(
+    "/models",
+    summary="Compare models by a metric, by cost and by latency",
+    **documented(Page[ModelView], problems=(404,)),
+)
+def models(
+    request: Request, desk: AtDesk, worth: Worth, paging: Paging, query: Sought = ""
+) -> Response:
+    """Give a page of the newest models that fulfil a search, the best first."""
+    found = desk.models(replace(worth, query=query))
+    return answer(request, paged(found, _model, *paging))
+
+
+def _model(view: ModelView) -> str:
+    return f"{view.digest} {view.name}"

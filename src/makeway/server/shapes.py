@@ -28,6 +28,7 @@ from makeway.wire.runs import RunBrought
 from makeway.wire.search import Found, FoundItem
 from makeway.wire.session import SignIn
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
+from makeway.wire.worth import DatasetView, ModelView
 
 SHAPES: tuple[object, ...] = (
     *(Page[JobView], JobView, WhyView, Resize, RunBrought),
@@ -35,6 +36,7 @@ SHAPES: tuple[object, ...] = (
     *(PolicyView, PreviewView, StatusView),
     *(Page[TokenView], TokenView, TokenMade, TokenRequest, SignIn),
     *(Found, FoundItem, Lineage, Comparison),
+    *(Page[DatasetView], DatasetView, Page[ModelView], ModelView),
     Problem,
 )
 # A file of a person (a job, a node, a policy): its reader is not a Struct; the docs describe it.

@@ -28,6 +28,7 @@ from makeway.wire.page import Page
 from makeway.wire.runs import RunBrought, RunWanted
 from makeway.wire.search import Found, LineageWanted, SearchWanted
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
+from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 
 ACTS = ("cancel", "hold", "release", "resize", "retry")
 
@@ -143,6 +144,14 @@ class Desk(Protocol):
 
     def differences(self, left: str, right: str) -> Comparison:
         """Say why two artifacts, or two runs, differ."""
+        ...
+
+    def datasets(self, wanted: WorthWanted) -> Sequence[DatasetView]:
+        """Say of every data set what it was worth, those that add most first."""
+        ...
+
+    def models(self, wanted: WorthWanted) -> Sequence[ModelView]:
+        """Say of models what each is worth, the best first, and which no other outdoes."""
         ...
 
     def stop(self) -> None:
