@@ -15,7 +15,8 @@ import pytest
 from tests.tidy import layers, style
 from tests.tidy.source import read
 
-# A package imports only from floors below its own. `__init__` is the public face, makeway itself.
+# A package imports only from floors below its own. `__init__` is the public face, makeway itself;
+# `torch` is the public face of training.
 FLOORS = {
     1: ("model", "errors", "failpoint", "version"),
     2: (
@@ -24,7 +25,7 @@ FLOORS = {
     ),
     3: ("engine", "store", "client", "answers"),
     4: ("live", "sim", "worker", "training"),
-    5: ("server", "__init__"),
+    5: ("server", "__init__", "torch"),
     6: ("cli",),
 }
 
@@ -48,13 +49,15 @@ ENTRY_POINTS = (
     "makeway.store.idempotency",  # the service's
     "makeway.store.migrations",  # Alembic finds its files by path
     "makeway.store.tokens",  # the service's
+    "makeway.torch",  # the user's programs
 )
 
-# A decorator's keyword arguments are what its user configures: a dataclass would only be in the way.
+# Keyword arguments by which a user configures: a dataclass would only be in the way.
 MANY_PARAMETERS = (
     "makeway.workflows.define.step",
     "makeway.workflows.define.options",
     "makeway.workflows.define.select_top",
+    "makeway.training.session.loader",
 )
 
 ROOT = Path(__file__).parents[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -46,7 +45,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     (person.folder / "flow.py").write_text(FLOW, "utf-8")
     for n in ("5", "9"):
         person.types("run", "flow.py", "-P", f"n={n}", "--no-watch")
-    yield person
+    return person
 
 
 def test_a_run_is_found_by_what_its_steps_came_to(terminal: Terminal) -> None:
@@ -80,8 +79,11 @@ def test_a_model_is_traced_back_and_forward_as_text_as_data_and_as_a_picture(
 def test_why_two_runs_differ_is_said(terminal: Terminal) -> None:
     runs = terminal.types("runs", "-o", "name").stdout.split()
     found = terminal.reads("lineage", "--diff", *runs)["differences"]
-    params = [(one["where"], one["name"], one["left"], one["right"]) for one in found
-              if one["what"] == "param"]
+    params = [
+        (one["where"], one["name"], one["left"], one["right"])
+        for one in found
+        if one["what"] == "param"
+    ]
     assert params == [("ingest", "n", 9, 5)]
 
 

@@ -1,0 +1,1 @@
+"""Training with any number of workers."""
