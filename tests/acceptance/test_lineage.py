@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -39,7 +38,7 @@ def flow(n: int = 5):
 
 
 @pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
     """Give a store in which two runs ended well that differ in their data alone."""
     person = Terminal(tmp_path_factory.mktemp("lineage"))
     (person.folder / "flow.py").write_text(FLOW, "utf-8")

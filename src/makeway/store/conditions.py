@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from makeway.lineage.query import And, Compare, Not, Or, Query, Value, nearest, wrong
+from makeway.lineage.query import And, Compare, Not, Or, Query, Value, compares, nearest, wrong
 from makeway.store import schema
 from makeway.store.bodies import (
     ALIASES,
@@ -32,6 +32,7 @@ from makeway.store.bodies import (
 )
 from makeway.store.matching import matches
 
+CONDITIONS_MAX, DEEP_MAX = 100, 20
 TOGETHER = {"steps": "steps", "failure": "steps", "datasets": "datasets", "artifacts": "artifacts"}
 # The words of MLflow for where a run stands.
 STATES = {"finished": "succeeded", "killed": "cancelled", "scheduled": "queued"}
@@ -87,6 +88,8 @@ class Reading:
                 return sa.true()
             case Or(terms):
                 return sa.or_(*map(self.condition, terms))
+            case Not(Not(term)):
+                return self.condition(term)
             case Not(term):
                 return sa.not_(self.condition(term))
             case And():
@@ -251,6 +254,29 @@ class Reading:
     def _unknown(self, one: Compare, what: str, known: Sequence[str]) -> Exception:
         problem = f"there is no {what} {one.name!r}".replace(". '", ".'")
         return wrong(self._text, one.at, problem, nearest(one.name, known))
+
+
+def assert_bounded(query: Query | None, text: str) -> None:
+    """Refuse what is larger than a database takes: so many conditions, so deep in each other."""
+    conditions = compares(query)
+    if len(conditions) > CONDITIONS_MAX:
+        problem = f"it has more than {CONDITIONS_MAX} conditions"
+        raise wrong(text, conditions[CONDITIONS_MAX].at, problem, "IN takes many values at once")
+    waiting = [(query, 0)]
+    while waiting:
+        one, depth = waiting.pop()
+        if depth > DEEP_MAX:
+            problem = f"it is more than {DEEP_MAX} conditions deep"
+            raise wrong(text, compares(one)[0].at, problem, "leave out parentheses and NOTs")
+        match one:
+            case Not(Not(term)):
+                waiting.append((term, depth))
+            case Not(term):
+                waiting.append((term, depth + 1))
+            case And(terms) | Or(terms):
+                waiting += ((term, depth + 1) for term in terms)
+            case _:
+                pass
 
 
 def flat(query: And) -> Iterator[Query]:

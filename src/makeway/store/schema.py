@@ -341,7 +341,7 @@ metric = Table(
     Column("min", Double),
     Column("max", Double),
     Column("mean", Double),
-    Index("metric_by_run", "run", "name"),
+    Index("metric_by_run", "run", "name", "last"),
     Index("metric_by_last", "name", "last", "run"),
     Index("metric_by_max", "name", "max", "run"),
     Index("metric_by_min", "name", "min", "run"),

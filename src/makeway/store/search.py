@@ -28,7 +28,7 @@ from makeway.errors import InvalidInput
 from makeway.lineage.query import Name, Query, compares, nearest, parse, parse_name, wrong
 from makeway.store import schema
 from makeway.store.bodies import ALIASES, BODIES, Body, Condition, Expression, attribute
-from makeway.store.conditions import Reading
+from makeway.store.conditions import Reading, assert_bounded
 from makeway.store.database import Database, Row
 from makeway.store.found import items
 from makeway.wire.page import PAGE, PAGE_MAX
@@ -99,6 +99,7 @@ def search(
     shown = [parse_name(one) for one in how.get("columns", ())]
     mark = _mark(repr(query), kind, *order_by)
     after = None if cursor is None else _after(cursor, mark)
+    assert_bounded(query, text)
     asked = Asked(query, text, orders, limit, after)
     with database.reading():
         _assert_recorded(database, query, text)
@@ -210,12 +211,10 @@ def _terms(body: Body, bodies: tuple[Body, ...], order: Order) -> Iterator[Term]
         case "metrics":
             yield Term(_metric(body, name, down=down), down=down)
         case "params":
-            which = PARAMS.key == name.name
             for value in (PARAMS.value_num, PARAMS.value_text):
-                yield Term(_best(body, PARAMS.execution, value, which, down=down), down=down)
+                yield Term(_best(body, value, PARAMS.execution, name.name, down=down), down=down)
         case "tags":
-            which = TAGS.key == name.name
-            yield Term(_best(body, TAGS.subject, TAGS.value, which, down=down), down=down)
+            yield Term(_best(body, TAGS.value, TAGS.subject, name.name, down=down), down=down)
         case _:
             problem = f"{name.prefix} give no order"
             hint = "attributes, metrics, params and tags do"
@@ -238,14 +237,22 @@ def _metric(body: Body, name: Name, *, down: bool) -> Expression:
 
 
 def _best(
-    body: Body, subject: Expression, value: Expression, which: Condition, *, down: bool
+    body: Body, value: Expression, subject: Expression, name: str, *, down: bool
 ) -> Expression:
-    belongs = subject == body.key
-    if body.by_run:
-        of_run = sa.select(EXECUTIONS.id).where(EXECUTIONS.run == body.key)
-        belongs = sa.or_(belongs, subject.in_(of_run.correlate(body.rows)))
-    found = sa.select(_most(value, down=down)).where(which, belongs)
-    return found.correlate(body.rows).scalar_subquery()
+    key = subject.table.c.key
+    own = sa.select(value).where(subject == body.key, key == name)
+    found = own.correlate(body.rows).scalar_subquery()
+    if not body.by_run:
+        return found
+    # What a run was given itself goes before what its steps were.
+    either = sa.join(schema.execution, subject.table, EXECUTIONS.id == subject)
+    of_steps = (
+        sa.select(_most(value, down=down))
+        .select_from(either)
+        # Not by the index on keys, in which every run is: the text is put together first.
+        .where(EXECUTIONS.run == body.key, key + "" == name)
+    )
+    return sa.func.coalesce(found, of_steps.correlate(body.rows).scalar_subquery())
 
 
 def _most(value: Expression, *, down: bool) -> Expression:

@@ -197,7 +197,7 @@ def _search() -> None:
 
 
 METRIC_INDEXES = {
-    "metric_by_run": ["run", "name"],
+    "metric_by_run": ["run", "name", "last"],
     "metric_by_last": ["name", "last", "run"],
     "metric_by_max": ["name", "max", "run"],
     "metric_by_min": ["name", "min", "run"],
