@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from makeway.errors import InvalidInput
 from makeway.lineage.query import Query, parse
-from makeway.model.record import Output, Sample
+from makeway.model.record import Note, Output, Sample
 from makeway.store import schema
 from makeway.store.database import Database
 from makeway.store.finals import REPORTED, reported
 from makeway.store.log import Log
+from makeway.store.notes import write_notes
 from makeway.store.produced import ARTIFACT, PARAM, TAG, USE, artifact, typed
 from makeway.store.search import find, search
 from makeway.store.series import SeriesWriter
@@ -348,6 +349,17 @@ def test_the_latest_attempt_has_the_last_word(lived: Database) -> None:
     recorded(lived, "j0002", 1, 4.0)
     assert sought(lived, "metrics.loss = 5").total == 1
     assert sought(lived, "metrics.loss = 4").total == 0
+
+
+def test_what_was_noted_while_it_runs_is_found_at_once(lived: Database) -> None:
+    data = {"digest": "ab" * 32, "size_bytes": 5, "kind": "dataset", "context": "validation"}
+    model = {"digest": "cd" * 32, "metrics": {"accuracy": 0.99, "bad": "text"}, "kind": "model"}
+    read = Note(kind="input", key="towns", at_ms=1, value=data)
+    gave = Note(kind="model", key="early", at_ms=1, value=model)
+    write_notes(lived, [("j0002", read), ("j0002", gave)])
+    assert sought(lived, "datasets.context = 'validation' AND datasets.name = 'towns'").total == 1
+    assert names(sought(lived, "metrics.accuracy > 0.95", "models")) == ["early"]
+    assert names(sought(lived, "datasets.context = 'validation'", "datasets")) == ["towns"]
 
 
 # ── mistakes ──────────────────────────────────────────────────────────────────────────────────────

@@ -182,6 +182,7 @@ UNDO_0002 = (
     *(f"DROP INDEX {index}" for index in ("job_by_user", "job_by_name")),
     "ALTER TABLE event DROP COLUMN checksum",
     *(f"ALTER TABLE artifact DROP COLUMN {name}" for name in ("uri", "durability", "state")),
+    "ALTER TABLE artifact_use DROP COLUMN context",
     "ALTER TABLE job DROP COLUMN held",
     "ALTER TABLE job DROP COLUMN workers",
     "UPDATE alembic_version SET version_num = '0001'",

@@ -64,7 +64,7 @@ FAILURE_FIELDS: dict[str, tuple[Expression, Sort]] = {
 USED_AS = sa.case((ARTIFACTS.name != "", ARTIFACTS.name), else_=USES.key)
 USE_FIELDS: dict[str, tuple[Expression, Sort]] = {
     "name": (USED_AS, Sort.TEXT), "digest": (ARTIFACTS.digest, Sort.TEXT),
-    "key": (USES.key, Sort.TEXT), "kind": (ARTIFACTS.kind, Sort.TEXT),
+    "key": (USES.key, Sort.TEXT), "context": (USES.context, Sort.TEXT), "kind": (ARTIFACTS.kind, Sort.TEXT),
     "codec": (ARTIFACTS.codec, Sort.TEXT), "uri": (ARTIFACTS.uri, Sort.TEXT),
     "size_bytes": (ARTIFACTS.size_bytes, Sort.NUMBER), "role": (USES.role, Sort.TEXT),
 }  # fmt: skip

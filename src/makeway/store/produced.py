@@ -25,6 +25,7 @@ ARTIFACT = Upsert(
 )
 USE_KEY = ("execution", "role", "key", "digest")
 USE = Upsert(schema.artifact_use, USE_KEY, USE_KEY)
+USE_FOR = Upsert(schema.artifact_use, (*USE_KEY, "context"), USE_KEY, fill=("context",))
 TYPED = ("value_type", "value_text", "value_num")
 TAG = Upsert(schema.tag, ("subject", "key", "value"), ("subject", "key"), replace=("value",))
 PARAM_KEY = ("execution", "key")

@@ -215,6 +215,7 @@ artifact_use = Table(
     Column("role", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("digest", Text, primary_key=True),
+    Column("context", Text),  # what an input was read for: training, validation
     Index("artifact_use_by_digest", "digest", "role", "execution"),
 )
 

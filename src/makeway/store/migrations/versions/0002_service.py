@@ -181,6 +181,7 @@ def _service() -> None:
 
 
 def _search() -> None:
+    op.add_column("artifact_use", sa.Column("context", Text))
     op.create_table(
         "metric",
         *_key(Text, "subject", "name"),
