@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import statistics
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeway.lineage.worth import Trial, interval, lift, outdone
+from makeway.lineage.worth import Interval, Trial, interval, lifts, outdone
 
 
 def trial(recipe: str, value: float, **slots: str) -> Trial:
     return Trial(step=f"r.{recipe}", recipe=recipe, slots=slots, value=value)
+
+
+def lift(trials: list[Trial], digest: str) -> Interval:
+    return lifts(trials).get(digest, Interval(n=0))
 
 
 def pairs(*differences: float) -> list[Trial]:
@@ -50,6 +56,25 @@ def test_trials_that_differ_in_more_than_the_data_set_are_no_siblings() -> None:
 def test_a_recipe_that_was_tried_often_is_one_pair() -> None:
     often = [trial("x", 0.9, data="a")] * 10 + [trial("x", 0.5, data="b")] * 10
     assert lift(often, "a").n == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.sampled_from("abc"), st.integers(-5, 5)), max_size=40)
+)
+def test_lifts_are_the_differences_of_means_recipe_by_recipe(
+    tries: list[tuple[int, str, int]],
+) -> None:
+    found = lifts([trial(str(recipe), value, data=data) for recipe, data, value in tries])
+    for data in {one for _, one, _ in tries}:
+        differences = []
+        for recipe in range(7):
+            own = [v for r, d, v in tries if r == recipe and d == data]
+            others = [v for r, d, v in tries if r == recipe and d != data]
+            if own and others:
+                differences.append(statistics.mean(own) - statistics.mean(others))
+        assert found[data].n == len(differences)
+        if len(differences) >= 5:
+            assert found[data].mean == pytest.approx(statistics.mean(differences))
 
 
 @given(st.lists(st.floats(-1, 1), min_size=5, max_size=60))

@@ -8,7 +8,7 @@ A selection reads all of its candidates, chosen or not. A step whose output was 
 it is told of, and nothing is followed through it.
 
 Raises:  NotFound, Conflict: what is meant is not there, or may be several
-Cost:    two queries a level; a lineage of 100 steps 6 ms
+Cost:    two queries a level; a lineage of 100 steps and 600 uses 35 ms
 """
 
 from __future__ import annotations

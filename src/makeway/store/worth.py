@@ -4,7 +4,7 @@ A trial is a step that read a data set, directly or through the steps of its run
 to a value of the metric. What is not said is taken from the selections: their metric, and whether
 more of it is better.
 
-Cost:    of 1,000 trials 60 ms
+Cost:    600 trials with 360 data sets 25 ms; 600 models 0.3 s
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from makeway.codec import decode
 from makeway.errors import InvalidInput, NotFound
 from makeway.lineage.query import nearest, parse
-from makeway.lineage.worth import Trial, lift, outdone
+from makeway.lineage.worth import Interval, Trial, lifts, outdone
 from makeway.model.cluster import Placement
 from makeway.model.workflow import Selection, Workflow
 from makeway.store import schema
@@ -33,6 +33,7 @@ from makeway.wire.worth import DatasetView, Lift, ModelView, WorthWanted
 TRIALS_MAX = 10_000
 PART = 500
 SHOWN_METRICS = 1_000
+NO_LIFT = Interval(n=0)
 LESS_IS_BETTER = ("loss", "error", "perplexity", "latency", "rmse", "mae", "mse")
 
 METRICS, EXECUTIONS, RUNS = schema.metric.c, schema.execution.c, schema.run.c
@@ -109,7 +110,14 @@ def datasets(database: Database, wanted: WorthWanted) -> tuple[DatasetView, ...]
             return ()
         measure = _Measure(database, wanted)
         trials = _trials(database, known, measure)
-    views = [_dataset(digest, name, trials, measure) for digest, name in known.items()]
+    added, readers = lifts(trials), dict[str, list[Trial]]()
+    for trial in trials:
+        for digest in {*trial.slots.values()}:
+            readers.setdefault(digest, []).append(trial)
+    views = [
+        _dataset((digest, name), readers.get(digest, []), added.get(digest, NO_LIFT), measure)
+        for digest, name in known.items()
+    ]
     sign = 1 if measure.mode == "min" else -1
     ranked = sorted(
         (view for view in views if view.lift.mean is not None),
@@ -123,14 +131,14 @@ def datasets(database: Database, wanted: WorthWanted) -> tuple[DatasetView, ...]
     return (*placed, *others)
 
 
-def _dataset(digest: str, name: str, trials: Sequence[Trial], measure: _Measure) -> DatasetView:
-    of_it = [trial for trial in trials if digest in trial.slots.values()]
-    values = [trial.value for trial in of_it]
-    found = lift(trials, digest)
+def _dataset(
+    named: tuple[str, str], trials: Sequence[Trial], found: Interval, measure: _Measure
+) -> DatasetView:
+    values = [trial.value for trial in trials]
     return DatasetView(
-        name=name, digest=digest, metric=measure.metric,
-        runs=len({trial.step.partition(".")[0] for trial in of_it}),
-        selected=sum(trial.step in measure.chosen for trial in of_it),
+        digest=named[0], name=named[1], metric=measure.metric,
+        runs=len({trial.step.partition(".")[0] for trial in trials}),
+        selected=sum(trial.step in measure.chosen for trial in trials),
         mean=sum(values) / len(values) if values else None,
         lift=Lift(n=found.n, mean=found.mean, low=found.low, high=found.high),
     )  # fmt: skip
