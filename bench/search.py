@@ -1,8 +1,9 @@
 """Search 10,000 runs by a metric, a parameter and both, here and in MLflow's own SQLite store.
 
 Each run has ten metrics, five parameters, two tags and one step. A search gives a page of 100, the
-newest first, and here also the count of all that fulfil it, which MLflow does not. The budget is for
-the search by a metric that half of the runs fulfil.
+newest first, and here also the count of all that fulfil it, which MLflow does not. Processor time is
+told, since the machine may be shared. The budget is for the search by a metric that half of the runs
+fulfil.
 
 MLflow comes from an environment of its own, named by MLFLOW_PYTHON, since it is no dependency; where
 there is none, its lines are left out.
@@ -56,10 +57,10 @@ def rows() -> Iterator[Row]:
         for name, text in (SEARCHES | OWN_ALONE).items():
 
             def once(text: str = text) -> float:
-                began = time.perf_counter()
+                began = time.process_time()
                 found = search(database, parse(text), "runs", text=text)
                 assert found.total > 100
-                return (time.perf_counter() - began) * 1000
+                return (time.process_time() - began) * 1000
 
             once()
             budget = f"<= {BUDGET_MS}" if name == "by a metric" else ""
@@ -114,10 +115,10 @@ found = {}
 for name, text in searches.items():
     took = []
     for _ in range(repeats + 1):
-        began = time.perf_counter()
+        began = time.process_time()
         page = store.search_runs(["0"], text, ViewType.ACTIVE_ONLY, max_results=100)
         assert len(page) == 100
-        took.append((time.perf_counter() - began) * 1000)
+        took.append((time.process_time() - began) * 1000)
     found[name] = took[1:]
 print(json.dumps(found))
 """
