@@ -10,7 +10,7 @@ from bench.rows import Row
 
 MODULES = (
     *("commands", "workflows", "engine_events", "cycles", "mixed", "diagnoses"),
-    *("service", "series"),
+    *("service", "series", "search"),
 )
 
 

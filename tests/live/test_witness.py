@@ -16,7 +16,7 @@ from makeway.model.incident import InputSeen, Seen
 from makeway.model.record import Sample
 from makeway.store.checkpoint import publish
 from makeway.store.database import Database
-from makeway.store.series import SeriesWriter
+from makeway.store.series_writer import SeriesWriter
 from tests.engine.house import House
 
 

@@ -37,7 +37,7 @@ def test_a_data_set_is_an_input_and_a_report_an_output(database: Database) -> No
     text = note("artifact", "report.html", {"digest": "d2", "size_bytes": 20})
     written(database, data, text)
     uses = database.rows(sa.select(schema.artifact_use).order_by(schema.artifact_use.c.digest))
-    assert [tuple(row) for row in uses] == [
+    assert [tuple(row)[:4] for row in uses] == [
         ("j1", "input", "towns", "d1"),
         ("j1", "output", "report.html", "d2"),
     ]

@@ -23,7 +23,7 @@ from makeway.store.seen import (
     past_runs_of,
     seen_of,
 )
-from makeway.store.series import SeriesWriter
+from makeway.store.series_writer import SeriesWriter
 from tests import builders
 from tests.engine.house import House
 from tests.engine.house import spec as house_spec

@@ -170,15 +170,39 @@ def record_something(database: Database) -> list[Series]:
     return [replace(one, unit=None) for one in series]  # nor do they know units
 
 
+def test_what_older_runs_measured_is_found_as_if_it_had_always_been(earlier: Location) -> None:
+    world = World()
+    world.submit_run()
+    world.finish()
+    finite = "SELECT * FROM metric WHERE min IS NOT NULL ORDER BY subject, name"
+    params = "SELECT * FROM param ORDER BY execution, key"
+    with Database.open(earlier) as database:
+        Log(database).append(world.entries)
+        writer = SeriesWriter(database)
+        values = [Sample(name="gain", at_ms=at, value=at / 4) for at in range(3)]
+        writer.add("r0001.fetch", 1, 0, values)
+        writer.flush()
+        known = (look(database, finite), look(database, params))
+        assert ("r0001.fetch", "gain") in {row[:2] for row in known[0]}
+        with database.transaction():
+            for statement in UNDO_0002:
+                database._connection.exec_driver_sql(statement)
+    with Database.open(earlier) as database:
+        assert (look(database, finite), look(database, params)) == known
+
+
 UNDO_0002 = (
     *(f"DROP TABLE {table}" for table in ("token", "idempotency", "decision", "lease", "tag")),
     *(f"DROP TABLE tracked_{table}" for table in ("experiment", "run", "model", "file")),
     "DROP TABLE sample_chunk",
+    "DROP TABLE metric",
+    "DELETE FROM param WHERE execution IN (SELECT id FROM run)",
     *(f"DROP INDEX {index}" for index in ("job_by_user", "job_by_name", "series_loose")),
     *(f"ALTER TABLE series DROP COLUMN {column}" for column in ("kind", "unit", "stage")),
     *(f"ALTER TABLE series_stat DROP COLUMN {column}" for column in ("finite", "sum", "trend")),
     "ALTER TABLE event DROP COLUMN checksum",
     *(f"ALTER TABLE artifact DROP COLUMN {name}" for name in ("uri", "durability", "state")),
+    "ALTER TABLE artifact_use DROP COLUMN context",
     "ALTER TABLE job DROP COLUMN held",
     "ALTER TABLE job DROP COLUMN workers",
     "ALTER TABLE execution DROP COLUMN key_parts",

@@ -313,7 +313,7 @@ def test_a_parameter_is_kept_with_its_type(database: Database) -> None:
         "huge": ("int", str(10**400), None),
         "long": ("str", "x" * 8_000, None),
         "nan": ("float", "nan", None),
-        "text": ("str", "0.5", None),
+        "text": ("str", "0.5", 0.5),
     }
 
 

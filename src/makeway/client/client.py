@@ -40,8 +40,11 @@ if TYPE_CHECKING:  # each costs milliseconds, and most commands need neither
     from makeway.client.logs import JobLog
     from makeway.client.stream import Events
     from makeway.model.event import Entry
+    from makeway.model.lineage import Comparison, Lineage
     from makeway.wire.runs import RunBrought, RunWanted
+    from makeway.wire.search import Found, LineageWanted, SearchWanted
     from makeway.wire.series import SeriesView, SeriesWanted
+    from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 
 Value = TypeVar("Value")
 ACTS = ("cancel", "hold", "release", "resize", "retry")
@@ -224,6 +227,43 @@ class Client:
         from makeway.client.stream import Events
 
         return Events(Connection(self._address, self._token), after, topics)
+
+    # ── what is on record ─────────────────────────────────────────────────────────────────────────
+
+    def search(self, wanted: SearchWanted) -> Found:
+        """Find a page of what fulfils a search, and say how many there are in all."""
+        from makeway.wire.search import Found
+
+        query = msgspec.to_builtins(wanted)
+        return self._value(Ask(path="/search", query=query), Found)
+
+    def lineage(self, wanted: LineageWanted) -> Lineage:
+        """Say where an artifact comes from, and what became of it."""
+        from makeway.model.lineage import Lineage
+
+        query = {"up": wanted.up, "down": wanted.down}
+        return self._value(Ask(path=segment("lineage", wanted.ref), query=query), Lineage)
+
+    def differences(self, left: str, right: str) -> Comparison:
+        """Say why two artifacts, or two runs, differ."""
+        from makeway.model.lineage import Comparison
+
+        ask = Ask(path=segment("lineage", left, "diff"), query={"other": right})
+        return self._value(ask, Comparison)
+
+    def datasets(self, wanted: WorthWanted) -> Sequence[DatasetView]:
+        """Say of every data set what it was worth, those that add most first."""
+        from makeway.wire.worth import DatasetView
+
+        query = {"metric": wanted.metric, "mode": wanted.mode}
+        return self._all(Ask(path="/datasets", query=query), DatasetView)
+
+    def models(self, wanted: WorthWanted) -> Sequence[ModelView]:
+        """Say of models what each is worth, the best first, and which no other outdoes."""
+        from makeway.wire.worth import ModelView
+
+        query = msgspec.to_builtins(wanted)
+        return self._all(Ask(path="/models", query=query), ModelView)
 
     # ── the service and its tokens ────────────────────────────────────────────────────────────────
 

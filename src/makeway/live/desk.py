@@ -28,8 +28,11 @@ from makeway.live.logs import WorkerLogs
 from makeway.live.rights import assert_may, assert_owns
 from makeway.live.series_views import series_of
 from makeway.model import event as ev
+from makeway.model.lineage import Comparison, Lineage
 from makeway.model.phase import JobPhase
 from makeway.model.wait import Wait
+from makeway.store import lineage, worth
+from makeway.store import search as searching
 from makeway.store.read import get_job, list_attempts, list_jobs
 from makeway.store.resolve import resolve_job
 from makeway.store.rows import JobFilter, JobRow
@@ -46,8 +49,10 @@ from makeway.wire.desk import ACTS
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import PAGE_MAX, Page
 from makeway.wire.runs import RunBrought, RunWanted
+from makeway.wire.search import Found, LineageWanted, SearchWanted
 from makeway.wire.series import SeriesView, SeriesWanted
 from makeway.wire.tokens import Caller, Scope, TokenMade, TokenRequest, TokenView
+from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 
 OPEN = (JobPhase.QUEUED, JobPhase.RUNNING, JobPhase.EVICTING)
 
@@ -267,6 +272,33 @@ class ServiceDesk:
         """Apply it, and say what changed."""
         assert_may(self.caller, Scope.ADMIN)
         return control.apply(self._service, body)
+
+    # ── what is on record ─────────────────────────────────────────────────────────────────────────
+
+    def search(self, wanted: SearchWanted) -> Found:
+        """Find a page of what fulfils a search."""
+        assert_may(self.caller, Scope.READ)
+        return searching.find(self._reader, wanted)
+
+    def lineage(self, wanted: LineageWanted) -> Lineage:
+        """Say where an artifact comes from, and what became of it."""
+        assert_may(self.caller, Scope.READ)
+        return lineage.lineage(self._reader, wanted.ref, wanted.up, wanted.down)
+
+    def differences(self, left: str, right: str) -> Comparison:
+        """Say why two artifacts, or two runs, differ."""
+        assert_may(self.caller, Scope.READ)
+        return lineage.compare(self._reader, left, right)
+
+    def datasets(self, wanted: WorthWanted) -> Sequence[DatasetView]:
+        """Say of every data set what it was worth, those that add most first."""
+        assert_may(self.caller, Scope.READ)
+        return worth.datasets(self._reader, wanted)
+
+    def models(self, wanted: WorthWanted) -> Sequence[ModelView]:
+        """Say of models what each is worth, the best first, and which no other outdoes."""
+        assert_may(self.caller, Scope.READ)
+        return worth.models(self._reader, wanted)
 
     # ── tokens, and the service itself ────────────────────────────────────────────────────────────
 

@@ -32,6 +32,7 @@ from makeway.server import (
     mlflow_search,
     probes,
     runs,
+    search,
     series,
     service,
     streams,
@@ -81,7 +82,7 @@ def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
         telemetry=UNTOLD,
     )
     app.state.front = front
-    for part in (jobs, runs, series, streams, cluster, service, identity):
+    for part in (jobs, runs, series, streams, search, cluster, service, identity):
         app.include_router(part.routes, prefix=API)
     app.include_router(probes.routes)
     _speak_mlflow(app)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from makeway.model.lineage import Comparison, Lineage
 from makeway.wire.cluster import (
     DecisionView,
     Drain,
@@ -24,9 +25,11 @@ from makeway.wire.cluster import (
 from makeway.wire.jobs import JobView, Resize, WhyView
 from makeway.wire.page import Page, Problem
 from makeway.wire.runs import RunBrought
+from makeway.wire.search import Found, FoundItem
 from makeway.wire.series import SeriesView
 from makeway.wire.session import SignIn
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
+from makeway.wire.worth import DatasetView, ModelView
 
 SHAPES: tuple[object, ...] = (
     *(Page[JobView], JobView, WhyView, Resize, RunBrought),
@@ -34,6 +37,8 @@ SHAPES: tuple[object, ...] = (
     *(PolicyView, PreviewView, StatusView),
     *(Page[TokenView], TokenView, TokenMade, TokenRequest, SignIn),
     *(Page[SeriesView], SeriesView),
+    *(Found, FoundItem, Lineage, Comparison),
+    *(Page[DatasetView], DatasetView, Page[ModelView], ModelView),
     Problem,
 )
 # A file of a person (a job, a node, a policy): its reader is not a Struct; the docs describe it.

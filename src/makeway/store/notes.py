@@ -14,12 +14,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 from makeway.model.record import Note, Output
-from makeway.store import schema
 from makeway.store.database import Database
-from makeway.store.produced import ARTIFACT, PARAM, USE, Values, artifact, typed
+from makeway.store.finals import GIVEN, given
+from makeway.store.produced import ARTIFACT, PARAM, TAG, USE_FOR, Values, artifact, typed
 from makeway.store.statement import Upsert
 
-TAG = Upsert(schema.tag, ("subject", "key", "value"), ("subject", "key"), replace=("value",))
 Write = tuple[Upsert, Values]
 
 WAITING_MAX = 100_000
@@ -62,18 +61,22 @@ def _writes(job: str, note: Note) -> Iterator[Write]:
             role = "input" if note.kind == "input" else "output"
             output = _output(note, digest, more)
             yield ARTIFACT, artifact(output, note.at_ms, None if role == "input" else job)
-            yield USE, (job, role, note.key, digest)
+            yield from ((GIVEN, row) for row in given(output))
+            context = more.get("context")
+            yield USE_FOR, (job, role, note.key, digest, context and str(context))
         case _:
             return
 
 
 def _output(note: Note, digest: str, more: Mapping[object, object]) -> Output:
     kind = more.get("kind") or ("dataset" if note.kind == "input" else note.kind)
-    size = more.get("size_bytes")
+    size, metrics = more.get("size_bytes"), more.get("metrics")
+    known = metrics.items() if isinstance(metrics, Mapping) else ()
     return Output(
         digest=digest,
         codec=str(more.get("codec") or ""),
         size_bytes=size if isinstance(size, int) else 0,
         kind=str(kind),
         name=note.key,
+        metrics={str(name): float(v) for name, v in known if isinstance(v, int | float)},
     )

@@ -30,7 +30,7 @@ from sqlalchemy.pool import StaticPool
 from makeway.errors import InvalidInput, Unavailable
 from makeway.store import kind
 from makeway.store.kind import Values
-from makeway.store.statement import Upsert
+from makeway.store.statement import Upsert, older
 
 SCHEMES = ("postgresql", "postgres")
 CONNECT_S = 5
@@ -139,7 +139,9 @@ class Postgres:
         from_there = insert(upsert.table).from_select(names, sa.select(*new.c))
         changes = {name: from_there.excluded[name] for name in upsert.replace}
         if changes:
-            made = from_there.on_conflict_do_update(index_elements=upsert.key, set_=changes)
+            made = from_there.on_conflict_do_update(
+                index_elements=upsert.key, set_=changes, where=older(upsert, from_there.excluded)
+            )
         else:
             made = from_there.on_conflict_do_nothing(index_elements=upsert.key)
         connection.execute(made)

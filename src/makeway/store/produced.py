@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 from makeway.codec import encode
@@ -14,6 +15,7 @@ from makeway.store.statement import Upsert
 Values = tuple[object, ...]
 
 PARAM_CHARS_MAX = 8_000
+NUMBER = re.compile(r"[+-]?(\d{1,300}(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
 
 ARTIFACT = Upsert(
     schema.artifact,
@@ -23,7 +25,9 @@ ARTIFACT = Upsert(
 )
 USE_KEY = ("execution", "role", "key", "digest")
 USE = Upsert(schema.artifact_use, USE_KEY, USE_KEY)
+USE_FOR = Upsert(schema.artifact_use, (*USE_KEY, "context"), USE_KEY, fill=("context",))
 TYPED = ("value_type", "value_text", "value_num")
+TAG = Upsert(schema.tag, ("subject", "key", "value"), ("subject", "key"), replace=("value",))
 PARAM_KEY = ("execution", "key")
 PARAM = Upsert(schema.param, (*PARAM_KEY, *TYPED), PARAM_KEY, replace=TYPED)
 
@@ -60,7 +64,9 @@ def typed(value: object) -> tuple[str, str, float | None]:
                 number = math.nan
             return type(value).__name__, str(value), number if math.isfinite(number) else None
         case str():
-            return "str", value[:PARAM_CHARS_MAX], None
+            # Whoever only has texts to say (MLflow's client) may mean a number.
+            known = float(value) if NUMBER.fullmatch(value) else math.nan
+            return "str", value[:PARAM_CHARS_MAX], known if math.isfinite(known) else None
         case _:
             return "json", encode(value).decode()[:PARAM_CHARS_MAX], None
 

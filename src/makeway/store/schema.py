@@ -219,6 +219,7 @@ artifact_use = Table(
     Column("role", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("digest", Text, primary_key=True),
+    Column("context", Text),  # what an input was read for: training, validation
     Index("artifact_use_by_digest", "digest", "role", "execution"),
 )
 
@@ -412,4 +413,25 @@ tracked_file = Table(
     Column("digest", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+)
+
+# What a metric came to; `subject` is a step, a job, or the digest of an artifact (`run` is empty).
+metric = Table(
+    "metric",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("first", Double),
+    Column("last", Double),
+    Column("min", Double),
+    Column("max", Double),
+    Column("mean", Double),
+    Index("metric_by_run", "run", "name", "last"),
+    Index("metric_by_last", "name", "last", "run"),
+    Index("metric_by_max", "name", "max", "run"),
+    Index("metric_by_min", "name", "min", "run"),
+    sqlite_with_rowid=False,
 )

@@ -22,7 +22,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from math import inf
+from math import inf, isfinite
 from operator import itemgetter
 from typing import Any
 
@@ -35,6 +35,7 @@ from makeway.store.chunks import CHUNK_ROWS, SAMPLE_KEY, Instant, chunk_row, loo
 from makeway.store.chunks import WRITE as CHUNK
 from makeway.store.database import Database
 from makeway.store.ends import count_again, oldest_of, recent_of
+from makeway.store.finals import CARRIED, carried
 from makeway.store.series import (
     NO_STEP,
     ROWS,
@@ -213,6 +214,8 @@ class SeriesWriter:
             if self._known[key].recent is None:
                 self._known[key].recent = recent_of(self.database, self._known[key].id)
         self.database.load(SUM_UP, [_sums(self._known[key]) for key in waiting])
+        mains = (key for key in waiting if key.rank == 0)
+        self.database.load(CARRIED, [_final(key, self._known[key]) for key in mains])
 
     def _take_late(
         self, known: _Known, late: Sequence[Instant], values: Sequence[float | None]
@@ -277,6 +280,12 @@ def _known(number: int, n: int | None, *sums: Any) -> _Known:  # noqa: ANN401 - 
         id=number, n=n, first=first, last=last, min=least, max=most, newest=newest,
         finite=finite, sum=total,
     )  # fmt: skip
+
+
+def _final(key: SeriesKey, known: _Known) -> tuple[object, ...]:
+    mean = known.sum / known.finite if known.finite and isfinite(known.sum) else None
+    sums = (known.n, known.first, known.last, known.min, known.max, mean)
+    return carried(key.job, key.name, key.number, *sums)
 
 
 def _sums(known: _Known) -> tuple[object, ...]:

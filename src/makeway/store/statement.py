@@ -32,6 +32,7 @@ class Upsert:
     key: Sequence[str]
     replace: Sequence[str] = ()  # columns that take the new value
     fill: Sequence[str] = ()  # columns that take the new value only where they have none
+    newest: str | None = None  # change only what is not newer, by this column
 
 
 Statement = sa.ClauseElement | Upsert
@@ -74,11 +75,20 @@ def _upsert(wanted: Upsert, dialect: str) -> sa.ClauseElement:
     changes = {name: new[name] for name in wanted.replace}
     changes |= {name: sa.func.coalesce(old[name], new[name]) for name in wanted.fill}
     if changes:
-        made = statement.on_conflict_do_update(index_elements=wanted.key, set_=changes)
+        which = older(wanted, new)
+        made = statement.on_conflict_do_update(index_elements=wanted.key, set_=changes, where=which)
     else:
         made = statement.on_conflict_do_nothing(index_elements=wanted.key)
     assert isinstance(made, sa.ClauseElement)
     return made
+
+
+def older(wanted: Upsert, new: Any) -> Condition | None:  # noqa: ANN401 - the excluded columns
+    """Ask that what is there is not newer than what comes; None where that is no matter."""
+    if wanted.newest is None:
+        return None
+    there: Condition = wanted.table.c[wanted.newest] <= new[wanted.newest]
+    return there
 
 
 def _given(table: sa.Table, columns: Sequence[str]) -> dict[str, sa.BindParameter[Any]]:

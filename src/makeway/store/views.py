@@ -31,7 +31,17 @@ from makeway.model.workflow import Constant, execution_id
 from makeway.store import schema
 from makeway.store.database import Database
 from makeway.store.decisions import DECISION, decided
-from makeway.store.produced import ARTIFACT, PARAM, USE, artifact, inputs, json_of, typed
+from makeway.store.finals import GIVEN, REPORTED, given, reported
+from makeway.store.produced import (
+    ARTIFACT,
+    PARAM,
+    TAG,
+    USE,
+    artifact,
+    inputs,
+    json_of,
+    typed,
+)
 from makeway.store.statement import Upsert, insert, same, update
 from makeway.workflows.graph import upstream
 
@@ -212,9 +222,11 @@ def _worker_exited(event: ev.WorkerExited, at_ms: int) -> Iterator[Write]:
         return
     for output in filter(None, (end.report.output, *end.report.artifacts)):
         yield ARTIFACT, artifact(output, at_ms, job)
+        yield from ((GIVEN, row) for row in given(output))
         yield USE, (job, "output", output.name, output.digest)
     for name, value in end.report.params.items():
         yield PARAM, (job, name, *typed(value))
+    yield from ((REPORTED, row) for row in reported(job, end.report.metrics))
 
 
 def _attempt_released(event: ev.AttemptReleased, at_ms: int) -> Iterator[Write]:
@@ -289,9 +301,14 @@ def _run_submitted(event: ev.RunSubmitted, at_ms: int) -> Iterator[Write]:
         (run, workflow.name, event.user, event.queue, RunPhase.RUNNING.value, "",
          encode(workflow.params).decode(), event.resumed_from, encode(workflow).decode(), at_ms),
     )  # fmt: skip
+    for name, value in workflow.params.items():
+        yield PARAM, (run, name, *typed(value))
     pending = ExecutionPhase.PENDING.value
     for position, step in enumerate(workflow.steps):
-        yield EXECUTION, (execution_id(run, step.key), run, step.key, position, pending, "")
+        execution = execution_id(run, step.key)
+        yield EXECUTION, (execution, run, step.key, position, pending, "")
+        for name, said in step.tags.items():
+            yield TAG, (execution, name, said)
     for step in workflow.steps:
         for key in upstream(step):
             yield EDGE, (run, key, step.key)
@@ -314,6 +331,7 @@ def _execution_ended(event: ev.ExecutionEnded, at_ms: int) -> Iterator[Write]:
          json_of(event.metrics), json_of(event.selection), at_ms, event.cache_key or None,
          json_of(event.key_parts), execution),
     )  # fmt: skip
+    yield from ((REPORTED, row) for row in reported(execution, event.metrics))
     if output is not None:
         made = event.phase is not ExecutionPhase.CACHED
         yield ARTIFACT, artifact(output, at_ms, execution if made else None)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from makeway.model.event import Entry
+from makeway.model.lineage import Comparison, Lineage
 from makeway.wire.cluster import (
     DecisionView,
     Drain,
@@ -25,8 +26,10 @@ from makeway.wire.cluster import (
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
 from makeway.wire.page import Page
 from makeway.wire.runs import RunBrought, RunWanted
+from makeway.wire.search import Found, LineageWanted, SearchWanted
 from makeway.wire.series import SeriesView, SeriesWanted
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
+from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 
 ACTS = ("cancel", "hold", "release", "resize", "retry")
 
@@ -134,6 +137,26 @@ class Desk(Protocol):
 
     def revoke_token(self, token: str) -> TokenView:
         """Make a token worth nothing."""
+        ...
+
+    def search(self, wanted: SearchWanted) -> Found:
+        """Find a page of what fulfils a search, and say how many there are in all."""
+        ...
+
+    def lineage(self, wanted: LineageWanted) -> Lineage:
+        """Say where an artifact comes from, and what became of it."""
+        ...
+
+    def differences(self, left: str, right: str) -> Comparison:
+        """Say why two artifacts, or two runs, differ."""
+        ...
+
+    def datasets(self, wanted: WorthWanted) -> Sequence[DatasetView]:
+        """Say of every data set what it was worth, those that add most first."""
+        ...
+
+    def models(self, wanted: WorthWanted) -> Sequence[ModelView]:
+        """Say of models what each is worth, the best first, and which no other outdoes."""
         ...
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Add what a shared service keeps: tokens, keys of requests, decisions, tags, a lease, chunks; sums.
+"""Add what a shared service keeps: tokens, keys, decisions, tags, a lease, chunks, metrics; sums.
 
 Every entry that is there gets its checksum now. What is damaged already is not found by it; what
 becomes damaged from here on is. The decisions are those that the entries tell of.
@@ -7,6 +7,7 @@ becomes damaged from here on is. The decisions are those that the entries tell o
 from __future__ import annotations
 
 import json
+import math
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+
+from makeway.store.produced import typed
 
 revision = "0002"
 down_revision = "0001"
@@ -45,6 +48,7 @@ def upgrade() -> None:
     _tracked()
     _decide()
     _series()
+    _search()
 
 
 def _sum_up() -> None:
@@ -251,6 +255,79 @@ def _tracked() -> None:
         *_always(Text, "digest"),
         *_always(Big, "size_bytes", "at_ms"),
     )
+
+
+def _search() -> None:
+    op.add_column("artifact_use", sa.Column("context", Text))
+    op.create_table(
+        "metric",
+        *_key(Text, "subject", "name"),
+        *_always(Text, "run"),
+        *_always(Int, "number"),
+        *_always(Big, "n"),
+        *_maybe(sa.Double(), "first", "last", "min", "max", "mean"),
+        sqlite_with_rowid=False,
+    )
+    for name, columns in METRIC_INDEXES.items():
+        op.create_index(name, "metric", columns)
+    _tell_params()
+    _tell_metrics()
+
+
+METRIC_INDEXES = {
+    "metric_by_run": ["run", "name", "last"],
+    "metric_by_last": ["name", "last", "run"],
+    "metric_by_max": ["name", "max", "run"],
+    "metric_by_min": ["name", "min", "run"],
+}
+
+
+def _tell_params() -> None:
+    """Let the parameters of runs stand where those of steps do."""
+    run = sa.table("run", *map(sa.column, ("id", "params")))
+    names = ("execution", "key", "value_type", "value_text", "value_num")
+    param = sa.table("param", *map(sa.column, names))
+    connection = op.get_bind()
+    for name, params in connection.execute(sa.select(run.c.id, run.c.params)).all():
+        for key, value in json.loads(params).items():
+            row = dict(zip(names, (name, key, *typed(value)), strict=True))
+            connection.execute(sa.insert(param).values(row))
+
+
+def _tell_metrics() -> None:
+    """Let searches find what steps reported, and what series came to in their latest attempt."""
+    names = ("subject", "name", "run", "number", "n", "first", "last", "min", "max")
+    all_names = (*names, "mean")
+    metric = sa.table("metric", *map(sa.column, all_names))
+    series = sa.table("series", *map(sa.column, ("id", "job", "number", "rank", "name")))
+    stat = sa.table("series_stat", *map(sa.column, ("series", *names[4:], "finite", "sum")))
+    job = sa.table("job", *map(sa.column, ("id", "run", "attempts")))
+    mean = stat.c.sum / sa.func.nullif(stat.c.finite, 0)
+    sums = (*(stat.c[name] for name in names[4:]), mean)
+    of, at = series.c, sa.func.coalesce(job.c.run, series.c.job)
+    told = (
+        sa.select(of.job, of.name, at, of.number, *sums)
+        .join_from(series, stat, stat.c.series == of.id)
+        .join(job, (job.c.id == of.job) & (job.c.attempts == of.number))
+        .where(of.rank == 0)
+    )
+    connection = op.get_bind()
+    connection.execute(sa.insert(metric).from_select(all_names, told))
+    execution = sa.table("execution", *map(sa.column, ("id", "run", "metrics")))
+    said = sa.select(*execution.c).where(execution.c.metrics.is_not(None))
+    there = {tuple(row) for row in connection.execute(sa.select(metric.c.subject, metric.c.name))}
+    artifact = sa.table("artifact", *map(sa.column, ("digest", "metrics")))
+    given = sa.select(artifact.c.digest, sa.literal(""), artifact.c.metrics)
+    found = [*connection.execute(said), *connection.execute(given)]
+    for subject, run, metrics in found:
+        for name, value in json.loads(metrics or "{}").items():
+            if (subject, name) not in there and value is not None:
+                there.add((subject, name))
+                number = float(value)  # one that is not finite stands there as a text
+                known = None if math.isnan(number) else number
+                finite = known if math.isfinite(number) else None
+                row = (subject, name, run, 0, 1, known, known, finite, finite, finite)
+                connection.execute(sa.insert(metric).values(dict(zip(all_names, row, strict=True))))
 
 
 def _key(kind: Kind, *names: str) -> Iterator[sa.Column[Any]]:
