@@ -1,8 +1,7 @@
 """Name every fact that makeway can believe: one closed union, in the past tense.
 
-The first group comes from the world (a user, an agent, the executor), and so do the wishes of
-people in `wish`; the second is concluded by the engine and written down as well, so that a log can
-be replayed without running any policy.
+The first group comes from the world (a user, an agent, the executor), as do the wishes of people in
+`wish`; the second is concluded by the engine and written down too, so that a replay runs no policy.
 State changes only by applying these. Each is recorded in an `Entry` with its place in the log, the
 instant in ms since 1970, and `cause`: the `seq` of the entry that it follows from (0: the world).
 """

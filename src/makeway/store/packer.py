@@ -28,6 +28,7 @@ from makeway.store.chunks import CHUNK_ROWS, CHUNKS, ROWS, WRITE, chunk_row, fin
 from makeway.store.database import Database, Row
 from makeway.store.idempotency import forget
 from makeway.store.keep import Keep
+from makeway.store.schema_measured import SERIES_LOOSE
 from makeway.store.series import SERIES, WHOLE_MAX, SeriesKey, columns_of, read_columns
 from makeway.store.series_writer import SeriesWriter
 from makeway.store.statement import same, update
@@ -54,7 +55,7 @@ LIST = (
     .order_by(SERIES.id)
     .limit(PAGE)
 )
-OPEN = LIST.where(schema.SERIES_LOOSE)
+OPEN = LIST.where(SERIES_LOOSE)
 CLOSED = LIST.where(SERIES.stage == PACKED)
 STAGE = sa.select(SERIES.stage).where(same(SERIES.id))
 OLDEST = (

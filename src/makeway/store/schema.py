@@ -24,16 +24,52 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
     text,
 )
-from sqlalchemy import Text as AnyText
 
-metadata = MetaData()
+from makeway.store.schema_base import Json, Number, Text, metadata
+from makeway.store.schema_measured import metric, sample, sample_chunk, series, series_stat
+from makeway.store.schema_tracked import (
+    tracked_experiment,
+    tracked_file,
+    tracked_model,
+    tracked_run,
+)
+
+__all__ = [
+    "Number",
+    "Text",
+    "alembic_version",
+    "artifact",
+    "artifact_use",
+    "attempt",
+    "decision",
+    "event",
+    "execution",
+    "execution_edge",
+    "idempotency",
+    "job",
+    "lease",
+    "metadata",
+    "metric",
+    "param",
+    "run",
+    "sample",
+    "sample_chunk",
+    "series",
+    "series_stat",
+    "tag",
+    "token",
+    "tracked_experiment",
+    "tracked_file",
+    "tracked_model",
+    "tracked_run",
+    "worker",
+]
 
 # Alembic's own table, as Alembic makes it: it stands apart, and is no part of what we compare.
 alembic_version = Table(
@@ -43,15 +79,8 @@ alembic_version = Table(
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
-# On SQLite only INTEGER is another name of the row's own number, which costs nothing to keep.
-Number = BigInteger().with_variant(Integer(), "sqlite")
-# On PostgreSQL text sorts by its bytes, as it does on SQLite: ids and keys mean no language.
-Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
-Json = Text
-
 JOB_OPEN = text("phase IN ('queued', 'running', 'evicting')")
 RUN_OPEN = text("phase IN ('running', 'cancelling')")
-SERIES_LOOSE = text("stage = 0")
 
 event = Table(
     "event",
@@ -295,143 +324,4 @@ lease = Table(
     Column("host", Text, nullable=False),
     Column("pid", BigInteger, nullable=False),
     Column("since_ms", BigInteger, nullable=False),
-)
-
-series = Table(
-    "series",
-    metadata,
-    Column("id", Number, primary_key=True),
-    Column("job", Text, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("rank", Integer, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False, server_default="user"),
-    Column("unit", Text),
-    Column("stage", Integer, nullable=False, server_default="0"),
-    Index("series_by_worker", "job", "number", "rank", "name", unique=True),
-    Index("series_by_name", "name"),
-    Index("series_loose", "id", sqlite_where=SERIES_LOOSE, postgresql_where=SERIES_LOOSE),
-)
-
-sample = Table(
-    "sample",
-    metadata,
-    Column("series", Number, ForeignKey("series.id"), primary_key=True),
-    Column("at_ms", BigInteger, primary_key=True),
-    Column("step", BigInteger, primary_key=True),
-    Column("value", Double),
-    sqlite_with_rowid=False,
-)
-
-series_stat = Table(
-    "series_stat",
-    metadata,
-    Column("series", Number, ForeignKey("series.id"), primary_key=True, autoincrement=False),
-    Column("n", BigInteger, nullable=False),
-    Column("first", Double),
-    Column("last", Double),
-    Column("min", Double),
-    Column("max", Double),
-    Column("last_step", BigInteger),
-    Column("last_at_ms", BigInteger, nullable=False),
-    Column("finite", BigInteger, nullable=False, server_default="0"),
-    Column("sum", Double, nullable=False, server_default="0"),
-    Column("trend", Double),
-)
-
-sample_chunk = Table(
-    "sample_chunk",
-    metadata,
-    Column("series", Number, ForeignKey("series.id"), primary_key=True),
-    Column("from_ms", BigInteger, primary_key=True),
-    Column("from_step", BigInteger, primary_key=True),
-    Column("to_ms", BigInteger, nullable=False),
-    Column("to_step", BigInteger, nullable=False),
-    Column("n", Integer, nullable=False),
-    Column("min", Double),
-    Column("max", Double),
-    Column("sum", Double, nullable=False),
-    Column("low_ms", BigInteger),
-    Column("low_step", BigInteger),
-    Column("high_ms", BigInteger),
-    Column("high_step", BigInteger),
-    Column("data", LargeBinary, nullable=False),
-)
-
-# ── what MLflow's client keeps here beside the jobs: see store/tracked.py ────────────────────────────
-
-tracked_experiment = Table(
-    "tracked_experiment",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("stage", Text, nullable=False),
-    Column("created_at_ms", BigInteger, nullable=False),
-    Column("changed_at_ms", BigInteger, nullable=False),
-    Index("tracked_experiment_by_name", "name", unique=True),
-)
-
-tracked_run = Table(
-    "tracked_run",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("experiment", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("stage", Text, nullable=False),
-    Column("user", Text, nullable=False),
-    Column("job", Text),  # in whose worker it was made
-    Column("parent", Text),
-    Column("started_at_ms", BigInteger, nullable=False),
-    Column("ended_at_ms", BigInteger),
-    Index("tracked_run_by_experiment", "experiment", "started_at_ms"),
-    Index("tracked_run_by_job", "job"),
-)
-
-tracked_model = Table(
-    "tracked_model",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("experiment", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("user", Text, nullable=False),
-    Column("run", Text),
-    Column("digest", Text),  # of what it is made of, once it is whole
-    Column("created_at_ms", BigInteger, nullable=False),
-    Column("changed_at_ms", BigInteger, nullable=False),
-    Index("tracked_model_by_run", "run"),
-    Index("tracked_model_by_experiment", "experiment", "created_at_ms"),
-)
-
-tracked_file = Table(
-    "tracked_file",
-    metadata,
-    Column("owner", Text, primary_key=True),  # a job, a tracked run, or a model
-    Column("path", Text, primary_key=True),
-    Column("digest", Text, nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
-)
-
-# What a metric came to; `subject` is a step, a job, or the digest of an artifact (`run` is empty).
-metric = Table(
-    "metric",
-    metadata,
-    Column("subject", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("run", Text, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("n", BigInteger, nullable=False),
-    Column("first", Double),
-    Column("last", Double),
-    Column("min", Double),
-    Column("max", Double),
-    Column("mean", Double),
-    Index("metric_by_run", "run", "name", "last"),
-    Index("metric_by_last", "name", "last", "run"),
-    Index("metric_by_max", "name", "max", "run"),
-    Index("metric_by_min", "name", "min", "run"),
-    sqlite_with_rowid=False,
 )
