@@ -37,7 +37,10 @@ def test_a_file_is_judged_and_printed_for_somebody_who_was_woken(tmp_path: Path)
     told = makeway(tmp_path, "diagnose", "--evidence-file", "one.yaml")
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("OOM_HOST (resource, established)\n")
-    assert "decision   retry: OOM_HOST is resource: tried again with 2GB" in told.stdout
+    assert (
+        "decision   retry: OOM_HOST is resource, so this step alone is tried again with 2GB"
+        in told.stdout
+    )
     assert "[kernel.oom_kill]" in told.stdout
 
 

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from makeway.model import event as ev
 from makeway.model.cluster import Queue
 from makeway.model.incident import Checkpoint, InputSeen, Seen
-from makeway.model.job import OnHopeless
+from makeway.model.job import OnHang, OnHopeless
 from makeway.model.phase import JobPhase
-from makeway.model.record import Cause, Exit
+from makeway.model.record import Cause, Evidence, Exit, Symptom
 from makeway.model.resources import MEMORY
 from makeway.model.wait import Reason
 from makeway.model.workflow import Goal
@@ -358,3 +358,21 @@ def test_a_restart_decides_by_what_had_been_seen_before_it() -> None:
     before = replace(house.job("a"))
     house.restart()
     assert house.job("a") == before
+
+
+def test_who_hung_goes_on_away_from_the_machine_of_those_who_were_stuck_alone() -> None:
+    for ranks, away in (((1,), ("n2",)), ((0, 1), ())):
+        house = House("n1", "n2", "n3", cpus=1)
+        house.submit("a", workers=2, on_hang=OnHang.RESTART)
+        house.go("a")
+        seen = Evidence(text="rank 1 stands in all_reduce", ref="workers[1].traces")
+        symptom = Symptom(
+            name="hung", text="no step for 40 s", since_ms=1, ranks=ranks, evidence=(seen,)
+        )
+        house.tell(ev.AttemptJudged(job="a", number=1, fence=1, symptom=symptom))
+        house.exits("a", signal=9)
+        decision = house.last(ev.JobRequeued).decision
+        assert (decision.cause, decision.ledger_after) == (Cause.HUNG, (1, 2))
+        assert decision.exclude_nodes == away
+        assert seen in house.last(ev.AttemptEnded).diagnosis.evidence
+        assert "no step for 40 s" in decision.text

@@ -94,7 +94,7 @@ def test_it_is_decided(cause: str, retries: str, before: str, expected: str) -> 
 def test_the_sentence_tells_the_ledger_the_count_and_the_wait() -> None:
     found = decided("CONNECTION", "CONNECTION")
     assert found.text == (
-        "it failed: CONNECTION is temporary: tried again, retry 2 of 5, infra ledger after 20 s"
+        "it failed: CONNECTION is temporary, so this step alone is tried again, retry 2 of 5, infra ledger after 20 s"
     )
 
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from makeway.health.causes import CLASS_OF, HINT, MEANING
 from makeway.health.outlook import Judged, busy_saving, outlook_of, starved
-from makeway.health.reach import further, furthest, reached, reached_of
+from makeway.health.reach import Reach, further, furthest, reached, reached_of
 from makeway.health.rules import (
     devices,
     exceptions,
@@ -146,19 +146,17 @@ def _stalled(scene: Scene, finding: Finding) -> Finding | None:
         return None
     counts = [past.by_itself or past.cause is not Cause.PREEMPTED for past in history]
     reach = [*map(reached_of, history), reached(scene)]
-    stalled = 0
-    for at, (is_restart, here) in enumerate(zip([*counts, True], reach, strict=True)):
-        before = furthest(reach[:at])
-        if not here.known:
-            continue
-        gained = further(here, before)
-        if gained or not before.known:
+    stalled, best = 0, Reach()
+    for is_restart, here in zip([*counts, True], reach, strict=True):
+        gained = further(here, best)
+        if gained or (here.known and not best.known):
             stalled = 0
         elif gained is False and is_restart:
             stalled += 1
+        best = furthest([best, here])
     if stalled < RESTARTS_MAX:
         return None
-    far = furthest(reach).told
+    far = best.told
     told = fact(f"it came to {far} and then no further", f"history[0..{len(history) - 1}]")
     return replace(
         finding, cause=Cause.NO_PROGRESS, cause_class=None, evidence=(told, *finding.evidence),

@@ -143,7 +143,8 @@ def _retry(judgement: Judgement) -> Decision:
             return replace(_stop(judgement, growth.stop), hint=growth.stop)
         memory = growth.memory_bytes
         why = f" with {size(memory)} ({growth.why})" if memory is not None else ""
-    text = f"{cause} is {judgement.diagnosis.cause_class}: tried again{why}, {_charged(account)}"
+    kind = judgement.diagnosis.cause_class
+    text = f"{cause} is {kind}, so this step alone is tried again{why}, {_charged(account)}"
     decision = _decision(judgement, "retry", text, account)
     after_s = max(account.wait_s, judgement.finding.after_s)
     decision = replace(
