@@ -42,6 +42,7 @@ ENTRY_POINTS = (
     "makeway.cli.main",  # the command `makeway`
     "makeway.cli.reference",  # make docs
     "makeway.server.openapi",  # make docs
+    "makeway.lineage.query",  # what searches are written in
     "makeway.report",  # the swarm and the bench read it
     "makeway.sim.faults",  # the swarm in tests/sim
     "makeway.sim.workload",  # the swarm and the bench

@@ -1,0 +1,1 @@
+"""Tests of searches and of the graph of artifacts."""
