@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -300,6 +301,32 @@ def test_under_a_service_it_is_the_same_and_people_look_with_their_own_token(
             client.get_run(script.job)
         assert unknown.value.error_code == "UNAUTHENTICATED"
     assert mlflow.__version__ >= "3"
+
+
+def test_a_job_that_outlives_its_command_is_heard_by_the_service_that_comes_after(
+    script: Script,
+) -> None:
+    script.writes("""
+        import pathlib, time
+        print("begun", flush=True)
+        while not pathlib.Path("go").exists():
+            time.sleep(0.05)
+        with mlflow.start_run() as run:
+            mlflow.log_metric("loss", 0.125)
+        saw(id=run.info.run_id)
+    """)
+    words = ("--memory", "1GiB", "--", sys.executable, "script.py")
+    alone = script.begins("submit", "--watch", *words)
+    alone.waits_for("begun")
+    alone.sends(signal.SIGINT)
+    alone.ends()
+    with opened(script.folder) as shop:
+        (script.folder / "go").touch()
+        (job,) = shop.types("jobs", "-o", "name").stdout.split()
+        shop.types("wait", job, "--timeout", "60s")
+    assert script.saw()["id"] == job
+    last = script.told(job).metrics["loss"]
+    assert last.value == 0.125
 
 
 def test_autolog_keeps_a_model_of_scikit_learn(script: Script) -> None:

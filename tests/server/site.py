@@ -19,6 +19,7 @@ from makeway.live.assemble import embedded
 from makeway.live.entrance import Office
 from makeway.live.service import Service, owner_of
 from makeway.live.service import Settings as ServiceSettings
+from makeway.live.tracker import Tracker
 from makeway.server.app import create_app
 from makeway.server.listen import Running, serve
 from makeway.server.office import Settings
@@ -123,7 +124,9 @@ def site_in(store: Path, settings: Settings | None = None) -> Iterator[Site]:
     thread.start()
     assert begun.wait(PATIENCE_S), "the service did not begin"
     office = Office(services[0])
-    running = serve(create_app(office, settings), "127.0.0.1", 0)
+    app = create_app(office, settings)
+    running = serve(app, "127.0.0.1", 0)
+    app.state.front.tracker = Tracker(services[0].ground(running.url))
     try:
         yield Site(services[0], running, office)
     finally:

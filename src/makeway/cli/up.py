@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 
@@ -16,6 +16,7 @@ from makeway.cli.amount_text import amounts_text
 from makeway.cli.configured import configured
 from makeway.errors import MakewayError
 from makeway.executor.folder import write_whole
+from makeway.executor.tracking import Endpoint, known_endpoint
 from makeway.live.assemble import embedded
 from makeway.live.config import Config
 from makeway.live.counts import Counts
@@ -26,6 +27,7 @@ from makeway.live.tracker import Tracker
 from makeway.policy.say import count_of
 from makeway.server.app import create_app
 from makeway.server.listen import serve
+from makeway.server.offered import offered_too
 from makeway.server.office import Settings
 
 ADDRESS = "service.json"  # in the store: where the service that lives there can be asked
@@ -57,20 +59,30 @@ def up(
         service = Service(house, settings_of(wanted), owner)
         counts = service.begin()
         token = owner_token(service, owner.user)
+        earlier = known_endpoint(store) if counts.running else None
         app = create_app(Office(service), _settings(wanted))
         running = serve(app, wanted.service.host, wanted.service.port)
         try:
             service.url = running.url
-            app.state.front.tracker = Tracker(service.ground(running.url))
+            app.state.front.tracker = tracker = Tracker(service.ground(running.url))
             write_whole(store / ADDRESS, {"url": running.url, "pid": os.getpid()})
             _greet(service, counts, token)
-            with _signals(service, flags):
+            with _signals(service, flags), _where_it_was(earlier, service, tracker):
                 service.run()
         finally:
             running.stop()
             (store / ADDRESS).unlink(missing_ok=True)
             service.close()
     click.echo("the service has ended; what runs goes on: makeway up finds it again", err=True)
+
+
+def _where_it_was(
+    earlier: Endpoint | None, service: Service, tracker: Tracker
+) -> AbstractContextManager[None]:
+    """Be found by workers that were told another address before this service came."""
+    if earlier is None or earlier.url == service.url:
+        return nullcontext()
+    return offered_too(earlier.url, Office(service), tracker)
 
 
 def _settings(config: Config) -> Settings:

@@ -6,11 +6,13 @@ status of a job is heard and means nothing. A tracked run has nobody else, so it
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from makeway.errors import InvalidInput, NotAllowed, NotFound
+from makeway.codec import decode
+from makeway.errors import InvalidInput, NotAllowed, NotFound, Unavailable
 from makeway.live import tracked_experiments
 from makeway.live.clock import fresh_id
 from makeway.live.tracker import (
@@ -21,7 +23,7 @@ from makeway.live.tracker import (
     Tracker,
     subject_of_run,
 )
-from makeway.store.told import Told, read_told
+from makeway.store.told import Input, Told, read_told
 from makeway.store.tracked import (
     ACTIVE,
     DELETED,
@@ -34,6 +36,7 @@ from makeway.store.tracked import (
 )
 
 RUNNING = "RUNNING"
+DATASET, CONTEXT_TAG = "mlflow-dataset", "mlflow.data.context."
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 NAME_TAG, PARENT_TAG, USER_TAG = "mlflow.runName", "mlflow.parentRunId", "mlflow.user"
 
@@ -74,6 +77,15 @@ def facts_of(tracker: Tracker, subjects: Sequence[Subject]) -> list[Facts]:
         Facts(subject=_called(one, told[one.id]), told=told[one.id], models=models.get(one.id, ()))
         for one in subjects
     ]
+
+
+def described(tracker: Tracker, one: Input) -> dict[str, object]:
+    """Give what was told of a data set; one whose description is gone has its name alone."""
+    known: dict[str, object] = {"name": one.name, "digest": one.digest[:8], "source": ""}
+    if one.codec == DATASET:
+        with contextlib.suppress(NotFound, Unavailable):
+            known |= decode(tracker.blobs.read(one.digest), dict[str, object], "dataset")
+    return known
 
 
 def _called(subject: Subject, told: Told) -> Subject:

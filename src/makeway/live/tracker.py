@@ -40,6 +40,7 @@ from makeway.wire.tokens import Caller, Scope
 
 KEY_CHARS_MAX, VALUE_CHARS_MAX = 250, 8_000
 EXPERIMENT_TAG = "makeway.experiment"
+ATTEMPTS_MAX = 10_000  # whose parameters are known at once
 STATUS = {
     JobPhase.QUEUED: "SCHEDULED",
     JobPhase.RUNNING: "RUNNING",
@@ -202,6 +203,8 @@ class Tracker:
         """Give what was logged before: of a job, by this attempt; a step's arguments are no part."""
         if subject.tracked is not None:
             return read_told(self.reader, [subject.id])[subject.id].params
+        while len(self._params) > ATTEMPTS_MAX:  # the oldest have ended long ago
+            del self._params[next(iter(self._params))]
         return self._params.setdefault((subject.id, subject.number), {})
 
     def _record(self, teller: Teller, subject: Subject, batch: Batch) -> None:

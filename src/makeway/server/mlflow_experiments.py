@@ -39,16 +39,6 @@ class OnePair(msgspec.Struct, frozen=True, kw_only=True):
     value: str = ""
 
 
-class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """Which experiments are wanted."""
-
-    view_type: str = "ACTIVE_ONLY"
-    max_results: int = 1_000
-    page_token: str = ""
-    filter: str = ""
-    order_by: tuple[str, ...] = ()
-
-
 CreateBody = Annotated[Create, Depends(taking(Create))]
 WhichBody = Annotated[Which, Depends(taking(Which))]
 OnePairBody = Annotated[OnePair, Depends(taking(OnePair))]

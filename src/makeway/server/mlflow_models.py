@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from makeway.live import tracked_files, tracked_models
+from makeway.live import tracked_files, tracked_models, tracked_search
 from makeway.server.mlflow import API, Asked, Asking, Spoken, reply, taking
 from makeway.server.mlflow_shapes import Json, Pair, files_json, mapping, model_json
 from makeway.store.tracked import TrackedModel, get_model
@@ -40,11 +40,21 @@ class Pairs(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[Pair, ...] = ()
 
 
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """By what models are ordered."""
+
+    field_name: str
+    ascending: bool = True
+
+
 class Search(msgspec.Struct, frozen=True, kw_only=True):
     """Which models are wanted."""
 
     experiment_ids: tuple[str, ...] = ()
+    filter: str = ""
+    order_by: tuple[Order, ...] = ()
     max_results: int = 1_000
+    page_token: str = ""
 
 
 CreateBody = Annotated[Create, Depends(taking(Create))]
@@ -70,8 +80,20 @@ def create(asked: Asked, wanted: CreateBody) -> Response:
 @routes.post("/search")
 def search(asked: Asked, wanted: SearchBody) -> Response:
     """Give the models of experiments, the newest first."""
-    found = tracked_models.models_of(asked.tracker, wanted.experiment_ids)
-    return reply({"models": _written(asked, found[: wanted.max_results])})
+    every = tracked_models.models_of(asked.tracker, wanted.experiment_ids)
+    asked_for = tracked_search.Wanted(
+        filter=wanted.filter,
+        order_by=[
+            f"{one.field_name} {'ASC' if one.ascending else 'DESC'}" for one in wanted.order_by
+        ],
+        limit=wanted.max_results,
+        token=wanted.page_token,
+    )
+    found, token = tracked_search.models(
+        asked.tracker, tracked_models.told_of(asked.tracker, every), asked_for
+    )
+    told = [model_json(*each) for each in found]
+    return reply({"models": told} if token is None else {"models": told, "next_page_token": token})
 
 
 @routes.get("/{model}")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from makeway.codec import decode, encode
-from makeway.errors import InvalidInput, MakewayError
+from makeway.codec import encode
+from makeway.errors import InvalidInput
 from makeway.live import tracked_runs
 from makeway.live.tracker import Batch, Tracker
 from makeway.model.record import Note
@@ -27,11 +25,10 @@ from makeway.server.mlflow_shapes import (
     sample_of,
     whole,
 )
-from makeway.store.told import Input
+from makeway.store.told import Told
 from makeway.store.tracked import ACTIVE, DELETED
 
-DATASET = "mlflow-dataset"
-CONTEXT, CONTEXT_TAG = "mlflow.data.context", "mlflow.data.context."
+CONTEXT = "mlflow.data.context"
 
 routes = APIRouter(prefix=f"{API}/runs", route_class=Spoken, include_in_schema=False)
 
@@ -209,10 +206,14 @@ def log_inputs(asked: Asked, told: InputsBody) -> Response:
         described = encode(dict(sorted(each.dataset.items())))
         digest = asked.tracker.blobs.put_bytes(described)
         value = {
-            "digest": digest, "size_bytes": len(described), "codec": DATASET, "kind": "dataset",
+            "digest": digest, "size_bytes": len(described), "codec": tracked_runs.DATASET, "kind": "dataset",
         }  # fmt: skip
         notes.append(Note(kind="input", key=name, at_ms=now_ms, value=value))
-        tags |= {f"{CONTEXT_TAG}{name}": pair.value for pair in each.tags if pair.key == CONTEXT}
+        tags |= {
+            f"{tracked_runs.CONTEXT_TAG}{name}": pair.value
+            for pair in each.tags
+            if pair.key == CONTEXT
+        }
     return _tell(asked, told.which, Batch(notes=notes, tags=tags))
 
 
@@ -238,18 +239,15 @@ def _tell(asked: Asking, run_id: str, batch: Batch) -> Response:
 def _run(asked: Asking, run_id: str) -> Json:
     subject = asked.tracker.subject(run_id, asked.teller)
     (facts,) = tracked_runs.facts_of(asked.tracker, [subject])
-    return run_json(facts, inputs_json(asked.tracker, facts.told.inputs, facts.told.tags))
+    return run_json(facts, inputs_json(asked.tracker, facts.told))
 
 
-def inputs_json(tracker: Tracker, inputs: Sequence[Input], tags: dict[str, str]) -> list[Json]:
-    """Write the data sets that a run read; one whose description is gone has its name alone."""
+def inputs_json(tracker: Tracker, told: Told) -> list[Json]:
+    """Write the data sets that a run read."""
     written: list[Json] = []
-    for one in inputs:
-        dataset: Json = {"name": one.name, "digest": one.digest[:8], "source_type": "makeway"}
-        if one.codec == DATASET:
-            with contextlib.suppress(MakewayError):
-                dataset = decode(tracker.blobs.read(one.digest), Json, "dataset")
-        context = tags.get(f"{CONTEXT_TAG}{one.name}")
+    for one in told.inputs:
+        context = told.tags.get(f"{tracked_runs.CONTEXT_TAG}{one.name}")
         read_for = [] if context is None else [{"key": CONTEXT, "value": context}]
-        written.append({"dataset": {"source": "", **dataset}, "tags": read_for})
+        dataset = {"source_type": "makeway", **tracked_runs.described(tracker, one)}
+        written.append({"dataset": dataset, "tags": read_for})
     return written

@@ -22,7 +22,7 @@ from makeway.live.tracker import Subject
 from makeway.model.record import Sample
 from makeway.model.tracked import mlflow_id
 from makeway.store.told import Last, Told
-from makeway.store.tracked import ACTIVE, TrackedExperiment, TrackedModel
+from makeway.store.tracked import TrackedExperiment, TrackedModel
 
 Json = dict[str, Any]
 WHOLE_MAX = 2**63
@@ -174,12 +174,3 @@ def files_json(files: Iterable[Listed], inner: str = "") -> list[Json]:
         told: Json = {"path": f"{inner}/{one.name}".lstrip("/"), "is_dir": one.size_bytes is None}
         written.append(told if one.size_bytes is None else {**told, "file_size": one.size_bytes})
     return written
-
-
-def living(subjects: Iterable[Subject], view: str) -> list[Subject]:
-    """Keep those that a view of the client shows."""
-    return [
-        one
-        for one in subjects
-        if view == "ALL" or (one.stage == ACTIVE) == (view != "DELETED_ONLY")
-    ]

@@ -22,11 +22,13 @@ import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from makeway.errors import Unavailable
 from makeway.executor.tracking import known_endpoint, note_endpoint
 from makeway.live.assemble import House
 from makeway.live.inbox import Inbox
 from makeway.live.kinds import learn_kinds
 from makeway.live.tracker import Ground, Tracker
+from makeway.server.office import Office
 
 HOST = "127.0.0.1"
 BACKLOG = 1_024
@@ -82,21 +84,42 @@ def _answer(tracker: Tracker, sock: socket.socket, bell: int) -> None:
         running.stop()
 
 
+@contextlib.contextmanager
+def offered_too(url: str, office: Office, tracker: Tracker) -> Iterator[None]:
+    """Answer for a service also where workers were told to look before it came; unless it is taken."""
+    from makeway.server.app import create_tracking_app
+    from makeway.server.listen import serve_at
+
+    sock = _at(urlsplit(url).port or 0)
+    if sock is None:
+        yield
+        return
+    running = serve_at(create_tracking_app(office, tracker), sock, HOST)
+    try:
+        yield
+    finally:
+        running.stop()
+
+
 def _bound(house: House) -> socket.socket:
     """Give a socket that listens, at the port of the last time if that is free."""
     known = known_endpoint(house.store)
     port = None if known is None else urlsplit(known.url).port
-    for wanted in (port, 0) if port else (0,):
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((HOST, wanted))
-            sock.listen(BACKLOG)
-        except OSError:
-            sock.close()
-            if not wanted:
-                raise
-            continue
-        sock.setblocking(False)  # noqa: FBT003 - the socket's own way to say it
-        return sock
-    raise AssertionError("port 0 is free, or says why not")
+    sock = (_at(port) if port else None) or _at(0)
+    if sock is None:
+        raise Unavailable("this machine has no port left", where=HOST)
+    return sock
+
+
+def _at(port: int) -> socket.socket | None:
+    """Listen at a port of this machine; None: it is taken."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((HOST, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        return None
+    sock.setblocking(False)  # noqa: FBT003 - the socket's own way to say it
+    return sock

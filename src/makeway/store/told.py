@@ -25,7 +25,10 @@ IDS: sa.BindParameter[str] = sa.bindparam("ids", expanding=True)
 PARAMS = sa.select(PARAM.execution, PARAM.key, PARAM.value_text).where(PARAM.execution.in_(IDS))
 TAGS = sa.select(TAG.subject, TAG.key, TAG.value).where(TAG.subject.in_(IDS))
 LAST = (
-    sa.select(SERIES.job, SERIES.name, STAT.last, STAT.last_step, STAT.last_at_ms)
+    sa.select(
+        *(SERIES.job, SERIES.name, STAT.last, STAT.last_step, STAT.last_at_ms),
+        *(STAT.first, STAT.min, STAT.max),
+    )
     .join_from(schema.series, schema.series_stat)
     .where(SERIES.job.in_(IDS))
     .order_by(SERIES.number, SERIES.rank.desc())
@@ -46,12 +49,15 @@ HISTORY = (
 
 
 class Last(msgspec.Struct, frozen=True):
-    """The last value of a series; None is a NaN."""
+    """The last value of a series, and the first, least and largest; None is a NaN."""
 
     name: str
     value: float | None
     step: int
     at_ms: int
+    first: float | None = None
+    min: float | None = None
+    max: float | None = None
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -81,8 +87,8 @@ def read_told(database: Database, ids: Sequence[str]) -> dict[str, Told]:
                 found[owner].params[key] = value
             for owner, key, value in database.rows(TAGS, some):
                 found[owner].tags[key] = value
-            for owner, name, value, step, at_ms in database.rows(LAST, some):
-                found[owner].metrics[name] = Last(name, value, step or 0, at_ms)
+            for owner, name, value, step, *more in database.rows(LAST, some):
+                found[owner].metrics[name] = Last(name, value, step or 0, *more)
             for owner, name, digest, codec in database.rows(INPUTS, some):
                 found[owner].inputs.append(Input(name, digest, codec))
     return found

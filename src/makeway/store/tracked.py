@@ -182,6 +182,11 @@ def find_run(database: Database, run: str) -> TrackedRun | None:
     return _read(TrackedRun, rows[0]) if rows else None
 
 
+def run_of(row: Row) -> TrackedRun:
+    """Read a row of a query for tracked runs."""
+    return _read(TrackedRun, row)
+
+
 def forget_tag(database: Database, subject: str, key: str) -> None:
     """Take a tag away."""
     with database.transaction():
