@@ -71,9 +71,11 @@ def _told(state: State, event: ev.JobWaiting | ev.JobRejected, _at_ms: int) -> N
 
 
 def _reserved(state: State, event: ev.SlotsReserved, _at_ms: int) -> None:
-    assert event.job in state.waiting, f"illegal: {event.job} does not wait for slots"
+    moved = state.jobs[event.job].phase is JobPhase.EVICTING  # its new place is kept meanwhile
+    assert moved or event.job in state.waiting, f"illegal: {event.job} does not wait for slots"
     state.reserved[event.job] = event.allocation
-    state.planned.setdefault(event.job, state.seq + 1)
+    if not moved:
+        state.planned.setdefault(event.job, state.seq + 1)
 
 
 def _dropped(state: State, event: ev.ReservationDropped, _at_ms: int) -> None:
@@ -100,6 +102,9 @@ def _requeued(state: State, event: ev.JobRequeued, at_ms: int) -> None:
     state.jobs[job.id] = job
     waiting.enter(state, job, at_ms)
     if later:
+        state.reserved.pop(
+            job.id, None
+        )  # who failed while it was being moved does not go on at once
         state.wake_at(event.not_before_ms, job.id)
     state.changed = True
 

@@ -147,8 +147,9 @@ def _check_waiting(state: State) -> None:
     )
     untold = {name for name in queued if name not in state.waits}
     assert untold <= state.untold.keys() <= queued.keys(), f"{untold} have no reason to wait"
-    for kept in (state.reserved, state.planned):
-        assert kept.keys() <= queued.keys(), f"something is kept for {[*kept]}, who do not wait"
+    moving = {job.id for job in state.jobs.values() if job.phase is JobPhase.EVICTING}
+    for kept, whom in ((state.reserved, queued.keys() | moving), (state.planned, queued.keys())):
+        assert kept.keys() <= whom, f"something is kept for {[*kept]}, who do not wait"
 
 
 def _check_lanes(state: State) -> None:

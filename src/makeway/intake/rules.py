@@ -36,9 +36,8 @@ def rules_of(item: Item, names: Sequence[str], defaults: Rules = DEFAULTS) -> Ru
         inner = backfill.fields(("depth",), "backfill")
         if "depth" in inner:
             known["backfill_depth"] = inner["depth"].whole("depth")
-    consolidate = option(fields, "consolidate")
-    if consolidate is not None and consolidate.flag("consolidate"):
-        raise consolidate.wrong("moving running jobs (consolidate) is not there yet")
+    if (consolidate := option(fields, "consolidate")) is not None:
+        known["consolidate"] = consolidate.flag("consolidate")
     if (limits := option(fields, "enforce_time_limits")) is not None:
         known["enforce_time_limits"] = limits.flag("enforce_time_limits")
     if (usage := option(fields, "usage")) is not None:

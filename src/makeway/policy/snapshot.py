@@ -77,7 +77,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     leaving   by job id: the placements whose workers were told to leave and are not gone
     lanes     by kind: the jobs that wait and may start, each lane in order of age, never empty
     paused    jobs that wait and may not start yet: held, or a backoff is not over
-    reserved  by job id: slots kept for a waiting job, in the order in which they were reserved
+    reserved  by job id: slots kept for a job that waits or is being moved, in the order in which they
+              were reserved
     planned   by job id: seq of the entry by which a waiting job became first in line for room, or
               by which slots were kept for it
     past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
@@ -127,7 +128,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         yield from self.paused
 
     def keepers(self) -> dict[str, tuple[Job, Kind | None]]:
-        """Find the jobs for which slots are kept, with their kinds; None: a backoff is not over."""
+        """Find the jobs for which slots are kept, with kinds; None: it cannot start yet."""
         found = {
             name: (self.by_id[name], self.kind_by_id.get(name))
             for name in self.reserved
@@ -137,6 +138,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             for kind, lane in self.lanes.items():
                 found |= {job.id: (job, kind) for job in lane if job.id in self.reserved}
             found |= {job.id: (job, None) for job in self.paused if job.id in self.reserved}
+            rows = (self.running.get(name) for name in self.reserved)
+            found |= {row.job.id: (row.job, None) for row in rows if row is not None}
         return found
 
 
