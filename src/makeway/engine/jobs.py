@@ -42,7 +42,7 @@ def _submitted(state: State, event: ev.JobSubmitted, at_ms: int) -> None:
     if excess is not None:
         state.refused[job.id] = (state.seq + 1, excess)
         return
-    limits.submitted(state, job.id, spec.queue, at_ms)
+    limits.submitted(state, job.id, spec, at_ms)
     if held_back:
         dependencies.hold_back(state, job)
     else:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from makeway.engine.dependencies import holds_back, inherited_by
 from makeway.engine.past import wanted
+from makeway.engine.spent import held_above_normal
 from makeway.engine.state import State
 from makeway.model.cluster import ROOT, Placement, lineage_of, usage_of
 from makeway.model.job import Attempt, Job
@@ -87,6 +88,10 @@ def _check_held(state: State) -> None:
     elastic = {name for name, running in state.running.items() if running.job.spec.elastic}
     assert state.elastic == elastic, f"elastic are {elastic}, not {state.elastic}"
     assert (state.past is not None) == wanted(state.rules.usage), "the past is kept and unwanted"
+    above = held_above_normal((key, one.usage) for key, one in held.items())
+    for path, purse in state.spent.purses.items():
+        amount = above.get(path, NOTHING)
+        assert purse.held == amount, f"{path or 'the root'} spends {purse.held}, not {amount}"
     if state.past is not None:
         kept = {path: amount for path, amount in state.past.held.items() if amount}
         counted = {path: amount for path, amount in used.items() if amount}

@@ -20,6 +20,7 @@ untold             waiting jobs of which it is still to be said why they wait
 elastic            running jobs whose number of workers may change
 ended              how each job ended that has ended
 past               what queues used before now, if the rules want to know
+spent              what queues have spent of their budgets
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from makeway.engine.past import Past
+from makeway.engine.spent import Spent
 from makeway.model.cluster import ROOT, Allocation, Node, Placement, Queue
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase, JobPhase
@@ -50,7 +52,7 @@ class State:
         "free", "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
         "order", "past",
         "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
-        "rooms", "rules", "running", "running_in", "runs", "seq", "submits", "timers", "touched",
+        "rooms", "rules", "running", "running_in", "runs", "seq", "spent", "submits", "timers", "touched",
         "unfinished", "untold", "waiting", "waits",
     )  # fmt: skip
 
@@ -72,6 +74,7 @@ class State:
         self.queued: dict[str, int] = {}
         self.submits: dict[str, deque[tuple[int, str]]] = {}
         self.past: Past | None = None
+        self.spent = Spent()
         self._begin_jobs()
         self.runs: dict[str, Run] = {}
         self.executions: dict[str, dict[str, Execution]] = {}
@@ -123,6 +126,7 @@ class State:
             reserved=self.reserved,
             planned=self.planned,
             past={} if self.past is None else self.past.read(self.queues, now_ms),
+            spent=self.spent.read(now_ms),
             by_id=self.waiting,
             kind_by_id=self.kind_of,
             rooms=self.rooms,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from makeway.model import fact, wish
-from makeway.model.cluster import Allocation, Node, Queue
+from makeway.model.cluster import Allocation, Node, Queue, Spending
 from makeway.model.job import JobSpec
 from makeway.model.phase import ExecutionPhase, JobPhase, RunPhase
 from makeway.model.record import Decision, Diagnosis, Exit, Output, Report, Symptom
@@ -261,9 +261,10 @@ class JobFinished(Fact, frozen=True):
 
 
 class PastUsageTold(Fact, frozen=True):
-    """What each queue has used until now, decayed, in unit x ms by kind."""
+    """What each queue has used until now, decayed, in unit x ms by kind; what is spent of budgets."""
 
     amounts: dict[str, dict[str, float]]
+    spent: dict[str, Spending] = msgspec.field(default_factory=dict)
 
 
 class ExecutionSubmitted(Fact, frozen=True):

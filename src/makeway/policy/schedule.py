@@ -112,6 +112,8 @@ def _serve(cycle: Cycle, lane: Lane, backfill: Backfill) -> bool:
     if found is not None:
         if found.never:
             cycle.never[kind] = limit_never(kind, found)
+        elif found.until_ms is not None:  # no eviction gives back what is spent
+            cycle.wake(found.until_ms)
         elif claim(cycle, lane, limited=True):
             return True
         cycle.barriers[kind], cycle.reasons[kind] = found, found.reason

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
-from makeway.model.cluster import Allocation, Node, Placement, Queue
+from makeway.model.cluster import Allocation, Node, Placement, Queue, Spending
 from makeway.model.job import Domain, Job, WorkerGroup
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Rules
@@ -82,6 +82,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     planned   by job id: seq of the entry by which a waiting job became first in line for room, or
               by which slots were kept for it
     past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
+    spent     by path: what queues with a budget have spent of it
     by_id, kind_by_id   the jobs that wait, as far as they are filed by id; others are looked for
     rooms     answers where there is room without looking at every node
     demand_seq  the last entry that changed demand or supply: who was evicted since then was evicted for
@@ -107,6 +108,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     reserved: Mapping[str, Allocation] = {}
     planned: Mapping[str, int] = {}
     past: Mapping[str, Mapping[str, float]] = {}
+    spent: Mapping[str, Spending] = {}
     by_id: Mapping[str, Job] = {}
     kind_by_id: Mapping[str, Kind] = {}
     rooms: Rooms
