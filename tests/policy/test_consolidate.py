@@ -130,10 +130,11 @@ WANTED = Rules(consolidate=True)
 
 
 def test_who_is_pinned_to_its_node_stays_there_and_another_one_moves() -> None:
-    saving = {"gpus": 2, "checkpoint_every_ms": 60_000}
+    pinned = job("a", gpus=2, checkpoint_every_ms=60_000, nodes=("n1",))
+    free = job("b", gpus=2, checkpoint_every_ms=60_000)
     rows = [
-        running(job("a", nodes=("n1",), **saving), "n1", started_at_ms=LONG_AGO_MS),
-        running(job("b", **saving), "n2", started_at_ms=LONG_AGO_MS),
+        running(pinned, "n1", started_at_ms=LONG_AGO_MS),
+        running(free, "n2", started_at_ms=LONG_AGO_MS),
     ]
     world = snapshot_of(
         [node("n1", gpus=4), node("n2", gpus=4)], [job("wide", gpus=4)], rows, rules=WANTED
