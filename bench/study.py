@@ -19,11 +19,13 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from bench.fluid import Grid, fluid, lags
 from bench.traces import Case, cases
 from makeway.cli.compare import ALL, knew
 from makeway.model import event as ev
-from makeway.model.rules import Rules
+from makeway.model.rules import PastUsage, Rules
 from makeway.policy.choose import policy_named
 from makeway.sim.bound import lower_bound_ms
 from makeway.sim.figures import Figures
@@ -36,6 +38,8 @@ TRACES = Path(os.environ.get("MAKEWAY_TRACES", "../shared/traces"))
 GRID_MS = 600_000
 HOUR_MS = 3_600_000
 UNFAIR = 1.05
+BY_JOB = "fair, a queue a job"
+BY_JOB_RULES = Rules(usage=PastUsage(weight=1.0, inverse=True))
 LAGS = (
     "The most that anybody was ever behind the share that the cluster, divided like water, would "
     "have given by then (processor-hours; looked at every 10 min):"
@@ -126,7 +130,7 @@ def main() -> None:
                 case,
                 [
                     (name, pool.submit(one, case.title, name))
-                    for name in names
+                    for name in (*names, *([BY_JOB] if case.by_job and "fair" in names else ()))
                     if name not in case.without
                 ],
             )
@@ -148,25 +152,33 @@ def main() -> None:
 def one(title: str, name: str) -> Result:
     """Replay one case under one policy."""
     case = next(case for case in cases(TRACES) if case.title == title)
-    work = case.load()
+    work, rules, policy = case.load(), Rules(name=name), name
+    if name == BY_JOB:
+        work, rules, policy = by_job(work), BY_JOB_RULES, "fair"
     grid = Grid(GRID_MS, work.last_at_ms // GRID_MS + 2) if case.fluid else None
     story = Story(grid)
     began = time.process_time()
     hear = story.hear if grid is not None or case.rho else None
-    figures = replay(work, policy_named(name), Rules(name=name), hear)
+    figures = replay(work, policy_named(policy), rules, hear)
     cpu_s = time.process_time() - began
     story.finish()
     behind, groups = ({}, {}) if grid is None else _behind(work, case.devices, grid, story)
     limits = any(arrival.spec.time_limit_ms for arrival in work.arrivals)
     return Result(
         figures=figures,
-        knew=knew(name, limits=limits),
+        knew=knew(policy, limits=limits),
         bound_ms=lower_bound_ms(work.arrivals, case.devices) or 0.0,
         cpu_s=cpu_s,
         behind=behind,
         groups=groups,
         rho=[*_rho(work, story, case.rho)] if case.rho else (),
     )
+
+
+def by_job(work: Workload) -> Workload:
+    """Let every job come to a queue of its own, which is there as long as the job is."""
+    arrivals = (replace(one, spec=replace(one.spec, queue=one.job)) for one in work.arrivals)
+    return replace(work, queues=(), arrivals=tuple(arrivals))
 
 
 def _rho(work: Workload, story: Story, factor: float) -> Iterator[float]:

@@ -254,6 +254,8 @@ def _rules(items: Iterable[str]) -> Rules:
                 rules = replace(rules, priority_scope=Scope(value))
             case "depth":
                 rules = replace(rules, backfill_depth=int(value))
+            case "consolidate":
+                rules = replace(rules, consolidate=value == "yes")
             case "reclaim" | "priority":
                 preemption = replace(preemption, **{key: value == "yes"})
             case _:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from makeway.model import event as ev
-from makeway.model.cluster import Queue
+from makeway.model.cluster import Budget, Queue
 from makeway.model.job import After
 from makeway.model.wait import Reason
 from tests.engine.hand import Led, on
@@ -97,3 +97,35 @@ def test_a_job_that_runs_already_may_exceed_them(limit: str) -> None:
     assert told == []
     assert {*house.engine.state.running} == {"a"}
     assert house.engine.state.submits == {}
+
+
+# ── budgets above the normal class ────────────────────────────────────────────────────────────────
+
+
+def spending(**budget: Any) -> House:
+    """Give a house in which the queue lab has a budget."""
+    return limited(budget=Budget(per_ms=100_000, **budget))
+
+
+def test_more_jobs_above_normal_than_the_budget_are_refused_until_the_next_window() -> None:
+    house = spending(jobs=1)
+    house.submit("a", queue="lab/ada", priority=100)
+    house.submit("b", queue="lab/bob", priority=100)
+    assert refusal(house) == (
+        "queue lab has a budget of 1 job above class medium in 100 seconds, and 1 came"
+    )
+    house.submit("c", queue="lab")
+    house.pass_time(100_000)
+    house.submit("d", queue="lab", priority=100)
+    assert {*house.engine.state.waiting} == {"a", "c", "d"}
+
+
+def test_a_budget_that_is_set_later_counts_from_then_on() -> None:
+    house = limited()
+    house.submit("a", queue="lab", priority=100)
+    house.tell(ev.QueuesConfigured(queues=(Queue(path="lab", budget=Budget(jobs=1)),)))
+    house.submit("b", queue="lab", priority=100)
+    assert {*house.engine.state.waiting} == {"a", "b"}
+    house.tell(ev.QueuesConfigured(queues=(Queue(path="lab", budget=Budget(jobs=1)),)))
+    house.submit("c", queue="lab", priority=100)
+    assert refusal(house).startswith("queue lab has a budget of 1 job")

@@ -12,7 +12,7 @@ from makeway.intake.located import item_of
 from makeway.intake.setup import Setup, setup_of
 from makeway.intake.toml import read_toml
 from makeway.intake.written import plain_of
-from makeway.model.cluster import ClassLimit, Node, Queue
+from makeway.model.cluster import Budget, ClassLimit, Node, Queue
 from makeway.model.resources import Resources
 from makeway.model.rules import LIVE, PastUsage, Preemption, Rules, Scope
 
@@ -124,6 +124,9 @@ names = st.dictionaries(
 ).map(lambda more: {**LIVE.classes, **more})
 
 
+HOUR_MS = 3_600_000
+
+
 @st.composite
 def setups(draw: st.DrawFn) -> Setup:
     classes = draw(names)
@@ -145,9 +148,15 @@ def setups(draw: st.DrawFn) -> Setup:
             half_life_ms=draw(times) + 1,
             weight=draw(st.floats(min_value=0, max_value=100)),
             fair_tree=draw(st.booleans()),
+            inverse=draw(st.booleans()),
+            entry_ms=draw(times),
+            charge_min_ms=draw(times),
         ),
+        consolidate=draw(st.booleans()),
     )
     limits = st.builds(ClassLimit, running=counts, resources=st.none() | amounts)
+    hours = amounts.map(lambda all_of: {kind: one * HOUR_MS for kind, one in all_of.items()})
+    budget = st.builds(Budget, per_ms=times.map(lambda ms: ms + 1), jobs=counts, resources=hours)
     queue = st.builds(
         Queue,
         path=st.just(""),
@@ -159,6 +168,7 @@ def setups(draw: st.DrawFn) -> Setup:
         max_queued=counts,
         max_running=counts,
         submits_per_minute=counts,
+        budget=st.none() | budget,
     )
     paths = ["lab", "lab/é x", "lab/é x/0", "lab/b", "club"]
     queues = tuple(replaced(draw(queue), path) for path in paths)

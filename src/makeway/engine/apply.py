@@ -23,6 +23,7 @@ from makeway.engine import (
     wishes,
 )
 from makeway.engine.past import Past, wanted
+from makeway.engine.spent import held_above_normal
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.record import Cause
@@ -93,6 +94,8 @@ def _queues_configured(state: State, event: ev.QueuesConfigured, at_ms: int) -> 
     presence.configure(state, event.queues)
     if state.past is not None:
         state.past.start(told, at_ms)
+    held = held_above_normal((key, one.usage) for key, one in state.held.items())
+    state.spent.configure(state.declared.values(), held, at_ms)
     dependencies.inherit(state, [*state.dependents])
     state.changed = True
 
@@ -117,6 +120,7 @@ def _rules_configured(state: State, event: ev.RulesConfigured, at_ms: int) -> No
 def _past_told(state: State, event: ev.PastUsageTold, at_ms: int) -> None:
     if state.past is not None:
         state.past.told(event.amounts, at_ms)
+    state.spent.told(event.spent, at_ms)
 
 
 # Any: each handler takes the one type that it is filed under, which a dict cannot express.

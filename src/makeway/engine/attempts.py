@@ -33,6 +33,7 @@ from makeway.model.phase import (
 from makeway.policy.snapshot import Running
 
 Slot = tuple[str, str]  # its node, and the group of its worker
+NOTICES = ("preempted", "drained", "restarted")  # who leaves for these is not at fault
 
 
 # ── from its start to its end ─────────────────────────────────────────────────────────────────────
@@ -63,7 +64,7 @@ def _adopted(state: State, event: ev.AttemptAdopted, at_ms: int) -> None:
     holding.assert_room(state, job.id, job.spec, event.allocation.placements)
     move(state, job.id, ExecutionPhase.STARTING)
     move(state, job.id, ExecutionPhase.RUNNING)
-    limits.forget(state, job.id, job.spec.queue)
+    limits.forget(state, job.id, job.spec, at_ms)
     attempt = Attempt(
         job=job.id,
         number=job.attempts,
@@ -109,6 +110,8 @@ def _begin(state: State, job: Job, attempt: Attempt, at_ms: int) -> None:
     state.jobs[job.id] = job
     state.attempts[job.id] = attempt
     holding.begin(state, row, at_ms)
+    if state.past is not None and not job.served_ms:
+        state.past.charge(job.spec.queue, row.usage, state.rules.usage.entry_ms, at_ms)
 
 
 def _released(state: State, event: ev.AttemptReleased, at_ms: int) -> None:
@@ -161,6 +164,7 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> None:
     del state.attempts[job.id]
     if attempt.symptom is not None:
         _tell_again(state, job.id)
+    _settle(state, job, attempt, at_ms)
     holding.end(state, job.id, at_ms)
     if attempt.released_at_ms is not None:
         served_ms = job.served_ms + at_ms - attempt.released_at_ms
@@ -176,6 +180,20 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> None:
 def _seen(state: State, event: ev.AttemptSeen, _at_ms: int) -> None:
     attempt = state.attempts[event.job]
     state.attempts[event.job] = replace(attempt, seen=event.seen)
+
+
+def _settle(state: State, job: Job, attempt: Attempt, at_ms: int) -> None:
+    """Take back what was charged for an entry that was none; charge who was very short for more."""
+    past, usage = state.past, state.rules.usage
+    if past is None:
+        return
+    held = state.running[job.id].usage
+    if attempt.released_at_ms is None:
+        if not job.served_ms:
+            past.charge(job.spec.queue, held, -usage.entry_ms, at_ms, attempt.started_at_ms)
+    elif attempt.stop_cause not in NOTICES:
+        ran_ms = job.served_ms + at_ms - attempt.released_at_ms
+        past.charge(job.spec.queue, held, max(0, usage.charge_min_ms - ran_ms), at_ms)
 
 
 # ── its workers ───────────────────────────────────────────────────────────────────────────────────

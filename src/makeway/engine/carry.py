@@ -53,7 +53,11 @@ def waits(state: State, plan: Plan) -> list[tuple[str, Wait]]:
     """Give the waits that are to be written down, before anything of the plan is carried out."""
     over = {one.job for one in plan.decisions if isinstance(one, Start | Reject)}
     # In the order of the plan: the order of what is told must not come from a set.
-    kept = {one.job: None for one in plan.decisions if isinstance(one, Reserve)}
+    kept = {
+        one.job: None
+        for one in plan.decisions
+        if isinstance(one, Reserve) and one.job in state.waiting
+    }
     heads = (_head(state, hold, over, kept.keys()) for hold in plan.holds)
     asked = dict.fromkeys([*state.untold, *kept, *filter(None, heads)])
     found = []

@@ -170,5 +170,6 @@ def _charge(state: State, spec: JobSpec, change: Resources, at_ms: int, jobs: in
         state.held[key] = Held(jobs=before.jobs + jobs, usage=before.usage + change)
     else:
         del state.held[key]
+    state.spent.move(spec, change, at_ms)
     if state.past is not None:
         state.past.move(spec.queue, change, at_ms)

@@ -42,7 +42,7 @@ def _submitted(state: State, event: ev.JobSubmitted, at_ms: int) -> None:
     if excess is not None:
         state.refused[job.id] = (state.seq + 1, excess)
         return
-    limits.submitted(state, job.id, spec.queue, at_ms)
+    limits.submitted(state, job.id, spec, at_ms)
     if held_back:
         dependencies.hold_back(state, job)
     else:
@@ -71,9 +71,11 @@ def _told(state: State, event: ev.JobWaiting | ev.JobRejected, _at_ms: int) -> N
 
 
 def _reserved(state: State, event: ev.SlotsReserved, _at_ms: int) -> None:
-    assert event.job in state.waiting, f"illegal: {event.job} does not wait for slots"
+    moved = state.jobs[event.job].phase is JobPhase.EVICTING  # its new place is kept meanwhile
+    assert moved or event.job in state.waiting, f"illegal: {event.job} does not wait for slots"
     state.reserved[event.job] = event.allocation
-    state.planned.setdefault(event.job, state.seq + 1)
+    if not moved:
+        state.planned.setdefault(event.job, state.seq + 1)
 
 
 def _dropped(state: State, event: ev.ReservationDropped, _at_ms: int) -> None:
@@ -102,6 +104,9 @@ def _requeued(state: State, event: ev.JobRequeued, at_ms: int) -> None:
     state.jobs[job.id] = job
     waiting.enter(state, job, at_ms)
     if later:
+        state.reserved.pop(
+            job.id, None
+        )  # who failed while it was being moved does not go on at once
         state.wake_at(event.not_before_ms, job.id)
     state.changed = True
 

@@ -16,7 +16,8 @@ from makeway.engine.state import State
 from makeway.model.cluster import Queue, lineage_of
 from makeway.model.job import JobSpec
 from makeway.model.wait import Reason, Wait
-from makeway.policy.say import class_named, count_of
+from makeway.policy.limits import NORMAL
+from makeway.policy.say import class_named, count_of, days_of
 
 MINUTE_MS = 60_000
 
@@ -32,9 +33,10 @@ def excess(state: State, spec: JobSpec, at_ms: int, *, held_back: bool) -> Wait 
     return None
 
 
-def submitted(state: State, job: str, queue: str, at_ms: int) -> None:
+def submitted(state: State, job: str, spec: JobSpec, at_ms: int) -> None:
     """Count a submission wherever they are limited."""
-    for path in lineage_of(queue):
+    state.spent.submit(spec, at_ms)
+    for path in lineage_of(spec.queue):
         above = state.queues.get(path)
         if above is not None and above.submits_per_minute is not None:
             recent = state.submits.setdefault(path, deque())
@@ -43,9 +45,10 @@ def submitted(state: State, job: str, queue: str, at_ms: int) -> None:
                 recent.popleft()
 
 
-def forget(state: State, job: str, queue: str) -> None:
+def forget(state: State, job: str, spec: JobSpec, at_ms: int) -> None:
     """Count a submission out that was none: the job was at work elsewhere before."""
-    for path in lineage_of(queue):
+    state.spent.submit(spec, at_ms, -1)
+    for path in lineage_of(spec.queue):
         left = deque(one for one in state.submits.pop(path, ()) if one[1] != job)
         if left:
             state.submits[path] = left
@@ -72,7 +75,22 @@ def _of_queue(
                 f"allows {count_of(most, 'submission')} a minute, and {made} came in the last one"
             )
             return _wait(queue, what, most, made)
-    return None
+    return _over_budget(state, queue, spec, at_ms)
+
+
+def _over_budget(state: State, queue: Queue, spec: JobSpec, at_ms: int) -> Wait | None:
+    budget, purse = queue.budget, state.spent.purses.get(queue.path)
+    if budget is None or budget.jobs is None or purse is None or spec.priority <= NORMAL:
+        return None
+    made = purse.read(at_ms).jobs
+    if made < budget.jobs:
+        return None
+    normal = class_named(NORMAL, state.rules.classes)
+    what = (
+        f"has a budget of {count_of(budget.jobs, 'job')} above class {normal} in "
+        f"{days_of(budget.per_ms)}, and {made} came"
+    )
+    return _wait(queue, what, budget.jobs, made)
 
 
 def _wait(queue: Queue, what: str, limit: int, count: int) -> Wait:

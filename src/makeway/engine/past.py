@@ -41,6 +41,20 @@ class Past(msgspec.Struct):
             self._bring_forward(path, at_ms)
             self.held[path] = self.held.get(path, NOTHING) + change
 
+    def charge(
+        self, queue: str, amount: Resources, span_ms: int, at_ms: int, since_ms: int | None = None
+    ) -> None:
+        """Let a queue have used so much for so long more; below 0 takes back what was since then."""
+        if not span_ms:
+            return
+        aged_ms = 0 if since_ms is None else at_ms - since_ms
+        left = span_ms * 2.0 ** (-aged_ms / self.half_life_ms)
+        for path in lineage_of(queue):
+            self._bring_forward(path, at_ms)
+            mine = self.amounts[path]
+            for kind, one in amount.amounts.items():
+                mine[kind] = max(0.0, mine.get(kind, 0.0) + one * left)
+
     def start(self, queues: Iterable[Queue], at_ms: int) -> None:
         """Take over what queues had used before; who names it speaks for all queues below as well."""
         known = {queue.path: queue.past_usage for queue in queues if queue.past_usage}

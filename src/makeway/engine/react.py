@@ -277,11 +277,13 @@ def _finished(state: State, event: ev.JobFinished, at_ms: int) -> Iterator[Conse
 
 def _past(state: State, at_ms: int) -> Iterator[Consequence]:
     """Write down what queues used, since who has ended is not looked at after a restart."""
-    past, every_ms = state.past, state.rules.usage.told_every_ms
-    if past is None or not every_ms:
+    past, every_ms, spent = state.past, state.rules.usage.told_every_ms, state.spent
+    if not every_ms or (past is None and not spent.purses):
         return
-    if past.told_at_ms is None or at_ms - past.told_at_ms >= every_ms:
-        yield ev.PastUsageTold(amounts=past.tell(at_ms))
+    told_at_ms = spent.told_at_ms if past is None else past.told_at_ms
+    if told_at_ms is None or at_ms - told_at_ms >= every_ms:
+        amounts = {} if past is None else past.tell(at_ms)
+        yield ev.PastUsageTold(amounts=amounts, spent=spent.read(at_ms))
 
 
 def _run_cancel_requested(

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from makeway.engine.dependencies import holds_back, inherited_by
 from makeway.engine.past import wanted
+from makeway.engine.spent import held_above_normal
 from makeway.engine.state import State
 from makeway.engine.waiting import stands_aside
 from makeway.model.cluster import ROOT, Placement, lineage_of, usage_of
@@ -88,6 +89,10 @@ def _check_held(state: State) -> None:
     elastic = {name for name, running in state.running.items() if running.job.spec.elastic}
     assert state.elastic == elastic, f"elastic are {elastic}, not {state.elastic}"
     assert (state.past is not None) == wanted(state.rules.usage), "the past is kept and unwanted"
+    above = held_above_normal((key, one.usage) for key, one in held.items())
+    for path, purse in state.spent.purses.items():
+        amount = above.get(path, NOTHING)
+        assert purse.held == amount, f"{path or 'the root'} spends {purse.held}, not {amount}"
     if state.past is not None:
         kept = {path: amount for path, amount in state.past.held.items() if amount}
         counted = {path: amount for path, amount in used.items() if amount}
@@ -148,8 +153,9 @@ def _check_waiting(state: State) -> None:
     )
     untold = {name for name in queued if name not in state.waits}
     assert untold <= state.untold.keys() <= queued.keys(), f"{untold} have no reason to wait"
-    for kept in (state.reserved, state.planned):
-        assert kept.keys() <= queued.keys(), f"something is kept for {[*kept]}, who do not wait"
+    moving = {job.id for job in state.jobs.values() if job.phase is JobPhase.EVICTING}
+    for kept, whom in ((state.reserved, queued.keys() | moving), (state.planned, queued.keys())):
+        assert kept.keys() <= whom, f"something is kept for {[*kept]}, who do not wait"
 
 
 def _check_lanes(state: State) -> None:

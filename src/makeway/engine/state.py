@@ -21,6 +21,7 @@ elastic            running jobs whose number of workers may change
 ended              how each job ended that has ended
 avoiding           jobs that avoid a machine, wherever they stand
 past               what queues used before now, if the rules want to know
+spent              what queues have spent of their budgets
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from makeway.engine.past import Past
+from makeway.engine.spent import Spent
 from makeway.model.cluster import ROOT, Allocation, Node, Placement, Queue
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase, JobPhase
@@ -51,7 +53,7 @@ class State:
         "free", "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
         "order", "past",
         "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
-        "rooms", "rules", "running", "running_in", "runs", "seq", "submits", "timers", "touched",
+        "rooms", "rules", "running", "running_in", "runs", "seq", "spent", "submits", "timers", "touched",
         "unfinished", "untold", "waiting", "waits",
     )  # fmt: skip
 
@@ -73,6 +75,7 @@ class State:
         self.queued: dict[str, int] = {}
         self.submits: dict[str, deque[tuple[int, str]]] = {}
         self.past: Past | None = None
+        self.spent = Spent()
         self._begin_jobs()
         self.runs: dict[str, Run] = {}
         self.executions: dict[str, dict[str, Execution]] = {}
@@ -125,6 +128,7 @@ class State:
             reserved=self.reserved,
             planned=self.planned,
             past={} if self.past is None else self.past.read(self.queues, now_ms),
+            spent=self.spent.read(now_ms),
             by_id=self.waiting,
             kind_by_id=self.kind_of,
             rooms=self.rooms,

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from makeway.intake.located import Item, instead, note, option
-from makeway.model.cluster import ClassLimit, Queue
+from makeway.model.cluster import Budget, ClassLimit, Queue
 from makeway.model.rules import Rules
 from makeway.model.units import NAMES, in_units
 
 WEIGHT_MIN = 1e-6
+HOUR_MS = 3_600_000
 
 
 def queues_of(
@@ -42,7 +43,7 @@ def queues_of(
 
 QUEUE_KEYS = (
     "weight", "guarantee", "limit", "borrow", "max_class", "class_limits", "max_queued",
-    "max_running", "submits_per_minute", "past_usage",
+    "max_running", "submits_per_minute", "past_usage", "budget",
 )  # fmt: skip
 
 
@@ -61,6 +62,8 @@ def changed(queue: Queue, fields: dict[str, Item], rules: Rules) -> Queue:
                 known[key] = item.amounts(key)
             case "past_usage":
                 known[key] = {kind: amount * 1000 for kind, amount in item.amounts(key).items()}
+            case "budget":
+                known[key] = _budget(item)
             case "borrow":
                 known[key] = item.flag(key)
             case "max_class":
@@ -89,6 +92,18 @@ def _class_limits(item: Item, rules: Rules) -> dict[int, ClassLimit]:
             resources=None if resources is None else resources.amounts("resources"),
         )
     return limits
+
+
+def _budget(item: Item) -> Budget:
+    fields, known = item.fields(("per", "jobs", "resource_hours"), "a budget"), dict[str, object]()
+    if (per := option(fields, "per")) is not None:
+        known["per_ms"] = per.span_ms("per")
+    if (jobs := option(fields, "jobs")) is not None:
+        known["jobs"] = jobs.whole("jobs")
+    if (hours := option(fields, "resource_hours")) is not None:
+        amounts = hours.amounts("resource_hours")
+        known["resources"] = {kind: amount * HOUR_MS for kind, amount in amounts.items()}
+    return Budget(**known)  # type: ignore[arg-type]  # each key has the type of its field
 
 
 def under(queues: Iterable[Queue], before: Rules, after: Rules) -> tuple[Queue, ...]:

@@ -19,6 +19,9 @@ KEYS = (
     "name", "priority_scope", "classes", "preemption", "backfill", "consolidate", "usage",
     "enforce_time_limits",
 )  # fmt: skip
+USAGE_KEYS = (
+    "half_life", "weight", "fair_tree", "told_every", "inverse", "entry", "charge_min",
+)  # fmt: skip
 
 
 def rules_of(item: Item, names: Sequence[str], defaults: Rules = DEFAULTS) -> Rules:
@@ -36,9 +39,8 @@ def rules_of(item: Item, names: Sequence[str], defaults: Rules = DEFAULTS) -> Ru
         inner = backfill.fields(("depth",), "backfill")
         if "depth" in inner:
             known["backfill_depth"] = inner["depth"].whole("depth")
-    consolidate = option(fields, "consolidate")
-    if consolidate is not None and consolidate.flag("consolidate"):
-        raise consolidate.wrong("moving running jobs (consolidate) is not there yet")
+    if (consolidate := option(fields, "consolidate")) is not None:
+        known["consolidate"] = consolidate.flag("consolidate")
     if (limits := option(fields, "enforce_time_limits")) is not None:
         known["enforce_time_limits"] = limits.flag("enforce_time_limits")
     if (usage := option(fields, "usage")) is not None:
@@ -75,7 +77,7 @@ def _preemption(item: Item, defaults: Preemption) -> Preemption:
 
 
 def _usage(item: Item, defaults: PastUsage) -> PastUsage:
-    fields = item.fields(("half_life", "weight", "fair_tree", "told_every"), "usage")
+    fields = item.fields(USAGE_KEYS, "usage")
     known: dict[str, object] = {}
     if "half_life" in fields:
         known["half_life_ms"] = fields["half_life"].span_ms("half_life")
@@ -85,4 +87,9 @@ def _usage(item: Item, defaults: PastUsage) -> PastUsage:
         known["fair_tree"] = fields["fair_tree"].flag("fair_tree")
     if "told_every" in fields:
         known["told_every_ms"] = fields["told_every"].time_ms("told_every")
+    if "inverse" in fields:
+        known["inverse"] = fields["inverse"].flag("inverse")
+    for key in ("entry", "charge_min"):
+        if key in fields:
+            known[f"{key}_ms"] = fields[key].time_ms(key)
     return replace(defaults, **known)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from makeway.intake.setup import Setup
-from makeway.model.cluster import ClassLimit, Node, Queue, lineage_of
+from makeway.model.cluster import Budget, ClassLimit, Node, Queue, lineage_of
 from makeway.model.resources import CPU, GPU
 from makeway.model.rules import LIVE, Rules
 from makeway.model.units import NAMES, in_units
 
 Plain = dict[str, object]
+HOUR_MS = 3_600_000
 
 
 def plain_of(setup: Setup) -> Plain:
@@ -60,6 +61,9 @@ def rules_plain(rules: Rules) -> Plain:
             "weight": usage.weight,
             "fair_tree": usage.fair_tree,
             "told_every": span(usage.told_every_ms),
+            "inverse": usage.inverse,
+            "entry": span(usage.entry_ms),
+            "charge_min": span(usage.charge_min_ms),
         },
     }
 
@@ -109,6 +113,18 @@ def queue_plain(queue: Queue, rules: Rules) -> Plain:
     for key in ("max_queued", "max_running", "submits_per_minute"):
         if (count := getattr(queue, key)) is not None:
             plain[key] = count
+    if queue.budget is not None:
+        plain["budget"] = _budget(queue.budget)
+    return plain
+
+
+def _budget(budget: Budget) -> Plain:
+    plain: Plain = {"per": span(budget.per_ms)}
+    if budget.jobs is not None:
+        plain["jobs"] = budget.jobs
+    if budget.resources:
+        hours = {kind: amount // HOUR_MS for kind, amount in budget.resources.items()}
+        plain["resource_hours"] = amounts_plain(hours)
     return plain
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = ""
+WEEK_MS = 7 * 24 * 3_600_000
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +41,26 @@ class ClassLimit(msgspec.Struct, frozen=True, kw_only=True):
     resources: dict[str, int] | None = None
 
 
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a queue may spend above the normal class within each window of `per_ms`.
+
+    jobs       so many may be submitted; None: no limit
+    resources  what they may hold, in unit x ms by kind; a kind that is not named has no limit
+    """
+
+    per_ms: int = WEEK_MS
+    jobs: int | None = None
+    resources: dict[str, int] = {}
+
+
+class Spending(msgspec.Struct, frozen=True, kw_only=True):
+    """What is spent of a budget in a window, and when the next one begins."""
+
+    jobs: int = 0
+    amounts: dict[str, int] = {}
+    until_ms: int = 0
+
+
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
     """One node of the share tree; every rule holds for the queue and all queues below it.
 
@@ -51,6 +72,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     class_limits by priority
     max_queued, max_running, submits_per_minute   counts of jobs
     past_usage   resource-ms (unit x ms) by kind that it had used when it was configured, decayed
+    budget       what it may spend above the normal class in a week, say
     """
 
     path: str
@@ -64,6 +86,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     max_running: int | None = None
     submits_per_minute: int | None = None
     past_usage: dict[str, int] = {}
+    budget: Budget | None = None
 
     @property
     def parent(self) -> str:

@@ -1,7 +1,7 @@
 """Name every fact that makeway can believe: one closed union, in the past tense.
 
 The first group comes from the world (a user, an agent, the executor), as do the wishes of people in
-`wish`; the second is concluded by the engine and written down too, so that a replay runs no policy.
+`wish`, and what becomes of runs in `run_fact`; the second is concluded by the engine and written down too, so that a replay runs no policy.
 State changes only by applying these. Each is recorded in an `Entry` with its place in the log, the
 instant in ms since 1970, and `cause`: the `seq` of the entry that it follows from (0: the world).
 """
@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import msgspec
 
-from makeway.model import fact, wish
-from makeway.model.cluster import Allocation, Node, Queue
+from makeway.model import fact, run_fact, wish
+from makeway.model.cluster import Allocation, Node, Queue, Spending
 from makeway.model.incident import Past, Seen
 from makeway.model.job import JobSpec
-from makeway.model.phase import ExecutionPhase, JobPhase, RunPhase
-from makeway.model.record import Decision, Diagnosis, Exit, Output, Report, Symptom
+from makeway.model.phase import JobPhase
+from makeway.model.record import Decision, Diagnosis, Exit, Report, Symptom
 from makeway.model.rules import Rules
 from makeway.model.wait import Wait
-from makeway.model.workflow import Reusable, Selection, Workflow
 
 Fact = fact.Fact
 
@@ -68,19 +67,6 @@ class AttemptAdopted(Fact, frozen=True):
     job: str
     allocation: Allocation
     started_at_ms: int
-
-
-class RunSubmitted(Fact, frozen=True):
-    """A workflow was accepted, with its parameters bound."""
-
-    run: str
-    workflow: Workflow
-    user: str
-    queue: str
-    priority: int = 0
-    resumed_from: str | None = None
-    reusable: tuple[Reusable, ...] = ()
-    fresh: tuple[str, ...] = ()
 
 
 class WorkerReady(Fact, frozen=True):
@@ -282,59 +268,18 @@ class JobFinished(Fact, frozen=True):
 
 
 class PastUsageTold(Fact, frozen=True):
-    """What each queue has used until now, decayed, in unit x ms by kind."""
+    """What each queue has used until now, decayed, in unit x ms by kind; what is spent of budgets."""
 
     amounts: dict[str, dict[str, float]]
+    spent: dict[str, Spending] = msgspec.field(default_factory=dict)
 
 
-class ExecutionSubmitted(Fact, frozen=True):
-    """A step's inputs are complete; its job follows. `key_parts`: what its key is made of."""
-
-    execution: str
-    cache_key: str
-    key_parts: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-class ExecutionEnded(Fact, frozen=True):
-    """A step has reached its final phase."""
-
-    execution: str
-    phase: ExecutionPhase
-    text: str = ""
-    output: Output | None = None
-    metrics: dict[str, float] = msgspec.field(default_factory=dict)
-    cache_key: str = ""
-    selection: Selection | None = None
-    key_parts: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-class RunFinished(Fact, frozen=True):
-    """Every step of a run is final."""
-
-    run: str
-    phase: RunPhase
-    text: str = ""
-
-
-class LateResult(Fact, frozen=True):
-    """Candidates have ended after the selection was made; `selection` is what holds from here on."""
-
-    execution: str
-    candidates: tuple[str, ...]
-    selection: Selection
-    text: str = ""
-
-
-class ExecutionReplaced(Fact, frozen=True):
-    """A step is done again, by a new execution, since what it reads was replaced."""
-
-    execution: str
-    replaces: str
-    position: int
-    upstream: tuple[str, ...] = ()
-    text: str = ""
-
-
+RunSubmitted = run_fact.RunSubmitted
+ExecutionSubmitted = run_fact.ExecutionSubmitted
+ExecutionEnded = run_fact.ExecutionEnded
+RunFinished = run_fact.RunFinished
+LateResult = run_fact.LateResult
+ExecutionReplaced = run_fact.ExecutionReplaced
 NodeDrained = wish.NodeDrained
 NodeUndrained = wish.NodeUndrained
 NodeRemoved = wish.NodeRemoved

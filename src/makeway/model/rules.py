@@ -10,9 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from makeway.model.cluster import WEEK_MS
 from makeway.model.job import CLASSES
-
-WEEK_MS = 7 * 24 * 3_600_000
 
 
 class Scope(StrEnum):
@@ -46,12 +45,21 @@ class PastUsage(msgspec.Struct, frozen=True, kw_only=True):
     never), so that who goes on from the log of unfinished jobs alone forgets no more than that.
     With `fair_tree` queues are ranked by level: what each used of late over what its weight is
     worth, compared among siblings first (Slurm's Fair Tree).
+
+    inverse        a weight is divided by 1 + `weight` x (use / what it is worth) instead of being
+                   shifted, so that also among those who used too much less is better
+    entry_ms       what a job asks for is charged for so long as soon as it starts for the first time,
+                   so that many at once are seen before they have used anything
+    charge_min_ms  a job that ends sooner is charged as if it had run for so long: churn is not free
     """
 
     half_life_ms: int = WEEK_MS
     weight: float = 0.0
     fair_tree: bool = False
     told_every_ms: int = 0
+    inverse: bool = False
+    entry_ms: int = 0
+    charge_min_ms: int = 0
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):

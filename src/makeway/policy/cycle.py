@@ -78,7 +78,7 @@ class Cycle:
         """Give what every queue is due, as the cycle began."""
         if self._dues is None:
             demand = demands(self.snapshot, self._began)
-            self._dues = dues(self.snapshot.memo, self.terms, demand)
+            self._dues = dues(self.snapshot.memo, self.terms, demand, self.levels.weights)
         return self._dues
 
     def above_due(self, kinds: tuple[str, ...]) -> Mapping[str, Level]:

@@ -27,7 +27,7 @@ from makeway.policy.level import Level
 from makeway.policy.limits import Barrier, barrier
 from makeway.policy.order import Lane
 from makeway.policy.place import most_workers, place, shape_of
-from makeway.policy.say import are_free, class_named, count_of, listed, needs, quantity
+from makeway.policy.say import are_free, class_named, count_of, hours_of, listed, needs, quantity
 from makeway.policy.snapshot import Kind, Snapshot
 
 # So many jobs are named as standing in the way, and so many are looked at to find them.
@@ -190,6 +190,12 @@ def limited(kind: Kind, found: Barrier) -> Wait:
             )
         )
         text = f"{asked}; it may not be preempted, so it starts only inside a guarantee: queue {found.queue} {what}"
+    elif found.until_ms is not None and found.kind is not None:
+        detail |= {"kind": found.kind, "until_ms": found.until_ms}
+        text = (
+            f"{asked}; queue {found.queue} has spent {hours_of(found.kind, found.used)} of "
+            f"{hours_of(found.kind, found.limit)} above the normal class, its budget"
+        )
     elif found.kind is None:
         role = "of this class " if found.reason is Reason.CLASS_LIMIT else ""
         text = (

@@ -14,6 +14,7 @@ import msgspec
 
 from makeway.model.cluster import Allocation
 from makeway.model.job import Job, WorkerGroup
+from makeway.model.phase import JobPhase
 from makeway.model.resources import NOTHING, Resources
 from makeway.policy.ledger import Ledger
 from makeway.policy.snapshot import Snapshot
@@ -39,7 +40,9 @@ def kept(ledger: Ledger) -> Iterator[Kept]:
         wanted = by_node(allocation, job.spec.groups)
         if any(node not in ledger.nodes for node in wanted):
             yield Kept(job, allocation, lost="a node of it is gone")
-        elif all(amount.fits(ledger.there(node)) for node, amount in wanted.items()):
+        elif job.phase is not JobPhase.EVICTING and all(  # who is being moved has to leave first
+            amount.fits(ledger.there(node)) for node, amount in wanted.items()
+        ):
             yield Kept(job, allocation, ready=True)
         elif any(ledger.room(node, soon=True).negative() for node in wanted):
             yield Kept(job, allocation, lost="there is less room than there was")

@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from makeway.model.cluster import Queue
-from makeway.model.resources import Resources
+from makeway.model.resources import NOTHING, Resources
+from makeway.model.rules import PastUsage
 from makeway.policy.ledger import Ledger
 from makeway.policy.terms import Terms
 
@@ -31,13 +32,17 @@ Level = tuple[bool, float]
 class Levels:
     """The measure, over one ledger; past usage is taken off the weights if the rules want it."""
 
-    __slots__ = ("_ledger", "_past", "_terms", "weights")
+    __slots__ = ("_began", "_entry_ms", "_ledger", "_past", "_terms", "weights")
 
     def __init__(self, ledger: Ledger, terms: Terms) -> None:
         """Take the ledger whose usage is measured."""
         self._ledger, self._terms = ledger, terms
         self.weights = weights_of(ledger, terms)
-        self._past = fair_tree(ledger, terms) if ledger.snapshot.rules.usage.fair_tree else {}
+        usage = ledger.snapshot.rules.usage
+        self._past = fair_tree(ledger, terms) if usage.fair_tree else {}
+        # What starts in this cycle is charged for its entry before the past shows it.
+        self._entry_ms = usage.entry_ms if usage.fair_tree else 0
+        self._began = ledger.usages() if self._entry_ms else {}
 
     def of(self, path: str, more: Resources, kinds: Iterable[str] = ()) -> Level:
         """Say how full the queue is with `more`; only `kinds` are looked at if any are named."""
@@ -57,7 +62,11 @@ class Levels:
 
     def rank(self, path: str) -> float:
         """Give what goes before the level: with Fair Tree, recent use over what the weight is worth."""
-        return self._past.get(path, 0.0)
+        known, scale = self._past.get(path, (0.0, 0.0))
+        if not self._entry_ms or not scale:
+            return known
+        started = self._ledger.usage(path) - self._began.get(path, NOTHING)
+        return known + self.dominant(started)[0] * self._entry_ms * scale
 
     def with_usage(self, path: str, usage: Resources, kinds: Iterable[str] = ()) -> Level:
         """Say how full the queue would be if this were all that it uses."""
@@ -81,11 +90,12 @@ def inside(usage: Resources, guarantee: Mapping[str, int]) -> bool:
 
 
 def weights_of(ledger: Ledger, terms: Terms) -> Mapping[str, float]:
-    """Give every queue's weight; with a memory, w' + k (w' - u') of its siblings' total, at least 0.
+    """Give every queue's weight; with a memory, shifted by what it used of late, at least 0.
 
     w' is the queue's part of its siblings' weights, u' its part of what they used of late; use that
     is small for the cluster's size moves little, since u' counts the capacity that was not used to
-    nobody's debit (KAI's time-based fair share).
+    nobody's debit. Shifted: w' + k (w' - u') (KAI's time-based fair share); with `inverse`
+    w' / (1 + k u'/w'), which still tells those apart who all used too much.
     """
     snapshot, usage = ledger.snapshot, ledger.snapshot.rules.usage
     if not usage.weight or not snapshot.past:
@@ -97,33 +107,36 @@ def weights_of(ledger: Ledger, terms: Terms) -> Mapping[str, float]:
             siblings.setdefault(queue.parent, []).append(queue)
     # What the whole cluster could have used in a window that halves: capacity x half life / ln 2.
     window = usage.half_life_ms / 0.6931471805599453
+    wholes = {kind: whole * window for kind, whole in terms.capacity.amounts.items()}
     for children in siblings.values():
         total = sum(child.weight for child in children)
-        if not total:
-            continue
-        for child in children:
-            part = child.weight / total
+        for child in children if total else ():
             past = snapshot.past.get(child.path, {})
-            used = max(
-                (
-                    past.get(kind, 0.0) / (whole * window)
-                    for kind, whole in terms.capacity.amounts.items()
-                ),
-                default=0.0,
-            )
-            # A queue with a weight keeps a trace of it: it is behind, and not without any claim.
-            left = max(part * 1e-3, part + usage.weight * (part - used))
-            weights[child.path] = left * total if child.weight else 0.0
+            if child.weight:
+                used = max(
+                    (past.get(kind, 0.0) / most for kind, most in wholes.items()), default=0.0
+                )
+                weights[child.path] = _shifted(child.weight / total, used, usage) * total
     return weights
 
 
-def fair_tree(ledger: Ledger, terms: Terms) -> dict[str, float]:
+def _shifted(part: float, used: float, usage: PastUsage) -> float:
+    if usage.inverse:
+        left = part / (1.0 + usage.weight * used / part)
+    else:
+        # A queue with a weight keeps a trace of it: it is behind, and not without any claim.
+        left = max(part * 1e-3, part + usage.weight * (part - used))
+    return float(f"{left:.6g}")  # so few digits are divided by exactly, and fast (`share`)
+
+
+def fair_tree(ledger: Ledger, terms: Terms) -> dict[str, tuple[float, float]]:
     """Give every queue's recent use over its weight, both as parts of its siblings'; low is first.
 
     Compared level by level, so that a whole account goes before another before any of their members
-    are compared. Nobody's use: 0, first of all; no weight: last.
+    are compared. Nobody's use: 0, first of all; no weight: last. With it goes how much the number
+    grows by when the whole cluster is used for one more ms.
     """
-    past, found = ledger.snapshot.past, dict[str, float]()
+    past, found = ledger.snapshot.past, dict[str, tuple[float, float]]()
     used = {path: _part_used(past.get(path, {}), terms) for path in terms.queues}
     siblings: dict[str, list[str]] = {}
     for path, queue in terms.queues.items():
@@ -135,7 +148,8 @@ def fair_tree(ledger: Ledger, terms: Terms) -> dict[str, float]:
         for path in children:
             weight = terms.queues[path].weight / weights if weights else 0.0
             part = used[path] / total if total else 0.0
-            found[path] = part / weight if weight else float("inf")
+            scale = 1.0 / ((total or 1.0) * weight) if weight else 0.0
+            found[path] = (part / weight if weight else float("inf"), scale)
     return found
 
 

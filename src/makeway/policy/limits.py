@@ -16,18 +16,22 @@ from collections.abc import Mapping
 
 import msgspec
 
-from makeway.model.cluster import lineage_of
+from makeway.model.cluster import Queue, lineage_of
+from makeway.model.job import CLASSES
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.wait import Reason
 from makeway.policy.ledger import Ledger
 from makeway.policy.snapshot import Kind
 from makeway.policy.terms import Terms
 
+NORMAL = CLASSES["medium"]
+
 
 class Barrier(msgspec.Struct, frozen=True, kw_only=True):
     """What stands in the way of a job, at which queue: `used` of `limit` of a kind, or of jobs.
 
     With `kind` None it is about a number of jobs. `never`: even alone in the queue it is too much.
+    With `until_ms` it is about a budget, in unit x ms, which begins anew at that instant.
     """
 
     reason: Reason
@@ -36,6 +40,7 @@ class Barrier(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 0
     used: int = 0
     never: bool = False
+    until_ms: int | None = None
 
 
 def barrier(kind: Kind, need: Resources, ledger: Ledger, terms: Terms) -> Barrier | None:
@@ -61,6 +66,8 @@ def growth_barrier(kind: Kind, need: Resources, ledger: Ledger, terms: Terms) ->
             continue
         queue, usage = terms.queues[path], ledger.usage(path)
         if _over(usage, need, terms.ceiling.get(path, {})) is not None:
+            return True
+        if _over_budget(path, queue, kind, need, ledger) is not None:
             return True
         limit = queue.class_limits.get(kind.own_priority)
         if limit is not None and limit.resources is not None:
@@ -104,6 +111,23 @@ def _at(path: str, kind: Kind, need: Resources, ledger: Ledger, terms: Terms) ->
             reason=Reason.QUEUE_LIMIT, queue=path, limit=queue.max_running,
             used=ledger.jobs_in(path), never=queue.max_running == 0,
         )  # fmt: skip
+    return _over_budget(path, queue, kind, need, ledger)
+
+
+def _over_budget(
+    path: str, queue: Queue, kind: Kind, need: Resources, ledger: Ledger
+) -> Barrier | None:
+    """Find what the queue has spent all of; who runs above the normal class goes on for all that."""
+    if queue.budget is None or kind.own_priority <= NORMAL:
+        return None
+    spent = ledger.snapshot.spent.get(path)
+    for one, most in queue.budget.resources.items():
+        used = 0 if spent is None else spent.amounts.get(one, 0)
+        if spent is not None and need[one] and used >= most:
+            return Barrier(
+                reason=Reason.CLASS_LIMIT, queue=path, kind=one, limit=most, used=used,
+                until_ms=spent.until_ms,
+            )  # fmt: skip
     return None
 
 

@@ -9,6 +9,7 @@ from makeway.model.resources import CPU, GPU, MEMORY, Resources
 
 # Who asked for 600MB reads "600 MB", who asked for 512MiB "512 MiB".
 DECIMAL = (("GB", 10**9), ("MB", 10**6))
+HOUR_MS = 3_600_000
 BINARY = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
@@ -34,6 +35,22 @@ def quantity(kind: str, amount: int) -> str:
         unit, size = even or next((pair for pair in BINARY if amount >= pair[1]), ("bytes", 1))
         return f"{_number(amount, size)} {unit}"
     return f"{amount} {kind}"
+
+
+def hours_of(kind: str, amount: int) -> str:
+    """Say an amount of unit x ms: `100 gpu hours`."""
+    if kind in {CPU, GPU}:
+        return f"{_number(amount, 1000 * HOUR_MS)} {kind.removesuffix('_milli')} hours"
+    return f"{quantity(kind, amount // HOUR_MS)} x 1 hour"
+
+
+def days_of(span_ms: int) -> str:
+    """Say a span of time in the largest unit that comes out even: `7 days`, `90 seconds`."""
+    units = ((24 * HOUR_MS, "day"), (HOUR_MS, "hour"), (60_000, "minute"), (1000, "second"))
+    for size, name in units:
+        if span_ms % size == 0:
+            return count_of(span_ms // size, name)
+    return f"{span_ms} ms"
 
 
 def are_free(kinds: Iterable[str], free: Resources) -> str:

@@ -3,7 +3,8 @@
     1  let those start for whom slots were kept, if the victims have left
     2  serve: the highest class first, then the queue that would be lowest for its weight
     3  start whoever is served, if limits let it, the whole gang has room and nobody who was first
-       in line is delayed; if there is no room, take back what is legal (`claim`)
+       in line is delayed; if there is no room, move jobs together (`consolidate`, if the rules want
+       it), else take back what is legal (`claim`)
     4  who still has no room is first in line from now on; it blocks nobody, and nobody passes it
        for good
     5  let elastic jobs grow into what is left
@@ -21,10 +22,10 @@ Cost:    O(kinds of waiting jobs + what starts); running jobs are looked at only
 
 from __future__ import annotations
 
-from makeway.model.job import Job
 from makeway.model.wait import ROOM, Reason
 from makeway.policy.backfill import Backfill
 from makeway.policy.claim import claim
+from makeway.policy.consolidate import consolidate
 from makeway.policy.cost import worth
 from makeway.policy.cycle import Cycle
 from makeway.policy.elastic import grow
@@ -111,13 +112,15 @@ def _serve(cycle: Cycle, lane: Lane, backfill: Backfill) -> bool:
     if found is not None:
         if found.never:
             cycle.never[kind] = limit_never(kind, found)
+        elif found.until_ms is not None:  # no eviction gives back what is spent
+            cycle.wake(found.until_ms)
         elif claim(cycle, lane, limited=True):
             return True
         cycle.barriers[kind], cycle.reasons[kind] = found, found.reason
         return False
     allocation = find(kind, cycle.ledger)
     if allocation is None:
-        return _no_room(cycle, lane, job)
+        return _no_room(cycle, lane, backfill)
     delayed = backfill.in_the_way(lane, allocation)
     if delayed is not None:
         cycle.reasons[kind] = Reason.RESERVED_FOR_OTHER
@@ -126,16 +129,16 @@ def _serve(cycle: Cycle, lane: Lane, backfill: Backfill) -> bool:
     return True
 
 
-def _no_room(cycle: Cycle, lane: Lane, job: Job) -> bool:
+def _no_room(cycle: Cycle, lane: Lane, backfill: Backfill) -> bool:
     wait = never(lane.kind, cycle.snapshot)
     if wait is not None:
         cycle.never[lane.kind] = wait
         return False
-    if claim(cycle, lane):
+    if consolidate(cycle, lane, backfill) or claim(cycle, lane):
         return True
     cycle.reasons[lane.kind] = Reason.MIN_RUN_TIME if lane.kind in cycle.protected else ROOM[0]
     if len(cycle.blocked) < cycle.rules.backfill_depth:
-        cycle.promise(job)
+        cycle.promise(lane.head)
     cycle.blocked.append(lane)
     return False
 

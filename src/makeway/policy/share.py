@@ -26,6 +26,7 @@ import msgspec
 from makeway.model.cluster import ROOT, Queue
 from makeway.model.resources import GPU, NOTHING, Resources
 from makeway.policy.ledger import Ledger, total_of
+from makeway.policy.level import weights_of
 from makeway.policy.memo import Memo, counted_in, own_part
 from makeway.policy.snapshot import Snapshot
 from makeway.policy.terms import Terms, exact, terms_of, tree_of
@@ -64,7 +65,7 @@ def standings(snapshot: Snapshot) -> dict[str, Standing]:
     ledger = Ledger(snapshot)
     terms = terms_of(snapshot, ledger.capacity)
     demand = demands(snapshot, ledger.usages())
-    due = dues(snapshot.memo, terms, demand)
+    due = dues(snapshot.memo, terms, demand, weights_of(ledger, terms))
     return {
         path: Standing(
             share=float(terms.share[path]),
@@ -96,12 +97,16 @@ def demands(snapshot: Snapshot, usage: Mapping[str, Resources]) -> dict[str, Res
     return demand
 
 
-def dues(memo: Memo, terms: Terms, demand: Mapping[str, Resources]) -> dict[str, Resources]:
-    """Give what every queue that asks for anything is entitled to."""
-    return memo.last("dues", (terms, demand), lambda: _dues(terms, demand))
+def dues(
+    memo: Memo, terms: Terms, demand: Mapping[str, Resources], weights: Mapping[str, float]
+) -> dict[str, Resources]:
+    """Give what every queue that asks for anything is entitled to, by these weights."""
+    return memo.last("dues", (terms, demand, weights), lambda: _dues(terms, demand, weights))
 
 
-def _dues(terms: Terms, demand: Mapping[str, Resources]) -> dict[str, Resources]:
+def _dues(
+    terms: Terms, demand: Mapping[str, Resources], weights: Mapping[str, float]
+) -> dict[str, Resources]:
     busy = {path[:-1] for path, amount in demand.items() if path.endswith("/") and amount}
     tree = tree_of(terms.queues, busy)
     capacity, asked = terms.capacity, demand.get(ROOT, NOTHING)
@@ -113,10 +118,16 @@ def _dues(terms: Terms, demand: Mapping[str, Resources]) -> dict[str, Resources]
         children = tree.get(parent, ())
         parts: list[dict[str, int]] = [{} for _ in children]
         for kind, unit in units.items():
-            claims = [_claim(child, kind, unit, terms, demand) for child in children]
             amount = due[parent][kind] // unit
-            for part, count in zip(parts, divide(amount, claims), strict=True):
-                part[kind] = count * unit
+            if amount > 0:
+                claims = [
+                    _claim(
+                        child, weights.get(child.path, child.weight), (kind, unit), terms, demand
+                    )
+                    for child in children
+                ]
+                for part, count in zip(parts, divide(amount, claims), strict=True):
+                    part[kind] = count * unit
         for child, part in zip(children, parts, strict=True):
             due[child.path] = Resources.of(part)
             pending.append(child.path)
@@ -155,14 +166,19 @@ def fill(amount: int, claims: Sequence[Claim]) -> list[int]:
 
 
 def _claim(
-    child: Queue, kind: str, unit: int, terms: Terms, demand: Mapping[str, Resources]
+    child: Queue,
+    weight: float,
+    kind_unit: tuple[str, int],
+    terms: Terms,
+    demand: Mapping[str, Resources],
 ) -> Claim:
+    kind, unit = kind_unit
     most = min(
         demand.get(child.path, NOTHING)[kind],
         terms.ceiling.get(child.path, {}).get(kind, UNLIMITED),
     )
     sure = terms.guarantee.get(child.path, {}).get(kind, 0)
-    return Claim(child.weight, most // unit, sure // unit)
+    return Claim(weight, most // unit, sure // unit)
 
 
 def _unit(kind: str, amounts: Sequence[Resources]) -> int:
@@ -174,10 +190,9 @@ def _pour(
     amount: int, weights: Mapping[int, int], claims: Sequence[Claim], parts: list[int]
 ) -> int:
     """Fill these claims, the most modest for its weight first; give what went away."""
-    left, total, common = amount, sum(weights.values()), lcm(*set(weights.values()))
-    modest = sorted(
-        weights, key=lambda index: (claims[index].most * (common // weights[index]), index)
-    )
+    left, total = amount, sum(weights.values())
+    # Rounded quotients keep the order; only what rounds to the same may be taken in turn.
+    modest = sorted(weights, key=lambda index: (claims[index].most / weights[index], index))
     for place, index in enumerate(modest):
         if claims[index].most * total > left * weights[index]:
             _apportion(left, {rest: weights[rest] for rest in modest[place:]}, parts)

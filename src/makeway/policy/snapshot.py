@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
-from makeway.model.cluster import Allocation, Node, Placement, Queue
+from makeway.model.cluster import Allocation, Node, Placement, Queue, Spending
 from makeway.model.job import Domain, Job, WorkerGroup
 from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Rules
@@ -77,10 +77,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     leaving   by job id: the placements whose workers were told to leave and are not gone
     lanes     by kind: the jobs that wait and may start, each lane in order of age, never empty
     paused    jobs that wait and may not start yet: held, or a backoff is not over
-    reserved  by job id: slots kept for a waiting job, in the order in which they were reserved
+    reserved  by job id: slots kept for a job that waits or is being moved, in the order in which they
+              were reserved
     planned   by job id: seq of the entry by which a waiting job became first in line for room, or
               by which slots were kept for it
     past      by path: usage of the past, decayed until now (resource-ms), if the rules want it
+    spent     by path: what queues with a budget have spent of it
     by_id, kind_by_id   the jobs that wait, as far as they are filed by id; others are looked for
     rooms     answers where there is room without looking at every node
     demand_seq  the last entry that changed demand or supply: who was evicted since then was evicted for
@@ -106,6 +108,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     reserved: Mapping[str, Allocation] = {}
     planned: Mapping[str, int] = {}
     past: Mapping[str, Mapping[str, float]] = {}
+    spent: Mapping[str, Spending] = {}
     by_id: Mapping[str, Job] = {}
     kind_by_id: Mapping[str, Kind] = {}
     rooms: Rooms
@@ -127,7 +130,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         yield from self.paused
 
     def keepers(self) -> dict[str, tuple[Job, Kind | None]]:
-        """Find the jobs for which slots are kept, with their kinds; None: a backoff is not over."""
+        """Find the jobs for which slots are kept, with kinds; None: it cannot start yet."""
         found = {
             name: (self.by_id[name], self.kind_by_id.get(name))
             for name in self.reserved
@@ -137,6 +140,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             for kind, lane in self.lanes.items():
                 found |= {job.id: (job, kind) for job in lane if job.id in self.reserved}
             found |= {job.id: (job, None) for job in self.paused if job.id in self.reserved}
+            rows = (self.running.get(name) for name in self.reserved)
+            found |= {row.job.id: (row.job, None) for row in rows if row is not None}
         return found
 
 

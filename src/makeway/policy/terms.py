@@ -69,7 +69,10 @@ def _terms(queues: Mapping[str, Queue], busy: Collection[str], capacity: Resourc
     limited = {
         path
         for path, queue in queues.items()
-        if path in ceiling or queue.class_limits or queue.max_running is not None
+        if path in ceiling
+        or queue.class_limits
+        or queue.max_running is not None
+        or queue.budget is not None
     }
     return Terms(
         capacity=capacity,
