@@ -27,10 +27,15 @@ if TYPE_CHECKING:
     from makeway.worker.artifact import Model as Model
     from makeway.worker.context import current as current
     from makeway.worker.context import log_model as log_model
+    from makeway.worker.noting import data_available as data_available
+    from makeway.worker.noting import log_artifact as log_artifact
+    from makeway.worker.noting import log_artifacts as log_artifacts
+    from makeway.worker.noting import log_param as log_param
+    from makeway.worker.noting import log_params as log_params
+    from makeway.worker.noting import set_tag as set_tag
+    from makeway.worker.noting import set_tags as set_tags
     from makeway.worker.recorder import log_metric as log_metric
     from makeway.worker.recorder import log_metrics as log_metrics
-    from makeway.worker.recorder import log_param as log_param
-    from makeway.worker.recorder import log_params as log_params
     from makeway.worker.recorder import progress as progress
     from makeway.workflows.define import select_top as select_top
     from makeway.workflows.define import step as step
@@ -44,10 +49,15 @@ HOMES = {
     "Model": "makeway.worker.artifact",
     "current": "makeway.worker.context",
     "log_model": "makeway.worker.context",
+    "data_available": "makeway.worker.noting",
+    "log_artifact": "makeway.worker.noting",
+    "log_artifacts": "makeway.worker.noting",
+    "log_param": "makeway.worker.noting",
+    "log_params": "makeway.worker.noting",
+    "set_tag": "makeway.worker.noting",
+    "set_tags": "makeway.worker.noting",
     "log_metric": "makeway.worker.recorder",
     "log_metrics": "makeway.worker.recorder",
-    "log_param": "makeway.worker.recorder",
-    "log_params": "makeway.worker.recorder",
     "progress": "makeway.worker.recorder",
     "select_top": "makeway.workflows.define",
     "step": "makeway.workflows.define",

@@ -69,11 +69,16 @@ def _writes(job: str, note: Note) -> Iterator[Write]:
 
 def _output(note: Note, digest: str, more: Mapping[object, object]) -> Output:
     kind = more.get("kind") or ("dataset" if note.kind == "input" else note.kind)
-    size = more.get("size_bytes")
+    size, metrics = more.get("size_bytes"), more.get("metrics")
     return Output(
         digest=digest,
         codec=str(more.get("codec") or ""),
         size_bytes=size if isinstance(size, int) else 0,
         kind=str(kind),
         name=note.key,
+        metrics=_numbers(metrics) if isinstance(metrics, Mapping) else {},
     )
+
+
+def _numbers(metrics: Mapping[object, object]) -> dict[str, float]:
+    return {str(key): float(one) for key, one in metrics.items() if isinstance(one, int | float)}

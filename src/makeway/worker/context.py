@@ -8,6 +8,7 @@ from pathlib import Path
 
 from makeway.store.blobs import Blobs
 from makeway.worker.artifact import Model
+from makeway.worker.noting import tell_artifact
 from makeway.worker.recorder import current as recorder
 from makeway.worker.recorder import log_metrics
 from makeway.worker.values import encode_model, stored_model
@@ -58,5 +59,5 @@ def log_model(obj: object, name: str, metrics: Mapping[str, float] | None = None
     log_metrics(model.metrics)
     store = Path(os.environ["MAKEWAY_STORE"])
     output = encode_model(model, Blobs(store))
-    active.artifacts.append(output)
+    tell_artifact(active, output)
     return stored_model(output, store)

@@ -33,7 +33,8 @@ from makeway.executor.protocol import (
     Stop,
     ToAgent,
 )
-from makeway.model.record import Sample
+from makeway.model.record import Note, Sample
+from makeway.worker.datagram import Noted, decoder
 
 CALL_AGAIN_S = 0.25
 BATCH = 500
@@ -41,7 +42,6 @@ KEPT_MAX = 100_000
 RECORDS = "record.sock"
 
 _encoder = msgspec.msgpack.Encoder()
-_records = msgspec.msgpack.Decoder(tuple[Sample, ...])
 
 
 class Link:
@@ -60,6 +60,7 @@ class Link:
         self._out = bytearray()
         self._kept: deque[Measured] = deque()
         self._kept_samples = 0
+        self.noted: list[Note] = []
         self._call_at = 0.0
         self.dropped = 0
 
@@ -96,16 +97,18 @@ class Link:
             self._push()
 
     def pass_on(self, launch: Launch, samples: Iterable[Sample]) -> None:
-        """Send samples, or keep them until somebody takes them."""
+        """Send samples, and what was noted beside them, or keep them until somebody takes them."""
         batch = tuple(samples)
-        if not batch:
+        notes, self.noted = tuple(self.noted), []
+        if not batch and not notes:
             return
-        self._kept.append(
-            Measured(job=launch.job, number=launch.number, rank=launch.rank, samples=batch)
+        measured = Measured(
+            job=launch.job, number=launch.number, rank=launch.rank, samples=batch, notes=notes
         )
-        self._kept_samples += len(batch)
+        self._kept.append(measured)
+        self._kept_samples += _size(measured)
         while self._kept_samples > KEPT_MAX:
-            lost = len(self._kept.popleft().samples)
+            lost = _size(self._kept.popleft())
             self._kept_samples -= lost
             self.dropped += lost
         self._push()
@@ -121,12 +124,18 @@ class Link:
         self._push()
 
     def read_records(self) -> Iterator[Sample]:
-        """Take what the worker has recorded since the last look."""
+        """Take the samples since the last look; notes stay here for the next `pass_on`."""
         with contextlib.suppress(BlockingIOError):
             while True:
+                data = self._records.recv(1 << 18)
                 # A datagram that is no record comes from a stranger in the worker: not our trouble.
                 with contextlib.suppress(msgspec.DecodeError):
-                    yield from _records.decode(self._records.recv(1 << 18))
+                    match decoder.decode(data):
+                        case Noted(notes=notes, dropped=dropped):
+                            self.noted += notes
+                            self.dropped += dropped
+                        case samples:
+                            yield from samples
 
     def close(self) -> None:
         """Send what is left if somebody listens, else leave it in the folder."""
@@ -168,7 +177,7 @@ class Link:
                 if not self._kept:
                     return
                 batch = self._kept.popleft()
-                self._kept_samples -= len(batch.samples)
+                self._kept_samples -= _size(batch)
                 self._queue(batch)
             try:
                 sent = self._peer.send(self._out)
@@ -198,3 +207,7 @@ class Link:
             self._peer.close()
             self._peer = None
             self._out.clear()
+
+
+def _size(measured: Measured) -> int:
+    return len(measured.samples) + len(measured.notes)
