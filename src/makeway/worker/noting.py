@@ -92,6 +92,29 @@ def log_artifacts(folder: str | os.PathLike[str], prefix: str = "") -> None:
         _artifact(recorder, path, f"{prefix.rstrip('/')}/{path.relative_to(root)}".lstrip("/"))
 
 
+def log_input(dataset: object, name: str | None = None, context: str = "training") -> None:
+    """Record that this step reads a data set, and what is in it; see `dataset` for what may be given.
+
+    `context` says for what: training, validation, testing.
+    """
+    recorder = current()
+    if recorder is None:
+        return
+    from makeway.worker.dataset import describe
+
+    found = describe(dataset)
+    label = named(found.name if name is None else name)
+    value = {
+        "digest": found.digest,
+        "size_bytes": found.size_bytes,
+        "kind": "dataset",
+        "context": text(str(context)[:TEXT_CHARS]),
+        "how": found.how,
+        "where": text(found.where[:TEXT_CHARS]),
+    }
+    recorder.note("input", label, value)
+
+
 def tell_artifact(recorder: Recorder, output: Output) -> None:
     """Tell of an artifact that is stored."""
     recorder.artifacts.append(output)
