@@ -21,7 +21,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Who a worker is.
 
     folder      the worker's own, in makeway; None: nobody watches, nothing is recorded
-    checkpoint  where the job saves its work
+    checkpoint  where the job saves its work; None: a plain program, nothing is saved
     together    there is an address to meet at
     """
 
@@ -35,7 +35,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     least: int = 1
     most: int = 1
     folder: Path | None = None
-    checkpoint: Path = Path("checkpoint")
+    checkpoint: Path | None = None
     together: bool = False
     live: bool = False
 
@@ -50,7 +50,7 @@ def place_of(environment: Mapping[str, str] = os.environ) -> Place:
         except ValueError:
             raise InvalidInput(f"{value!r} is not a whole number", where=name) from None
 
-    folder = environment.get("MAKEWAY_DIR")
+    folder, saved = environment.get("MAKEWAY_DIR"), environment.get("MAKEWAY_CHECKPOINT")
     workers, rank = number("WORLD_SIZE", 1), number("RANK", 0)
     if not 0 <= rank < workers:
         raise InvalidInput(f"rank {rank} is none of {workers} workers", where="RANK")
@@ -65,7 +65,7 @@ def place_of(environment: Mapping[str, str] = os.environ) -> Place:
         least=number("MAKEWAY_MIN", workers),
         most=number("MAKEWAY_MAX", workers),
         folder=Path(folder) if folder else None,
-        checkpoint=Path(environment.get("MAKEWAY_CHECKPOINT", "checkpoint")),
+        checkpoint=Path(saved) if saved else None,
         together="RANK" in environment and "MASTER_PORT" in environment,
         live=environment.get("MAKEWAY_ELASTIC") == "live",
     )

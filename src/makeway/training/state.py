@@ -1,8 +1,8 @@
 """Save all that a training needs to go on, and load it: model, optimizer, rates, place in the data.
 
-Rank 0 writes; the folder is the job's own, and only a whole checkpoint is ever there (store
-`checkpoint`). Names of parameters are those of the plain model, so that it does not matter with how
-many workers they are loaded.
+Rank 0 writes; a plain program outside makeway saves nothing. The folder is the job's own, and only a
+whole checkpoint is ever there (store `checkpoint`). Names of parameters are those of the plain
+model, so that it does not matter with how many workers they are loaded.
 
 Takes:   whatever has `state_dict` and `load_state_dict`, by name
 Gives:   `load`: the step from which it goes on, None where nothing was saved
@@ -37,7 +37,7 @@ class State:
 
     def save(self, step: int, progress: float | None = None) -> Checkpoint | None:
         """Save now, at this step; only rank 0 writes."""
-        if self.place.rank != 0:
+        if self.place.rank != 0 or self.place.checkpoint is None:
             return None
         self.last = publish(
             self.place.checkpoint, self._write, step=step, fence=self.place.fence, progress=progress
@@ -46,7 +46,7 @@ class State:
 
     def load(self) -> int | None:
         """Load what was saved last, if there is anything."""
-        found = latest(self.place.checkpoint)
+        found = None if self.place.checkpoint is None else latest(self.place.checkpoint)
         if found is None:
             return None
         found.check()
@@ -74,7 +74,13 @@ class State:
     def restore(self, values: dict[str, Any]) -> None:
         """Bring every part to this state."""
         for name, part in self._parts.items():
-            plain(part).load_state_dict(values[name])
+            try:
+                plain(part).load_state_dict(values[name])
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                raise InvalidInput(
+                    f"what was saved of it does not fit: {type(error).__name__}: {error}", where=name,
+                    hint="the program trains something else now: begin anew in another folder",
+                ) from error  # fmt: skip
 
     def _write(self, folder: Path) -> None:
         import torch
