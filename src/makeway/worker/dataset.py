@@ -151,8 +151,10 @@ def _frame(dataset: Any) -> Described | None:  # noqa: ANN401 - see `describe`
     pandas = sys.modules.get("pandas")
     if pandas is None or not isinstance(dataset, pandas.DataFrame | pandas.Series):
         return None
-    size = int(dataset.memory_usage(index=True, deep=False).sum()) if dataset.ndim == 2 else int(
-        dataset.memory_usage(index=True)
+    size = (
+        int(dataset.memory_usage(index=True, deep=False).sum())
+        if dataset.ndim == 2
+        else int(dataset.memory_usage(index=True))
     )
     whole = size <= WHOLE_BYTES
     rows = dataset if whole else pandas.concat([dataset.head(ROWS), dataset.tail(ROWS)])
