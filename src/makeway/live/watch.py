@@ -26,12 +26,13 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from makeway.codec import encode
 from makeway.engine.state import State
 from makeway.executor.base import Readings
-from makeway.executor.folder import LOG, worker_folder
+from makeway.executor.folder import DIAGNOSIS, LOG, worker_folder, write_whole
 from makeway.health.stuck import Watch
 from makeway.live.traces import keep_traces
-from makeway.model.event import AttemptJudged
+from makeway.model.event import AttemptEnded, AttemptJudged, Entry
 from makeway.model.job import Attempt
 from makeway.model.phase import AttemptPhase
 from makeway.model.record import Evidence, Note, Sample, Symptom
@@ -69,7 +70,7 @@ class Lookout:
 
     def __init__(self, store: Path) -> None:
         """Take the store in whose folders the workers live."""
-        self._store = store
+        self.store = store
         self._attempts: dict[str, _Attempt] = {}
         self._looked_ms: int | None = None
 
@@ -166,7 +167,16 @@ class Lookout:
             return 0
 
     def _folder(self, attempt: Attempt, rank: int) -> Path:
-        return worker_folder(self._store, attempt.job, attempt.number, rank)
+        return worker_folder(self.store, attempt.job, attempt.number, rank)
+
+
+def keep_diagnoses(store: Path, entries: Iterable[Entry]) -> None:
+    """Leave word beside the workers of an attempt that ended, for the program of the next one."""
+    for entry in entries:
+        if isinstance(event := entry.event, AttemptEnded):
+            place = worker_folder(store, event.job, event.number, 0).parent / DIAGNOSIS
+            with contextlib.suppress(OSError):  # its folder is gone, or the disk is full
+                write_whole(place, encode(event.diagnosis))
 
 
 def _take(watch: Watch, heard: _Heard, rank: int, sample: Sample) -> None:

@@ -68,6 +68,7 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._listens = self._told_late = False
         self._dropped_told = 0
+        self.tells_progress = False  # the program itself does
         self.metrics: dict[str, float] = {}
         self.params: dict[str, object] = {}
         self.artifacts: list[Output] = []
@@ -278,6 +279,7 @@ def progress(done: float, total: float = 1.0) -> None:
     if recorder is not None:
         part, whole = number("progress", done), number("progress", total)
         part = part / whole if whole > 0 else 0.0
+        recorder.tells_progress = True
         # Not a number is no progress, and the one order of these two in which that holds.
         recorder.sample("progress", min(1.0, max(0.0, part)))
 
