@@ -170,7 +170,7 @@ def test_every_exit_code_is_described() -> None:
 
 
 def test_every_public_name_is_described() -> None:
-    described = read("docs/workflows.md")
+    described = read("docs/workflows.md") + read("docs/recording.md")
     names = [f"mw.{name}" for name in makeway.__all__ if name != "__version__"]
     names.append("makeway.__version__")
     assert not [name for name in names if not re.search(rf"\b{name}\b", described)]

@@ -25,7 +25,7 @@ FLOORS = {
     ),
     3: ("engine", "store", "client", "answers"),
     4: ("live", "sim", "worker", "training"),
-    5: ("server", "__init__", "torch"),
+    5: ("server", "compat", "__init__", "torch"),
     6: ("cli",),
 }
 
@@ -39,6 +39,8 @@ PURE = (
 # Started or looked up from outside: nothing needs to import them.
 ENTRY_POINTS = (
     "makeway.__main__",  # python -m makeway
+    "makeway.compat.mlflow",  # the user's programs
+    "makeway.compat.wandb",  # the user's programs
     "makeway.cli.main",  # the command `makeway`
     "makeway.cli.reference",  # make docs
     "makeway.server.openapi",  # make docs

@@ -9,7 +9,10 @@
     ├── NeverFits           8     a job that no cluster like this one could ever run
     ├── Unavailable         1     what is needed is not there (a store, a process)
     │   └── Unreachable     9     the service does not answer
-    └── Permanent                 raised by a step: do not try again
+    ├── Permanent                 raised by a step: do not try again
+    ├── Retry                     raised by a step: try again, after so long
+    ├── OutOfMemory               raised by a step: it needs more memory
+    └── DataLost                  raised by a step: an input is gone, and has to be made again
 
 The world's failures are events with a cause, and our own bugs are assertions: neither is here.
 """
@@ -74,3 +77,35 @@ class Unreachable(Unavailable):
 
 class Permanent(MakewayError):
     """Raise it in a step: the failure is permanent, and another attempt would repeat it."""
+
+
+class Retry(MakewayError):
+    """Raise it in a step: the failure is temporary, try again after so long (seconds or "5m")."""
+
+    def __init__(self, problem: str = "", *, after: str | float = 0) -> None:
+        """Take why, and how long to wait at least."""
+        self.after_s = _seconds(after)
+        super().__init__(f"retry after {self.after_s:g} s" + (f": {problem}" if problem else ""))
+
+
+def _seconds(span: str | float) -> float:
+    """Read `30`, `"30s"`, `"5m"`, `"2h"`; what is none of these waits as long as usual."""
+    unit = {"s": 1, "m": 60, "h": 3600}.get(str(span)[-1:], 0)
+    try:
+        seconds = float(str(span)[:-1]) * unit if unit else float(span)
+    except ValueError:
+        return 0.0
+    return min(max(seconds, 0.0), 999_999.0) if seconds == seconds else 0.0  # noqa: PLR0124 - NaN
+
+
+class OutOfMemory(MakewayError):
+    """Raise it in a step: it did not have enough memory, and would succeed with more."""
+
+
+class DataLost(MakewayError):
+    """Raise it in a step: this artifact (its name, or what it is) is gone; who made it runs again."""
+
+    def __init__(self, artifact: object, problem: str = "") -> None:
+        """Take what is gone, and why."""
+        self.artifact = str(getattr(artifact, "name", artifact))
+        super().__init__(f"{self.artifact} is lost" + (f": {problem}" if problem else ""))

@@ -24,6 +24,9 @@ class _Recorded:
 
     def note(self, kind: str, key: str, value: object) -> None:
         """Record a fact."""
+        active = _recorder.current()
+        if active is not None:
+            active.note(kind, key, value)
 
 
 def init(*, deadline_s: float = DEADLINE_S, hang_s: float = HANG_S) -> Session:

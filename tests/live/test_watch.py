@@ -17,7 +17,7 @@ from makeway.executor.folder import LOG, worker_folder
 from makeway.live.traces import keep_traces
 from makeway.live.watch import LOG_BYTES, Lookout
 from makeway.model.event import AttemptJudged
-from makeway.model.record import Sample
+from makeway.model.record import Note, Sample
 from tests.engine.house import House
 
 MINUTE_MS = 60_000
@@ -184,3 +184,56 @@ def test_where_its_threads_stand_is_kept_and_it_is_asked_for_its_stacks(
 def test_of_who_is_gone_nothing_is_kept(tmp_path: Path) -> None:
     assert keep_traces(tmp_path, 0) is None
     assert not [*tmp_path.iterdir()]
+
+
+# ── phases ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def notes(scene: Scene, kind: str, key: str, value: object = None) -> None:
+    note = Note(kind=kind, key=key, at_ms=scene.now_ms, value=value)
+    scene.lookout.hear([Readings(job="a", number=1, rank=0, samples=(), notes=(note,))])
+
+
+def trains(scene: Scene, steps: int = 3) -> None:
+    for step in range(steps):
+        scene.reads("loss", 0.5, step=step)
+        scene.looks()
+
+
+def test_a_phase_has_a_limit_of_its_own(scene: Scene) -> None:
+    trains(scene)
+    notes(scene, "phase", "eval", {"limit": "5m"})
+    assert [one for _ in range(29) for one in scene.looks(10_000)] == []
+    scene.looks(10_001)
+    scene.looks(10_000)
+    assert scene.state.attempts["a"].symptom is not None
+    assert "the limit of its section 'eval'" in scene.state.attempts["a"].symptom.text
+
+
+def test_after_a_phase_the_steps_have_their_limit_again(scene: Scene) -> None:
+    trains(scene)
+    notes(scene, "phase", "eval", {"limit": 3600})
+    scene.looks(4_000)
+    notes(scene, "phase", "")
+    judged = [one for _ in range(40) for one in scene.looks(1_000)]
+    assert [one.symptom is not None for one in judged] == [True]
+
+
+def test_who_says_that_steps_will_come_has_a_limit_for_the_first(scene: Scene) -> None:
+    notes(scene, "phase", "", {"steps": True})
+    judged = [one for _ in range(11 * 60) for one in scene.looks(1_000)]
+    assert [one.symptom is not None for one in judged] == [True]
+
+
+@pytest.mark.parametrize("limit", [None, "soon", -3, float("nan"), [1], {}])
+def test_a_limit_that_is_no_time_is_as_if_none_was_given(scene: Scene, limit: object) -> None:
+    trains(scene)
+    notes(scene, "phase", "eval", {"limit": limit})
+    assert [one for _ in range(29) for one in scene.looks(10_000)] == []
+
+
+def test_saved_work_is_progress(scene: Scene) -> None:
+    trains(scene)
+    for _ in range(4):
+        notes(scene, "checkpoint", "step-1")
+        assert scene.looks(12_000) == []

@@ -6,7 +6,6 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator
 from enum import Enum, StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -17,40 +16,10 @@ import pytest
 
 import makeway as mw
 from makeway.errors import InvalidInput
-from makeway.model.record import Report, Sample
+from makeway.model.record import Report
 from makeway.worker import recorder
-from makeway.worker.link import Link
 from makeway.worker.recorder import KEPT_MAX, Recorder
-
-
-class Agent:
-    """The agent's end: what `Link` reads, as the agent of a worker does."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.link = Link(folder / "no-controller", folder)
-        self.samples: list[Sample] = []
-
-    def read(self) -> list[Sample]:
-        self.samples += self.link.read_records()
-        return self.samples
-
-    def wait_for(self, count: int) -> list[Sample]:
-        until = time.monotonic() + 5
-        while len(self.read()) < count and time.monotonic() < until:
-            time.sleep(0.01)
-        return self.samples
-
-
-@pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
-    """Stand in a worker whose agent listens."""
-    monkeypatch.setenv("MAKEWAY_DIR", str(tmp_path))
-    recorder.forget()
-    listening = Agent(tmp_path)
-    yield listening
-    listening.link.close()
-    recorder.forget()
+from tests.worker.listening import Agent
 
 
 def report() -> Report:

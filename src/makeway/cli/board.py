@@ -23,7 +23,7 @@ from makeway.model.workflow import (
 from makeway.policy.say import count_of
 from makeway.workflows.graph import upstream
 
-HIDDEN = ("system/", "progress")
+HIDDEN = ("system/", "available/", "progress")
 
 
 class Row(msgspec.Struct, kw_only=True):

@@ -15,6 +15,8 @@
     stuck.json    where its processes stood when it was judged to be stuck
     samples.bin   samples that nobody was there to take
 
+Beside the folders of an attempt's workers, `diagnosis.json` says why it ended, for the next one.
+
 Where the worker is another user's, the folder is still ours: they may add files to it and change
 their own, but neither touch ours nor put one in our way (sticky, and written under a fresh name).
 
@@ -39,6 +41,7 @@ Kind = TypeVar("Kind")
 
 LAUNCH, LOCK, AGENT, BEGUN = "launch.json", "lock", "agent.json", "begun"
 LOG, NOTICE, REPORT, ERROR, EXIT = "out.log", "notice", "report.json", "error.json", "exit.json"
+DIAGNOSIS = "diagnosis.json"
 SPOOL, RESIZE, TEAM, YIELD = "samples.bin", "resize.json", "team.json", "yield.json"
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from makeway.executor.protocol import Launch
 from makeway.model.effect import LaunchWorkers, ResizeWorkers
-from makeway.model.resources import MEMORY, NOTHING
+from makeway.model.resources import CPU, MEMORY, NOTHING
 
 ADDRESS = "127.0.0.1"
 
@@ -62,6 +62,8 @@ def launches(order: LaunchWorkers | ResizeWorkers, place: Place) -> list[Launch]
                 user=spec.user,
                 generation=order.generation if isinstance(order, ResizeWorkers) else 0,
                 memory_bytes=shape.get(row.group, NOTHING)[MEMORY],
+                cpu_milli=shape.get(row.group, NOTHING)[CPU],
+                time_limit_ms=spec.time_limit_ms,
             )
         )
         local_rank[row.node] += 1

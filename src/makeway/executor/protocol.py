@@ -39,6 +39,8 @@ class Launch(Message, frozen=True):
     devices       the GPUs that it may see; None: nothing is said of GPUs
     processors    those that it is pinned to; empty: any
     environment   the site's own variables; the program's come before them
+    cpu_milli     what the worker asked for, in thousandths of a processor; 0: nothing is known
+    time_limit_ms how long the program may run; None: as long as it wants
     """
 
     job: str
@@ -69,6 +71,8 @@ class Launch(Message, frozen=True):
     devices: tuple[int, ...] | None = None
     processors: tuple[int, ...] = ()
     environment: dict[str, str] = {}
+    cpu_milli: int = 0
+    time_limit_ms: int | None = None
 
     @property
     def live(self) -> bool:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from makeway.health.judge import Judgement
 from makeway.health.reach import further, reached, reached_of, saved_before, saved_of
 from makeway.model.incident import Past
-from makeway.model.record import Cause
+from makeway.model.record import Cause, CauseClass
 
 C = Cause
 ALLOWED: dict[str, int | None] = {"app": 0, "infra": 5, "oom": 3, "preempt": None, "data": 1,
@@ -90,6 +90,8 @@ def account_of(judgement: Judgement) -> Account:
     cause = judgement.diagnosis.cause
     name = PAYS.get(cause, "app")
     known = judgement.scene.incident.ledgers
+    if cause is C.UNKNOWN and judgement.diagnosis.cause_class is CauseClass.TEMPORARY:
+        name = "infra"  # the program asked for another attempt (makeway.Retry)
     if cause in CONFIRMS and cause is not C.BAD_DATA and _account(judgement, "app").empty:
         name = "infra"
     account = _account(judgement, name)

@@ -28,7 +28,7 @@ from makeway.live.inbox import Inbox, Order, Recording, Told
 from makeway.live.journal import AGAIN_MS, Journal
 from makeway.live.probe import Probe
 from makeway.live.upkeep import Upkeep
-from makeway.live.watch import Lookout
+from makeway.live.watch import Lookout, keep_diagnoses
 from makeway.live.witness import Witness
 from makeway.model.cluster import Node
 from makeway.model.effect import Effect
@@ -231,6 +231,8 @@ class Controller:
     def _take(self, events: Sequence[Event], also: Sequence[Write] = ()) -> Step:
         step = self._engine.step(events, self._clock.now_ms())
         self._wake_at_ms = step.wake_at_ms
+        if self.lookout is not None:  # before the next attempt is launched, which may be at once
+            keep_diagnoses(self.lookout.store, step.entries)
         self._carry_out(self._journal.write(step, also))
         if step.entries and self._journal.trouble is None:
             self.heard(step.entries)

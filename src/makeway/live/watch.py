@@ -1,7 +1,8 @@
 """Watch the workers that are at work, and say which attempt is stuck.
 
 The detector of `health.stuck` is pure; what it needs is heard here. The agents' samples are the
-clock that says *alive*, training steps and `progress` the one that says *further*; what a worker
+clock that says *alive*, training steps, `progress` and checkpoints the one that says *further*; a
+phase that the program enters has a limit of its own; what a worker
 prints is read on from where it was read last. Once a second each attempt is judged; what changed
 becomes an event, and before it does, the traces of a worker that hangs are kept in its folder: who
 kills it then destroys nothing that was known of it.
@@ -16,6 +17,7 @@ Cost:    O(1) a sample; once a second one `stat` a worker and what it printed, a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -24,19 +26,22 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from makeway.codec import encode
 from makeway.engine.state import State
 from makeway.executor.base import Readings
-from makeway.executor.folder import LOG, worker_folder
+from makeway.executor.folder import DIAGNOSIS, LOG, worker_folder, write_whole
 from makeway.health.stuck import Watch
 from makeway.live.traces import keep_traces
-from makeway.model.event import AttemptJudged
+from makeway.model.event import AttemptEnded, AttemptJudged, Entry
 from makeway.model.job import Attempt
 from makeway.model.phase import AttemptPhase
-from makeway.model.record import Evidence, Sample, Symptom
+from makeway.model.record import Evidence, Note, Sample, Symptom
+from makeway.model.units import BadAmount, ms_of
 
 LOOK_EVERY_MS = 1_000
 # Longer than this between two looks, and the controller itself was held up.
 PAUSE_MS = 15_000
+PHASE_MS = 1_800_000  # of whoever says nothing else
 LOG_BYTES = 1 << 16
 CPU, PROGRESS, STEP = "system/cpu_percent", "progress", "step"
 
@@ -65,7 +70,7 @@ class Lookout:
 
     def __init__(self, store: Path) -> None:
         """Take the store in whose folders the workers live."""
-        self._store = store
+        self.store = store
         self._attempts: dict[str, _Attempt] = {}
         self._looked_ms: int | None = None
 
@@ -76,8 +81,12 @@ class Lookout:
             heard = None if known is None else known.workers.get(one.rank)
             if known is None or heard is None:
                 continue
-            for sample in one.samples:
-                _take(known.watch, heard, one.rank, sample)
+            heard_of: list[Sample | Note] = [*one.samples, *one.notes]
+            for said in sorted(heard_of, key=lambda it: it.at_ms):
+                if isinstance(said, Note):
+                    _noted(known.watch, one.rank, said)
+                else:
+                    _take(known.watch, heard, one.rank, said)
 
     def look(self, state: State, now_ms: int) -> list[AttemptJudged]:
         """Judge every attempt that is at work, if it is time to; give what has changed."""
@@ -158,7 +167,16 @@ class Lookout:
             return 0
 
     def _folder(self, attempt: Attempt, rank: int) -> Path:
-        return worker_folder(self._store, attempt.job, attempt.number, rank)
+        return worker_folder(self.store, attempt.job, attempt.number, rank)
+
+
+def keep_diagnoses(store: Path, entries: Iterable[Entry]) -> None:
+    """Leave word beside the workers of an attempt that ended, for the program of the next one."""
+    for entry in entries:
+        if isinstance(event := entry.event, AttemptEnded):
+            place = worker_folder(store, event.job, event.number, 0).parent / DIAGNOSIS
+            with contextlib.suppress(OSError):  # its folder is gone, or the disk is full
+                write_whole(place, encode(event.diagnosis))
 
 
 def _take(watch: Watch, heard: _Heard, rank: int, sample: Sample) -> None:
@@ -176,6 +194,28 @@ def _take(watch: Watch, heard: _Heard, rank: int, sample: Sample) -> None:
     elif sample.name == PROGRESS and sample.value > heard.done:
         heard.done = sample.value
         watch.reported(rank, sample.at_ms)
+
+
+def _noted(watch: Watch, rank: int, note: Note) -> None:
+    """Take one note: a phase is entered or left, work is saved."""
+    watch.alive(rank, note.at_ms)
+    if note.kind == "checkpoint":
+        watch.reported(rank, note.at_ms)
+    elif note.kind == "phase" and isinstance(note.value, dict) and note.value.get("steps"):
+        watch.expect_steps()
+    elif note.kind == "phase" and note.key:
+        limit = note.value.get("limit") if isinstance(note.value, dict) else None
+        watch.entered(rank, note.at_ms, note.key, _limit_ms(limit))
+    elif note.kind == "phase":
+        watch.left(rank, note.at_ms)
+
+
+def _limit_ms(limit: object) -> int:
+    """Give the limit of a phase: what the program says, seconds or text, if that is a time."""
+    if isinstance(limit, int | float | str):
+        with contextlib.suppress(BadAmount):
+            return ms_of(limit)
+    return PHASE_MS
 
 
 def _lines(file: Path, heard: _Heard) -> Iterator[str]:

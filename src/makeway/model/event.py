@@ -1,7 +1,8 @@
 """Name every fact that makeway can believe: one closed union, in the past tense.
 
 The first group comes from the world (a user, an agent, the executor), as do the wishes of people in
-`wish`, and what becomes of runs in `run_fact`; the second is concluded by the engine and written down too, so that a replay runs no policy.
+`wish`; the second is concluded by the engine and written down too, so that a replay runs no policy,
+and so is what becomes of runs (`run_fact`).
 State changes only by applying these. Each is recorded in an `Entry` with its place in the log, the
 instant in ms since 1970, and `cause`: the `seq` of the entry that it follows from (0: the world).
 """

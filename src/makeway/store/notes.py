@@ -71,12 +71,15 @@ def _writes(job: str, note: Note) -> Iterator[Write]:
 def _output(note: Note, digest: str, more: Mapping[object, object]) -> Output:
     kind = more.get("kind") or ("dataset" if note.kind == "input" else note.kind)
     size, metrics = more.get("size_bytes"), more.get("metrics")
-    known = metrics.items() if isinstance(metrics, Mapping) else ()
     return Output(
         digest=digest,
         codec=str(more.get("codec") or ""),
         size_bytes=size if isinstance(size, int) else 0,
         kind=str(kind),
         name=note.key,
-        metrics={str(name): float(v) for name, v in known if isinstance(v, int | float)},
+        metrics=_numbers(metrics) if isinstance(metrics, Mapping) else {},
     )
+
+
+def _numbers(metrics: Mapping[object, object]) -> dict[str, float]:
+    return {str(key): float(one) for key, one in metrics.items() if isinstance(one, int | float)}

@@ -37,6 +37,7 @@ from makeway.failpoint import reach
 from makeway.model.record import ErrorRecord, Exit, Report, Yielded
 from makeway.worker.account import Account, account_of, let_in, own_name
 from makeway.worker.ending import refused, write_exit
+from makeway.worker.flood import cut_flood
 from makeway.worker.limits import MemoryLimit
 from makeway.worker.link import Link
 from makeway.worker.meter import Meter
@@ -89,7 +90,7 @@ class Agent:
         self._folder, self._launch, self._lock, self._cold = folder, launch, lock, cold
         self._link = Link(Path(launch.controller), folder)
         self._limit = MemoryLimit(launch)
-        self._meter = Meter(launch.sample_ms)
+        self._meter = Meter(launch, folder)
         self._account: Account | None = None
         self._child: int | None = None
         self._begun = False
@@ -242,11 +243,13 @@ class Agent:
     def _look(self, now_ms: int) -> None:
         """Measure, and see to the limits of memory and of time."""
         if now_ms >= self._meter.due_ms:
-            samples = self._meter.read(descendants(os.getpid()), now_ms)
+            samples = self._meter.read(descendants(os.getpid()), now_ms, self._link.dropped)
             self._link.pass_on(self._launch, samples)
+            cut_flood(self._folder)
         if self._limit.there and now_ms >= self._look_at_ms:
             if self._limit.passed(descendants(os.getpid())):
                 self._kill_tree()
+            self._meter.seen(self._limit.seen_bytes)
             self._look_at_ms = now_ms + self._limit.pause_ms
         if self._kill_at_ms is not None and now_ms >= self._kill_at_ms:
             self._kill_tree()

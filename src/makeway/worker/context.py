@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from makeway.executor.folder import DIAGNOSIS
 from makeway.store.blobs import Blobs
 from makeway.worker.artifact import Model
+from makeway.worker.noting import tell_artifact
 from makeway.worker.recorder import current as recorder
 from makeway.worker.recorder import log_metrics
 from makeway.worker.values import encode_model, stored_model
@@ -41,6 +46,28 @@ class Current:
         """Count the workers of this attempt."""
         return int(os.environ.get("WORLD_SIZE", "1"))
 
+    @property
+    def deadline_left(self) -> float | None:
+        """Give the seconds until this worker is ended: its time limit, or the notice that it got."""
+        ends = [float(os.environ["MAKEWAY_DEADLINE"])] if os.environ.get("MAKEWAY_DEADLINE") else []
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            notice = json.loads(Path(os.environ["MAKEWAY_NOTICE"]).read_bytes())
+            if notice["cause"] != "resize":
+                ends.append(notice["deadline_ms"] / 1000)
+        return max(0.0, min(ends) - time.time()) if ends else None
+
+    @property
+    def last_diagnosis(self) -> dict[str, object] | None:
+        """Say why the attempt before this one ended: its `cause`, `text`, and more; None at first."""
+        folder = os.environ.get("MAKEWAY_DIR")
+        if not folder or self.attempt < 2:
+            return None
+        place = Path(folder).parent.parent / str(self.attempt - 1)
+        with contextlib.suppress(OSError, ValueError):
+            found = json.loads((place / DIAGNOSIS).read_bytes())
+            return found if isinstance(found, dict) else None
+        return None
+
 
 current = Current()
 
@@ -58,5 +85,5 @@ def log_model(obj: object, name: str, metrics: Mapping[str, float] | None = None
     log_metrics(model.metrics)
     store = Path(os.environ["MAKEWAY_STORE"])
     output = encode_model(model, Blobs(store))
-    active.artifacts.append(output)
+    tell_artifact(active, output)
     return stored_model(output, store)

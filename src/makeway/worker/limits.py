@@ -37,6 +37,7 @@ class MemoryLimit:
         self._cgroup: Path | None = None
         self._pause_ms = LOOK_MS
         self.over = False
+        self.seen_bytes = 0  # in use at the last look
         if self._bytes and launch.cgroup:
             with contextlib.suppress(OSError):
                 cgroups.make(Path(launch.cgroup), self._bytes)
@@ -76,7 +77,7 @@ class MemoryLimit:
         """Look whether the tree has gone too far, and has to be killed as a whole."""
         if self._cgroup is not None:
             return self.oom_kills > 0
-        used = memory_of(tree)
+        used = self.seen_bytes = memory_of(tree)
         self._pause_ms = LOOK_CLOSELY_MS if used > NEAR * self._bytes else LOOK_MS
         if used > self._bytes and own_memory_of(tree) > self._bytes:
             self.over = True

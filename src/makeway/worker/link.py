@@ -34,7 +34,8 @@ from makeway.executor.protocol import (
     Stop,
     ToAgent,
 )
-from makeway.model.record import Sample
+from makeway.model.record import Note, Sample
+from makeway.worker.datagram import Noted, decoder
 
 CALL_AGAIN_S = 0.25
 BATCH = 500
@@ -43,7 +44,6 @@ HELD_BACK_AT = KEPT_MAX // 2
 RECORDS = "record.sock"
 
 _encoder = msgspec.msgpack.Encoder()
-_records = msgspec.msgpack.Decoder(tuple[Sample, ...])
 
 
 class Link:
@@ -62,6 +62,7 @@ class Link:
         self._out = bytearray()
         self._kept: deque[Measured] = deque()
         self._kept_samples = 0
+        self.noted: list[Note] = []
         self._call_at = 0.0
         self._holding = False
         self.dropped = 0
@@ -99,16 +100,18 @@ class Link:
             self._push()
 
     def pass_on(self, launch: Launch, samples: Iterable[Sample]) -> None:
-        """Send samples, or keep them until somebody takes them."""
+        """Send samples, and what was noted beside them, or keep them until somebody takes them."""
         batch = tuple(samples)
-        if not batch:
+        notes, self.noted = tuple(self.noted), []
+        if not batch and not notes:
             return
-        self._kept.append(
-            Measured(job=launch.job, number=launch.number, rank=launch.rank, samples=batch)
+        measured = Measured(
+            job=launch.job, number=launch.number, rank=launch.rank, samples=batch, notes=notes
         )
-        self._kept_samples += len(batch)
+        self._kept.append(measured)
+        self._kept_samples += _size(measured)
         while self._kept_samples > KEPT_MAX:
-            lost = len(self._kept.popleft().samples)
+            lost = _size(self._kept.popleft())
             self._kept_samples -= lost
             self.dropped += lost
         self._push()
@@ -126,14 +129,23 @@ class Link:
         self._push()
 
     def read_records(self, *, last: bool = False) -> Iterator[Sample]:
-        """Take what the worker has recorded since the last look; at the `last` one all of it."""
+        """Take the samples since the last look; at the `last` one all of it.
+
+        Notes stay here for the next `pass_on`.
+        """
         if self._holding and not last:
             return
         with contextlib.suppress(BlockingIOError):
             while True:
+                data = self._records.recv(1 << 18)
                 # A datagram that is no record comes from a stranger in the worker: not our trouble.
                 with contextlib.suppress(msgspec.DecodeError):
-                    yield from _records.decode(self._records.recv(1 << 18))
+                    match decoder.decode(data):
+                        case Noted(notes=notes, dropped=dropped):
+                            self.noted += notes
+                            self.dropped += dropped
+                        case samples:
+                            yield from samples
 
     def _hold_back(self, *, holding: bool) -> None:
         """Wait for the controller to take more, instead of for the worker to bring more."""
@@ -183,7 +195,7 @@ class Link:
                 if not self._kept:
                     return
                 batch = self._kept.popleft()
-                self._kept_samples -= len(batch.samples)
+                self._kept_samples -= _size(batch)
                 self._queue(batch)
             try:
                 sent = self._peer.send(self._out)
@@ -214,3 +226,7 @@ class Link:
             self._peer.close()
             self._peer = None
             self._out.clear()
+
+
+def _size(measured: Measured) -> int:
+    return len(measured.samples) + len(measured.notes)

@@ -15,6 +15,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -116,6 +117,8 @@ def environment(starting: Starting) -> dict[str, str]:
     }
     if launch.workers > 1 and "OMP_NUM_THREADS" not in os.environ:
         own["OMP_NUM_THREADS"] = 1
+    if launch.time_limit_ms is not None:
+        own["MAKEWAY_DEADLINE"] = round(time.time() + launch.time_limit_ms / 1000, 3)
     if launch.devices is not None:
         own[VISIBLE] = named(launch.devices, os.environ)
     variables = {**os.environ, **{name: str(value) for name, value in own.items()}}

@@ -1,8 +1,9 @@
-"""Record from inside a worker: metrics, progress, parameters, models.
+"""Record from inside a worker: metrics and progress, and the queue for all else (`noting`).
 
 A call appends to a queue; the queue goes to the agent as one datagram, at once if the last one was
 long enough ago, else by a thread that waits for that. The training thread never waits: if the agent
 does not take them, samples are kept up to a limit, the oldest go first, and their number is told.
+SIGTERM sends what is kept, whatever else it means to the program (`last_words`).
 Outside makeway nothing is recorded and nobody is disturbed.
 
 What is recorded is checked when it is recorded, so that a wrong value is told to whoever gave it
@@ -23,35 +24,36 @@ import itertools
 import math
 import operator
 import os
+import signal
 import socket
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import msgspec
+from typing import Any
 
 from makeway.errors import InvalidInput
 from makeway.executor.address import connect
-from makeway.model.record import Output, Report, Sample
-from makeway.worker.artifact import named, number, text
+from makeway.model.record import Note, Output, Report, Sample
+from makeway.worker import last_words
+from makeway.worker.artifact import named, number
+from makeway.worker.datagram import Noted, encoder
 
 SEND_EVERY_S = 0.1
 SEND_AGAIN_S = 0.002
 KEPT_MAX = 100_000
+NOTES_MAX = 10_000
 # One datagram: the agent reads 256 KiB at once, and the kernel takes about 200 KiB.
 DATAGRAM_SAMPLES = 1_000
 DATAGRAM_BYTES = 100_000
 # How long the end of a step waits for an agent that is busy, before what it keeps is given up.
 LAST_WORDS_S = 5.0
-PARAM_CHARS = 8_000
 SERIES_MAX = 10_000  # names of metrics; the store takes as many of one worker
+SIGTERM_S, LOCKED_S = 0.5, 0.05
 INTEGERS = range(-(2**63), 2**63)
 BUSY = (errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM)
-
-_encoder = msgspec.msgpack.Encoder()
 
 
 class Recorder:
@@ -62,10 +64,14 @@ class Recorder:
         self._pid = os.getpid()
         self._socket = _dial(folder)
         self._kept: deque[Sample] = deque()
+        self._noted: deque[Note] = deque()
         self._sent_at = 0.0
         self._lock = threading.Lock()
         self._waiting = threading.Event()
         self._thread: threading.Thread | None = None
+        self._listens = self._told_late = False
+        self._dropped_told = 0
+        self.tells_progress = False  # the program itself does
         self.metrics: dict[str, float] = {}
         self.params: dict[str, object] = {}
         self.artifacts: list[Output] = []
@@ -80,10 +86,21 @@ class Recorder:
             if self._socket is None or len(self._kept) > KEPT_MAX:
                 self._kept.popleft()
                 self.dropped += 1
-            if time.monotonic() - self._sent_at >= SEND_EVERY_S:
-                self._send()
-            if self._kept and not self._waiting.is_set():
-                self._send_later()
+            self._send_soon()
+        if not self._listens or self._told_late:
+            self._hear()
+
+    def note(self, kind: str, key: str, value: object = None) -> None:
+        """Keep one fact that is no number, and send it likewise."""
+        at_ms = time.time_ns() // 1_000_000
+        with self._lock:
+            self._noted.append(Note(kind=kind, key=key, at_ms=at_ms, value=value))
+            if self._socket is None or len(self._noted) > NOTES_MAX:
+                self._noted.popleft()
+                self.dropped += 1
+            self._send_soon()
+        if not self._listens or self._told_late:
+            self._hear()
 
     def metric(self, name: str, value: float, step: int | None) -> None:
         """Record one value of a metric; its last value is final."""
@@ -117,16 +134,20 @@ class Recorder:
         while True:
             with self._lock:
                 self._send()
-                if not self._kept or self._socket is None or time.monotonic() >= until:
-                    return
+                waits = self._waits and self._socket is not None
+            if self._told_late:
+                self._hear()
+            if not waits or time.monotonic() >= until:
+                return
             time.sleep(0.002)
 
     def report(self, output: Output | None) -> Report:
         """Sum up, at the end of a step that ended well."""
         self.flush(LAST_WORDS_S)
         with self._lock:  # what is told as dropped must not be sent after all
-            self.dropped += len(self._kept)
+            self.dropped += len(self._kept) + len(self._noted)
             self._kept.clear()
+            self._noted.clear()
         final = {name: value for name, value in self.metrics.items() if math.isfinite(value)}
         return Report(
             output=output,
@@ -136,32 +157,78 @@ class Recorder:
             dropped=self.dropped,
         )
 
+    @property
+    def _waits(self) -> bool:
+        return bool(self._kept or self._noted)
+
+    def _hear(self) -> None:
+        """Hear of SIGTERM from here on; or hear again what came while the lock was held."""
+        self._listens = self._listens or last_words.listen(self._last_words)
+        if self._told_late:
+            self._told_late = False
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _last_words(self) -> bool:
+        """Send what is kept, from a handler; False if this very thread is sending, and hears later."""
+        if os.getpid() == self._pid:
+            if not self._lock.acquire(timeout=LOCKED_S):
+                self._told_late = True
+                return False
+            self._lock.release()
+            self.flush(SIGTERM_S)
+        return True
+
+    def _send_soon(self) -> None:
+        if time.monotonic() - self._sent_at >= SEND_EVERY_S:
+            self._send()
+        if self._waits and not self._waiting.is_set():
+            self._send_later()
+
     def _send(self) -> None:
         """Send as much as is taken now; only with the lock held."""
         self._sent_at = time.monotonic()
+        lost = self.dropped - self._dropped_told
+        if lost and self._put(encoder.encode(Noted(dropped=lost)), 1) == 1:
+            self._dropped_told += lost
+        self._send_from(self._noted, lambda notes: Noted(notes=tuple(notes)))
+        self._send_from(self._kept, list)
+
+    def _send_from(self, queue: deque[Any], form: Callable[[Sequence[Any]], object]) -> None:
+        """Send a queue in datagrams that are as long as they may be."""
         size = DATAGRAM_SAMPLES
-        while self._kept and self._socket is not None:
-            batch = list(itertools.islice(self._kept, size))
-            data = _encoder.encode(batch)
+        while queue and self._socket is not None:
+            batch = list(itertools.islice(queue, size))
+            data = encoder.encode(form(batch))
             if len(data) > DATAGRAM_BYTES and len(batch) > 1:
                 size = len(batch) // 2
                 continue
-            try:
-                self._socket.send(data)
-            except OSError as error:
-                if error.errno in BUSY:
-                    return
-                if error.errno == errno.EMSGSIZE and len(batch) > 1:
-                    size = len(batch) // 2
-                    continue
-                # the agent is gone for good
-                self._socket.close()
-                self._socket = None
-                self.dropped += len(self._kept)
-                self._kept.clear()
+            sent = self._put(data, len(batch))
+            if sent == 0:
                 return
-            for _ in batch:
-                self._kept.popleft()
+            size = min(size, sent)
+            if sent == len(batch):
+                for _ in batch:
+                    queue.popleft()
+
+    def _put(self, data: bytes, count: int) -> int:
+        """Send a datagram of so many; give how many may be in the next one, 0 to wait."""
+        if self._socket is None:
+            return 0
+        try:
+            self._socket.send(data)
+        except OSError as error:
+            if error.errno in BUSY:
+                return 0
+            if error.errno == errno.EMSGSIZE and count > 1:
+                return count // 2
+            # the agent is gone for good
+            self._socket.close()
+            self._socket = None
+            self.dropped += len(self._kept) + len(self._noted)
+            self._kept.clear()
+            self._noted.clear()
+            return 0
+        return count
 
     def _send_later(self) -> None:
         if self._thread is None:
@@ -181,8 +248,8 @@ class Recorder:
             self.flush()
             with self._lock:
                 # What the agent did not take at once it takes in a moment: it only has to read.
-                pause_s = SEND_AGAIN_S if self._kept else SEND_EVERY_S
-                if not self._kept:
+                pause_s = SEND_AGAIN_S if self._waits else SEND_EVERY_S
+                if not self._waits:
                     self._waiting.clear()
 
 
@@ -225,23 +292,8 @@ def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
     """Record several metrics of one training step."""
     recorder = current()
     if recorder is not None:
-        for name, value in _pairs(values):
+        for name, value in pairs(values):
             recorder.metric(name, value, step)
-
-
-def log_param(name: str, value: object) -> None:
-    """Record a parameter of this step."""
-    recorder = current()
-    if recorder is not None:
-        recorder.params[named(name)] = _plain(value)
-
-
-def log_params(values: Mapping[str, object]) -> None:
-    """Record several parameters of this step."""
-    recorder = current()
-    if recorder is not None:
-        for name, value in _pairs(values):
-            recorder.params[named(name)] = _plain(value)
 
 
 def progress(done: float, total: float = 1.0) -> None:
@@ -250,29 +302,16 @@ def progress(done: float, total: float = 1.0) -> None:
     if recorder is not None:
         part, whole = number("progress", done), number("progress", total)
         part = part / whole if whole > 0 else 0.0
+        recorder.tells_progress = True
         # Not a number is no progress, and the one order of these two in which that holds.
         recorder.sample("progress", min(1.0, max(0.0, part)))
 
 
-def _pairs(values: object) -> list[tuple[str, float]]:
+def pairs(values: object) -> list[tuple[str, Any]]:
+    """Take what is given for a dict of names and values."""
     if not isinstance(values, Mapping):
         raise InvalidInput(f"a dict of names and values is wanted, not {repr(values)[:60]}")
     return list(values.items())
-
-
-def _plain(value: object) -> object:
-    """Give a parameter as JSON has it, or else its text."""
-    if isinstance(value, bool) or value is None:
-        return value
-    try:
-        if isinstance(value, int) and int(value) in INTEGERS:
-            return int(value)
-        if isinstance(value, float) and math.isfinite(value):
-            return float(value)
-        shown = str(value) if isinstance(value, str | int | float) else repr(value)
-    except Exception:  # noqa: BLE001 - this runs the value's own code
-        shown = f"<{type(value).__name__}>"
-    return text(shown[:PARAM_CHARS])
 
 
 def _training_step(step: int) -> int:

@@ -22,7 +22,7 @@ from makeway.executor.protocol import Launch
 from makeway.model.record import ErrorRecord, Frame, Output, Report
 from makeway.model.workflow import Binding, Constant, Failure, Many, Stored
 from makeway.store.blobs import Blobs
-from makeway.worker import recorder
+from makeway.worker import libraries, recorder
 from makeway.worker.artifact import text
 from makeway.worker.flowfile import find_step
 from makeway.worker.values import decode, encode
@@ -50,6 +50,7 @@ def _run(folder: Path, launch: Launch) -> int:
     file, store = Path(call.file), Path(launch.store)
     # Looked up now: what the step does to its environment does not matter at the end.
     active = recorder.current()
+    libraries.meet()
     try:
         function = find_step(file, call.function)
         arguments = {name: resolve(each, store) for name, each in call.arguments.items()}

@@ -32,6 +32,7 @@ BY_ERRNO = {
     13: C.PERMISSION, 1: C.PERMISSION,
 }  # fmt: skip
 OURS = {"Permanent": C.USER_PERMANENT, "DataLost": C.DATA_LOST, "InvalidInput": C.BAD_OUTPUT,
+        "OutOfMemory": C.OOM_HOST, "Retry": C.UNKNOWN,
         "NoQualifiedModel": C.NO_QUALIFIED_MODEL}  # fmt: skip
 MISTAKES = {
     "ImportError", "ModuleNotFoundError", "SyntaxError", "IndentationError", "TabError", "NameError",
@@ -118,6 +119,10 @@ def _special(scene: Scene, error: Failure, found: Finding) -> Finding | None:
             waits = [WAIT.search(text) for text in (error.message, *incident.log)]
             told = next((one for one in waits if one), None)
             changed["after_s"] = float(told[1]) * (60 if told[2] else 1) if told else 0.0
+        case C.UNKNOWN:  # it asks for another attempt itself
+            told = WAIT.search(error.message)
+            changed["after_s"] = float(told[1]) if told else 0.0
+            changed["cause_class"] = CauseClass.TEMPORARY
         case C.BAD_DATA | C.ENV_MISMATCH:
             changed["once"] = True
             changed["cause_class"] = CauseClass.PERMANENT if before else None
