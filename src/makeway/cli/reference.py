@@ -17,7 +17,7 @@ import click
 
 from makeway.cli.main import cli
 from makeway.errors import InvalidInput, MakewayError
-from makeway.model import event, phase, wish
+from makeway.model import event, phase, run_fact, wish
 
 HEAD = """\
 # Commands
@@ -55,7 +55,7 @@ needs none. A secret is never a word of a command line.
 LIFE_HEAD = """\
 # Life cycles and events
 
-Made from `model/phase.py`, `model/wish.py` and `model/event.py` by `make docs`; do not edit.
+Made from `model/phase.py`, `wish.py`, `event.py` and `run_fact.py` by `make docs`; do not edit.
 
 A change of phase that is not in these tables cannot happen: the engine raises before it believes
 anything. A phase that no row leaves is final. What the words mean stands in
@@ -142,7 +142,8 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _events() -> list[tuple[str, list[type]]]:
     """Give the kinds of events under the headings that they have in their modules."""
     sections: list[tuple[str, list[type]]] = []
-    for line in (inspect.getsource(wish) + inspect.getsource(event)).splitlines():
+    sources = "".join(map(inspect.getsource, (wish, event, run_fact)))
+    for line in sources.splitlines():
         if found := SECTION.match(line):
             sections.append((found[1], []))
         elif found := EVENT_CLASS.match(line):

@@ -132,6 +132,7 @@ def init(
         noting.set_tag(str(tag), "true")
     if config is not None:
         run.config.update(config)
+    run.step = 0
     return run
 
 

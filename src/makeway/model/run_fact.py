@@ -12,6 +12,9 @@ from makeway.model.workflow import Reusable, Selection, Workflow
 Fact = fact.Fact
 
 
+# ── of runs ───────────────────────────────────────────────────────────────────────────────────────
+
+
 class RunSubmitted(Fact, frozen=True):
     """A workflow was accepted, with its parameters bound."""
 
