@@ -11,6 +11,13 @@ from makeway.cli.job_text import NOTHING, at
 from makeway.cli.listing import every, print_page
 from makeway.cli.output import OUTPUT, Column
 from makeway.cli.shares import span_s
+from makeway.wire.cluster import DecisionView
+
+
+def _rule(one: DecisionView) -> str:
+    """Give the rule, unless the sentence says it already."""
+    return NOTHING if not one.rule or one.text.endswith(one.rule) else one.rule
+
 
 EMPTY = "nothing was decided in that time"
 DECISIONS = (
@@ -19,7 +26,7 @@ DECISIONS = (
     Column("decision", lambda one: one.kind),
     Column("job", lambda one: one.job),
     Column("for", lambda one: one.beneficiary or NOTHING),
-    Column("rule", lambda one: one.rule or NOTHING),
+    Column("rule", _rule),
     Column("lost", lambda one: f"{one.lost_worker_s:g} s" if one.lost_worker_s else NOTHING),
     Column("cause", lambda one: one.cause or NOTHING, wide=True),
     Column("text", lambda one: one.text),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import click
@@ -16,6 +16,7 @@ from makeway.wire.search import KINDS, Found, FoundItem, SearchWanted
 from makeway.wire.worth import WorthWanted
 
 DIGEST_SHOWN = 12
+SHOWN = 4  # of a program's metrics, in a line
 
 
 def _id(one: FoundItem) -> str:
@@ -27,6 +28,17 @@ def _id(one: FoundItem) -> str:
 def _pairs(values: object) -> str:
     assert isinstance(values, dict)
     return "  ".join(f"{name} {_text(value)}" for name, value in values.items()) or NOTHING
+
+
+def own(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Leave out what agents measure: a program's own metrics are what one compares."""
+    return {name: value for name, value in metrics.items() if not name.startswith("system/")}
+
+
+def _few(values: dict[str, float]) -> str:
+    shown = dict(list(values.items())[:SHOWN])
+    more = len(values) - len(shown)
+    return _pairs(shown) + (f"  and {more} more" if more else "")
 
 
 def _text(value: object) -> str:
@@ -43,7 +55,8 @@ STATE = (
     Column("queue", lambda one: one.queue or NOTHING, wide=True),
 )
 KNOWN = (
-    Column("metrics", lambda one: _pairs(one.metrics)),
+    Column("metrics", lambda one: _few(own(one.metrics))),
+    Column("all metrics", lambda one: _pairs(one.metrics), wide=True),
     Column("params", lambda one: _pairs(one.params), wide=True),
     Column("tags", lambda one: _pairs(one.tags), wide=True),
     Column("data", lambda one: ", ".join(d.name for d in one.datasets) or NOTHING, wide=True),
