@@ -115,7 +115,6 @@ def _many(folder: Path) -> Iterator[Case]:
         800,
         lambda: workload(_lcg(folder), machines(8, 100), Cost(every_ms=600_000)),
         fluid=True,
-        without=("fair",),
     )
 
 
