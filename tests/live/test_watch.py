@@ -237,3 +237,27 @@ def test_saved_work_is_progress(scene: Scene) -> None:
     for _ in range(4):
         notes(scene, "checkpoint", "step-1")
         assert scene.looks(12_000) == []
+
+
+def waits_for(scene: Scene, *ranks: int) -> None:
+    """Let the worker at whose place all meet say who has not come."""
+    note = Note(kind="waiting", key="workers", value=list(ranks), at_ms=scene.now_ms)
+    heard = Readings(job="a", number=1, rank=0, samples=(), notes=(note,))
+    scene.lookout.hear([heard])
+
+
+def test_who_has_not_met_the_others_is_named_until_all_have(scene: Scene) -> None:
+    scene.looks()
+    waits_for(scene, 1, 2)
+    (judged,) = scene.looks()
+    assert judged.symptom is not None
+    assert (judged.symptom.name, judged.symptom.ranks) == ("not_ready", (1, 2))
+    assert "ranks 1, 2 have not met the others yet" in judged.symptom.text
+    assert scene.looks() == []
+    waits_for(scene, 2)
+    (judged,) = scene.looks()
+    assert judged.symptom is not None
+    assert judged.symptom.ranks == (2,)
+    waits_for(scene)
+    (judged,) = scene.looks()
+    assert judged.symptom is None

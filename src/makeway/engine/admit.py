@@ -20,6 +20,7 @@ from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Worker
 from makeway.model.phase import AttemptPhase, RunPhase
+from makeway.model.record import NOT_READY
 
 
 def refusal(state: State, event: ev.Event) -> str | None:
@@ -141,7 +142,9 @@ def _judgement_refusal(state: State, event: ev.AttemptJudged) -> str | None:
     if attempt.phase is not AttemptPhase.RUNNING:
         return f"its workers are not at work: it is {attempt.phase.value}"
     before, now = attempt.symptom, event.symptom
-    if before == now or (before is not None and now is not None and before.name == now.name):
+    if before == now:
+        return "said already"
+    if before is not None and now is not None and now.name == before.name != NOT_READY:
         return "said already"
     return None
 

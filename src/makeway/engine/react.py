@@ -28,7 +28,7 @@ from makeway.model.effect import (
 )
 from makeway.model.job import Attempt, OnHang
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase
-from makeway.model.record import Cause, Exit, Report
+from makeway.model.record import NOT_READY, Cause, Exit, Report
 
 Consequence = ev.Event | Effect
 
@@ -223,8 +223,11 @@ def _exited(state: State, event: ev.WorkerExited, _at_ms: int) -> Iterator[Conse
 
 def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> Iterator[Consequence]:
     yield from _told_again(state, event.job)
-    if event.symptom is not None and state.jobs[event.job].spec.on_hang is OnHang.RESTART:
-        yield stop(state, state.attempts[event.job], "hang", event.symptom.text)
+    found = event.symptom
+    if found is None or found.name == NOT_READY:  # a meeting has a deadline of its own
+        return
+    if state.jobs[event.job].spec.on_hang is OnHang.RESTART:
+        yield stop(state, state.attempts[event.job], "hang", found.text)
 
 
 def _requeued(state: State, event: ev.JobRequeued, _at_ms: int) -> Iterator[Consequence]:

@@ -35,7 +35,7 @@ from makeway.live.traces import keep_traces
 from makeway.model.event import AttemptEnded, AttemptJudged, Entry
 from makeway.model.job import Attempt
 from makeway.model.phase import AttemptPhase
-from makeway.model.record import Evidence, Note, Sample, Symptom
+from makeway.model.record import NOT_READY, Evidence, Note, Sample, Symptom
 from makeway.model.units import BadAmount, ms_of
 
 LOOK_EVERY_MS = 1_000
@@ -63,6 +63,27 @@ class _Attempt(msgspec.Struct, kw_only=True, eq=False):
     generation: int
     watch: Watch
     workers: dict[int, _Heard]
+    missing: tuple[int, ...] = ()  # whom those who are to meet still wait for
+    missing_since_ms: int = 0
+
+    def meets(self, note: Note) -> None:
+        """Take what a worker says of those who have not come to the meeting; none: all are there."""
+        ranks = note.value if isinstance(note.value, list | tuple) else ()
+        missing = tuple(rank for rank in ranks if isinstance(rank, int))
+        if not self.missing:
+            self.missing_since_ms = note.at_ms
+        self.missing = missing
+
+    def not_ready(self) -> Symptom | None:
+        """Say who has not met the others yet, so that nobody works."""
+        if not self.missing:
+            return None
+        ranks = ", ".join(map(str, self.missing))
+        who = f"rank {ranks} has" if len(self.missing) == 1 else f"ranks {ranks} have"
+        text = f"{who} not met the others yet; until then nobody works"
+        return Symptom(
+            name=NOT_READY, text=text, since_ms=self.missing_since_ms, ranks=self.missing
+        )
 
 
 class Lookout:
@@ -83,7 +104,10 @@ class Lookout:
                 continue
             heard_of: list[Sample | Note] = [*one.samples, *one.notes]
             for said in sorted(heard_of, key=lambda it: it.at_ms):
-                if isinstance(said, Note):
+                if isinstance(said, Note) and said.kind == "waiting":
+                    if one.rank == 0:  # who is at the place of the meeting knows who comes
+                        known.meets(said)
+                elif isinstance(said, Note):
                     _noted(known.watch, one.rank, said)
                 else:
                     _take(known.watch, heard, one.rank, said)
@@ -120,6 +144,7 @@ class Lookout:
             self._attempts[attempt.job] = known
         elif known.generation != attempt.generation or not fresh:
             known.generation = attempt.generation
+            known.missing = ()
             known.watch.paused(now_ms)
         there = {worker.rank: worker for worker in attempt.workers if worker.exit is None}
         for rank in known.workers.keys() - there.keys():
@@ -132,12 +157,12 @@ class Lookout:
         return known
 
     def _judge(self, known: _Attempt, attempt: Attempt, now_ms: int) -> Iterator[AttemptJudged]:
-        symptom = known.watch.judge(now_ms)
-        said = attempt.symptom
-        if (symptom and symptom.name) == (said and said.name):
+        stuck = known.watch.judge(now_ms)
+        symptom, said = stuck or known.not_ready(), attempt.symptom
+        if _what(symptom) == _what(said):
             return
-        if symptom is not None:
-            symptom = self._with_traces(symptom, attempt)
+        if stuck is not None:
+            symptom = self._with_traces(stuck, attempt)
         yield AttemptJudged(
             job=attempt.job, number=attempt.number, fence=attempt.fence, symptom=symptom
         )
@@ -168,6 +193,13 @@ class Lookout:
 
     def _folder(self, attempt: Attempt, rank: int) -> Path:
         return worker_folder(self.store, attempt.job, attempt.number, rank)
+
+
+def _what(symptom: Symptom | None) -> object:
+    """Give what makes it worth saying again; whoever is stuck is so whatever its worker."""
+    if symptom is None or symptom.name != NOT_READY:
+        return symptom and symptom.name
+    return NOT_READY, symptom.ranks
 
 
 def keep_diagnoses(store: Path, entries: Iterable[Entry]) -> None:

@@ -163,6 +163,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     ref: str
 
 
+NOT_READY = "not_ready"  # the symptom of workers that have not met yet: nothing is wrong so far
+
+
 class Symptom(msgspec.Struct, frozen=True, kw_only=True):
     """What is seen of an attempt that still runs: a pattern, since when, at which workers."""
 
