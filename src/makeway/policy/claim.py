@@ -25,6 +25,7 @@ from makeway.policy.cheapest import take_lazily
 from makeway.policy.cost import lost_worker_ms
 from makeway.policy.cycle import Cycle
 from makeway.policy.find import find
+from makeway.policy.fitted import take_fitted
 from makeway.policy.fitting import Fitting
 from makeway.policy.ledger import total_of, usage_of_rows
 from makeway.policy.legal import Claimant, Legal
@@ -49,8 +50,18 @@ def claim(cycle: Cycle, lane: Lane, *, limited: bool = False) -> bool:
     attempt = Claim(cycle, lane, legal, Fitting(cycle, lane))
     if _take(attempt):
         return _commit(cycle, lane, attempt.taken, legal)
+    gaps = attempt.refused and _enough_in_all(attempt)
+    attempt.rollback(mark, 0)
+    if gaps and take_fitted(attempt) and _legal_in_the_end(attempt):
+        return _commit(cycle, lane, attempt.taken, legal)
     attempt.rollback(mark, 0)
     return False
+
+
+def _enough_in_all(claim: Claim) -> bool:
+    """Say whether there is enough in all for a claimant that does not fit: it is in small pieces."""
+    fitting, need = claim.fitting, claim.lane.need
+    return fitting.plain and not fitting.fits() and need.fits(claim.cycle.ledger.soon_total())
 
 
 def _take(claim: Claim) -> bool:
