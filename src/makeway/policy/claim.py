@@ -34,7 +34,9 @@ from makeway.policy.plan import Preempt, Reserve
 from makeway.policy.snapshot import Running
 from makeway.policy.victims import Claim, Taken, by_node, could_be_enough, take_cheapest
 
-# For so many claimants of a cycle it is cheaper to rank all jobs than to prepare for more of them.
+# On so few nodes, or for so many claimants of a cycle, it is cheaper to rank all jobs than to prepare
+# for more of them.
+NODES_FEW = 256
 CLAIMS_FEW = 1
 
 
@@ -72,11 +74,12 @@ def _take(claim: Claim) -> bool:
 
 
 def _take_jobs(claim: Claim) -> bool:
-    """Take whole jobs: for the first claimant of a cycle rank them all, for the others only a few."""
+    """Take whole jobs, all of them ranked or, for later claimants on many nodes, only a few."""
     cycle = claim.cycle
     cycle.claims += 1
+    many = cycle.claims > CLAIMS_FEW and len(cycle.ledger.nodes) > NODES_FEW
     young = cycle.rules.preemption.min_run_ms > 0  # whoever is, is to be told
-    if cycle.claims > CLAIMS_FEW and not young and not claim.legal.late:
+    if many and not young and not claim.legal.late:
         return take_lazily(claim)
     ranked = by_node(claim)
     return could_be_enough(claim, ranked) and take_cheapest(claim, ranked)
