@@ -105,6 +105,16 @@ queued   b two cpu 1 | c two gang 2 cpu 1
 expect   preempt a for c by reclaim | reserve c on n1 n2
          hold b InsufficientFree | hold c WaitingForEviction by a
 
+where the cheapest leave gaps, and their queue then has no more to give, those leave that fit together
+          one  two
+nodes    n1..n2 cpu 8
+running  a1..a2 one n1 cpu 3 age 1s | a3..a4 one n1 cpu 1 age 90s
+         b1..b2 one n2 cpu 3 age 1s | b3..b4 one n2 cpu 1 age 90s
+queued   c two gang 2 cpu 4
+expect   preempt a2 for c by reclaim | preempt a4 for c by reclaim
+         preempt a1 for c by reclaim | preempt a3 for c by reclaim
+         reserve c on n1*2 | hold c WaitingForEviction by a2 a4 a1 a3
+
 what the claimant turns out not to need may stay
 nodes    n1 cpu 6
 running  s1..s2 main n1 cpu 1 age 10s | big main n1 cpu 4 age 100s

@@ -73,3 +73,12 @@ def test_what_sums_call_hopeless_is_what_would_have_been_tried_in_vain(world: Sn
         patch.object(claims, "could_be_enough", lambda *_: True),
     ):
         assert schedule(world).decisions == quick
+
+
+@given(worlds())
+def test_whom_a_claimant_takes_is_the_same_whether_all_nodes_are_ranked_or_only_a_few(
+    world: Snapshot,
+) -> None:
+    plain = schedule(world).decisions  # on so few nodes all are ranked
+    with patch.object(claims, "CLAIMS_FEW", 0), patch.object(claims, "NODES_FEW", 0):
+        assert schedule(world).decisions == plain

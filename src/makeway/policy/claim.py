@@ -21,9 +21,11 @@ from __future__ import annotations
 import heapq
 
 from makeway.model.cluster import Placement
+from makeway.policy.cheapest import take_lazily
 from makeway.policy.cost import lost_worker_ms
 from makeway.policy.cycle import Cycle
 from makeway.policy.find import find
+from makeway.policy.fitted import take_fitted
 from makeway.policy.fitting import Fitting
 from makeway.policy.ledger import total_of, usage_of_rows
 from makeway.policy.legal import Claimant, Legal
@@ -32,11 +34,17 @@ from makeway.policy.plan import Preempt, Reserve
 from makeway.policy.snapshot import Running
 from makeway.policy.victims import Claim, Taken, by_node, could_be_enough, take_cheapest
 
+# On so few nodes, or for so many claimants of a cycle, it is cheaper to rank all jobs than to prepare
+# for more of them.
+NODES_FEW = 256
+CLAIMS_FEW = 1
+
 
 def claim(cycle: Cycle, lane: Lane, *, limited: bool = False) -> bool:
     """Try to take back what the head of this lane needs; `limited`: a limit holds it up."""
     legal = Legal(cycle, Claimant(lane.kind, lane.head, lane.need), limited=limited)
-    if not limited and find(lane.kind, cycle.ledger, soon=True) is not None:
+    later = not limited and cycle.ledger.moving  # else what is there soon is there now
+    if later and find(lane.kind, cycle.ledger, soon=True) is not None:
         return _commit(cycle, lane, [], legal)
     if not legal.may_try() or legal.hopeless():
         return False
@@ -44,18 +52,37 @@ def claim(cycle: Cycle, lane: Lane, *, limited: bool = False) -> bool:
     attempt = Claim(cycle, lane, legal, Fitting(cycle, lane))
     if _take(attempt):
         return _commit(cycle, lane, attempt.taken, legal)
+    gaps = attempt.refused and _enough_in_all(attempt)
+    attempt.rollback(mark, 0)
+    if gaps and take_fitted(attempt) and _legal_in_the_end(attempt):
+        return _commit(cycle, lane, attempt.taken, legal)
     attempt.rollback(mark, 0)
     return False
+
+
+def _enough_in_all(claim: Claim) -> bool:
+    """Say whether there is enough in all for a claimant that does not fit: it is in small pieces."""
+    fitting, need = claim.fitting, claim.lane.need
+    return fitting.plain and not fitting.fits() and need.fits(claim.cycle.ledger.soon_total())
 
 
 def _take(claim: Claim) -> bool:
     """Take what is enough: surplus workers, then jobs, the cheapest first, then those that fit best."""
     if _take_surplus(claim):
         return _legal_in_the_end(claim)
+    return _take_jobs(claim) and _legal_in_the_end(claim)
+
+
+def _take_jobs(claim: Claim) -> bool:
+    """Take whole jobs, all of them ranked or, for later claimants on many nodes, only a few."""
+    cycle = claim.cycle
+    cycle.claims += 1
+    many = cycle.claims > CLAIMS_FEW and len(cycle.ledger.nodes) > NODES_FEW
+    young = cycle.rules.preemption.min_run_ms > 0  # whoever is, is to be told
+    if many and not young and not claim.legal.late:
+        return take_lazily(claim)
     ranked = by_node(claim)
-    if not could_be_enough(claim, ranked):
-        return False
-    return take_cheapest(claim, ranked) and _legal_in_the_end(claim)
+    return could_be_enough(claim, ranked) and take_cheapest(claim, ranked)
 
 
 def _legal_in_the_end(claim: Claim) -> bool:

@@ -10,8 +10,8 @@ Gives:   Plan: what shrinks and leaves, what is kept for whom, what starts and g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, cast
 
 from makeway.model.cluster import Allocation, Placement
 from makeway.model.job import Job
@@ -38,6 +38,8 @@ from makeway.policy.share import demands, dues
 from makeway.policy.snapshot import Kind, Running, Snapshot
 from makeway.policy.terms import terms_of
 
+T = TypeVar("T")
+
 
 class Cycle:
     """One round of decisions over one snapshot; see the module."""
@@ -56,13 +58,15 @@ class Cycle:
         self.reasons: dict[Kind, Reason] = {}
         self.never: dict[Kind, Wait] = {}
         self.protected: dict[Kind, list[str]] = {}  # who has not run long enough to be evicted
+        self.claims = 0  # how many claimants have looked at running jobs so far
         self.wake_at_ms: int | None = None
         self._elastic: list[Running] | None = None
         self._classes: dict[str, list[int]] | None = None
         self._lowest: int | None = None
         self._first: str | None = None
-        self._above: Mapping[str, Level] = {}
-        self._above_at: tuple[int, tuple[str, ...]] | None = None
+        self._once: dict[object, Any] = {}
+        self._now: dict[object, Any] = {}
+        self._now_at = 0
         self._dues: Mapping[str, Resources] | None = None
         self._rows: dict[str, tuple[Job, list[Placement]]] = {}
         self._started: set[str] = set()
@@ -83,15 +87,32 @@ class Cycle:
 
     def above_due(self, kinds: tuple[str, ...]) -> Mapping[str, Level]:
         """Give the branches that hold more of any of these kinds than they are due, with levels."""
-        key = (self.ledger.stamp, kinds)
-        if key != self._above_at:
-            found, usage = dict[str, Level](), self.ledger.usages()
-            for path, amount in usage.items():
-                held, owed = amount.amounts, self.due.get(path, NOTHING).amounts
-                if any(held.get(kind, 0) > owed.get(kind, 0) for kind in kinds):
-                    found[path] = self.levels.with_usage(path, amount, kinds)
-            self._above, self._above_at = found, key
-        return self._above
+        return self.now(("above", kinds), lambda: self._above(kinds))
+
+    def _above(self, kinds: tuple[str, ...]) -> Mapping[str, Level]:
+        found = dict[str, Level]()
+        for path, amount in self.ledger.usages().items():
+            held, owed = amount.amounts, self.due.get(path, NOTHING).amounts
+            if any(held.get(kind, 0) > owed.get(kind, 0) for kind in kinds):
+                found[path] = self.levels.with_usage(path, amount, kinds)
+        return found
+
+    def now(self, name: object, make: Callable[[], T]) -> T:
+        """Give what is made of the ledger as it stands; made again only if it stands otherwise."""
+        if self._now_at != self.ledger.stamp:
+            self._now_at = self.ledger.stamp
+            self._now.clear()
+        if name not in self._now:
+            self._now[name] = make()
+        value: T = self._now[name]
+        return value
+
+    def once(self, name: object, make: Callable[[], T]) -> T:
+        """Give what is made of the snapshot alone: the same throughout the cycle."""
+        if name not in self._once:
+            self._once[name] = make()
+        value: T = self._once[name]
+        return value
 
     @property
     def elastic(self) -> list[Running]:

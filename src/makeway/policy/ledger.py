@@ -65,9 +65,10 @@ class Ledger:
         "_soon",
         "_stamps",
         "_taking",
-        "_touched",
         "_usage",
+        "moving",
         "snapshot",
+        "touched",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -77,9 +78,10 @@ class Ledger:
         self._stamps, self._next = [0], 1
         self._sites: dict[str, tuple[Resources, Resources, Resources]] = {}
         self._taking: dict[tuple[Size, bool], dict[str, int]] = {}
-        self._touched: list[str] = []  # nodes on which something was booked, in that order
+        self.touched: list[str] = []  # nodes on which something was booked, in that order
         self._read: dict[tuple[Size, bool], int] = {}  # how much of it each size has taken in
         self._capacity: Resources | None = None
+        self.moving = False  # anything leaves or is kept: soon there may be more room than now
         self._soon = NOTHING  # what was booked into the room that is soon there
         self._free: Resources | None = None
         sums = snapshot.memo.sums.read(snapshot.held)
@@ -130,17 +132,17 @@ class Ledger:
         if copies is None:
             copies = self._taking[key] = dict(self.snapshot.rooms.taking(worker))
             touched: Iterable[str] = self._sites
-        elif self._read[key] == len(self._touched):
+        elif self._read[key] == len(self.touched):
             return copies
         else:
-            touched = dict.fromkeys(self._touched[self._read[key] :])
+            touched = dict.fromkeys(self.touched[self._read[key] :])
         for node in touched:
             count = worker.copies_in(self.room(node, soon=soon), COPIES_MAX)
             if count:
                 copies[node] = count
             else:
                 copies.pop(node, None)
-        self._read[key] = len(self._touched)
+        self._read[key] = len(self.touched)
         return copies
 
     def soon_total(self) -> Resources:
@@ -249,6 +251,7 @@ class Ledger:
         job, shape = booking.job, booking.job.spec.shape()
         amount = usage_of_rows(job, booking.rows)
         soon = booking.there + booking.leaving - booking.kept
+        self.moving = self.moving or bool(booking.leaving or booking.kept)
         for row in booking.rows:
             if row.node not in self.nodes:
                 continue  # a lost or drained node took its room with it
@@ -266,7 +269,7 @@ class Ledger:
             )
             if soon:
                 self._soon = self._soon + moved.times(soon)
-            self._touched.append(row.node)
+            self.touched.append(row.node)
         usage = amount.times(booking.usage) if booking.usage else NOTHING
         self._charge(job.spec.queue, job.spec.priority, usage, booking.jobs)
 

@@ -29,11 +29,12 @@ from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Scope
 from makeway.policy.cost import worth
 from makeway.policy.cycle import Cycle
-from makeway.policy.ledger import parting, usage_of_rows, way
+from makeway.policy.herds import herds
+from makeway.policy.ledger import parting, usage_of_rows
 from makeway.policy.level import Level, inside
 from makeway.policy.limits import barrier
-from makeway.policy.memo import branch_above, own_part
-from makeway.policy.reach import excess, herds, largest_of
+from makeway.policy.memo import branch_above
+from makeway.policy.reach import Reach, reach_of
 from makeway.policy.snapshot import Kind, Running
 
 Victims = Sequence[tuple[Running, str, Sequence[Placement]]]
@@ -68,7 +69,7 @@ class Legal:
         self.inside_guarantee = bool(terms.guarantee) and any(
             self._inside(path) for path in lineage_of(kind.queue) if path in terms.guarantee
         )
-        self._late = self._since is not None and self._late_are_enough(self._since)
+        self.late = self._since is not None and self._late_are_enough(self._since)
         self._queues: dict[str, str | None] | None = None
         self._kinds = tuple(claimant.need.amounts)
 
@@ -90,19 +91,23 @@ class Legal:
         """Give the running elastic jobs that may have to give something."""
         return (row for row in self.cycle.elastic if self.cycle.stays(row))
 
+    def alike(self) -> Iterator[list[Running]]:
+        """Give the herds to which a rule applies as the ledger stands, whoever came first."""
+        for queue in self.queues:
+            for (priority, amount), herd in herds(self.cycle.snapshot, queue).items():
+                if self.worth_it(amount) and self._of_herd(queue, priority, amount) is not None:
+                    yield herd
+
     def jobs(self) -> Iterator[list[Running]]:
         """Give the running jobs that a rule applies to as the ledger stands, those alike together."""
         cycle, found = self.cycle, set[str]()
-        for queue in self.queues:
-            for (priority, amount), herd in herds(cycle.snapshot, queue).items():
-                if not self.worth_it(amount) or self._of_herd(queue, priority, amount) is None:
-                    continue
-                if self._late:
-                    found.update(row.job.id for row in herd)
-                able = [row for row in herd if cycle.stays(row) and self._old_enough(row)]
-                if able:
-                    yield able
-        if self._late:
+        for herd in self.alike():
+            if self.late:
+                found.update(row.job.id for row in herd)
+            able = [row for row in herd if cycle.stays(row) and self._old_enough(row)]
+            if able:
+                yield able
+        if self.late:
             late = (row for row in cycle.let_past(self._since or 0) if row.job.id not in found)
             for row in late:
                 may_leave = row.job.spec.preemptible and self._let_past(row) and cycle.stays(row)
@@ -116,22 +121,7 @@ class Legal:
 
     def hopeless(self) -> bool:
         """Say, by sums alone, that not even all that may be taken is enough."""
-        if self._late:
-            return False
-        ledger, snapshot, own = self.cycle.ledger, self.cycle.snapshot, self.claimant.kind.queue
-        most, branches = ledger.soon_total(), dict[str, list[str]]()
-        for queue, branch in self.queues.items():
-            if branch is None:
-                most = most + ledger.usage(own_part(queue))
-            else:
-                branches.setdefault(branch, []).append(queue)
-        if snapshot.elastic and own not in self.queues:
-            most = most + ledger.usage(own_part(own))
-        need, due = self.claimant.need, self.cycle.due if branches else {}
-        for branch, queues in branches.items():
-            largest = largest_of(snapshot, queues)
-            most = most + excess(ledger.usage(branch), due.get(branch, NOTHING), need, largest)
-        return not need.fits(most)
+        return not self.late and self._reach().hopeless(self.claimant.need)
 
     def rule(self, row: Running, amount: Resources, *, surplus: bool = False) -> str | None:
         """Find the rule by which this much of a running job may be taken, as the ledger stands."""
@@ -254,43 +244,13 @@ class Legal:
 
     @property
     def queues(self) -> Mapping[str, str | None]:
-        """Name the queues of which anything could be taken as it was asked first, whoever came first.
-
-        With each goes the branch that is only asked back what it has above its due, or None where
-        more may be taken.
-        """
+        """Name the queues of which anything could be taken as it was asked first (`Reach`)."""
         if self._queues is None:
-            self._queues = self._in_question()
+            self._queues = self._reach().queues(self.claimant.need)
         return self._queues
 
-    def _in_question(self) -> dict[str, str | None]:
-        own, cycle, priority = self.claimant.kind.queue, self.cycle, self.claimant.kind.priority
-        rules, found = cycle.rules.preemption, dict[str, str | None]()
-        lower = rules.priority and cycle.lowest < priority
-        branches = self._branches_in_question() if rules.reclaim else ()
-        reclaim = rules.reclaim and (self.inside_guarantee or bool(branches))
-        for queue in cycle.snapshot.running_in if lower or reclaim else ():
-            may = lower and (queue == own or self._wide)
-            if may and cycle.lowest_class(queue) < priority:
-                found[queue] = None
-            elif reclaim and queue != own:
-                _, there = parting(own, queue)
-                if self.inside_guarantee:
-                    found[queue] = None
-                elif there in branches:
-                    found[queue] = there
-        return found
-
-    def _branches_in_question(self) -> set[str]:
-        """Name the branches above their due that are fuller than one of the claimant's below its own."""
-        found, cycle, need = set[str](), self.cycle, self.claimant.need
-        for here in () if self.inside_guarantee else way(self.claimant.kind.queue)[1:]:
-            if self._below_due(here):
-                mine, above = self._level(here, need), cycle.above_due(self._kinds)
-                for path in cycle.terms.children[branch_above(here)] if above else ():
-                    if path in above and path != here and mine < above[path]:
-                        found.add(path)
-        return found
+    def _reach(self) -> Reach:
+        return reach_of(self.cycle, self.claimant.kind, sure=self.inside_guarantee)
 
     def _below_due(self, path: str) -> bool:
         usage, due = self.cycle.ledger.usage(path).amounts, self.cycle.due.get(path, NOTHING)

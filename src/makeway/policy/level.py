@@ -50,15 +50,12 @@ class Levels:
 
     def dominant(self, usage: Resources) -> tuple[float, str]:
         """Give the largest part of the cluster that any kind takes, and which kind that is."""
-        whole = self._terms.capacity.amounts
-        return max(
-            (
-                (amount / whole[kind], kind)
-                for kind, amount in usage.amounts.items()
-                if whole.get(kind)
-            ),
-            default=(0.0, ""),
-        )
+        whole, most = self._terms.capacity.amounts, (0.0, "")
+        for kind, amount in usage.amounts.items():
+            there = whole.get(kind)
+            if there and (amount / there, kind) > most:
+                most = (amount / there, kind)
+        return most
 
     def rank(self, path: str) -> float:
         """Give what goes before the level: with Fair Tree, recent use over what the weight is worth."""

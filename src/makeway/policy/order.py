@@ -20,7 +20,7 @@ import msgspec
 
 from makeway.model.cluster import ROOT, lineage_of
 from makeway.model.job import Job
-from makeway.model.resources import Resources
+from makeway.model.resources import NOTHING, Resources
 from makeway.model.rules import Rules, Scope
 from makeway.policy.ledger import Ledger
 from makeway.policy.level import Levels
@@ -54,6 +54,8 @@ class _Branch(msgspec.Struct, eq=False):
     below: dict[str, _Branch] = {}
     lanes: list[tuple[Rank, Lane]] = []
     keys: dict[str, Key] = {}
+    vector: Resources = NOTHING
+    vector_at: tuple[int, int] = (-1, -1)
 
 
 def ranks(lanes: Iterable[Lane], rules: Rules) -> list[list[Lane]]:
@@ -69,11 +71,12 @@ def ranks(lanes: Iterable[Lane], rules: Rules) -> list[list[Lane]]:
 class Line:
     """Everybody of one rank who waits; see the module."""
 
-    __slots__ = ("_branches", "_ledger", "_levels", "_orders", "_root")
+    __slots__ = ("_branches", "_cuts", "_ledger", "_levels", "_orders", "_root")
 
     def __init__(self, lanes: Iterable[Lane], ledger: Ledger, levels: Levels) -> None:
         """Draw the part of the tree in which somebody waits."""
         self._ledger, self._levels = ledger, levels
+        self._cuts = 0  # how many branches have nobody left
         self._root = _Branch(ROOT, None)
         self._branches = {ROOT: self._root}
         by_queue: dict[str, list[Lane]] = {}
@@ -157,6 +160,7 @@ class Line:
         if lane is None:
             above.keys.pop(branch.path, None)
             above.below.pop(branch.path, None)
+            self._cuts += 1
             return
         level = self._level(branch, lane)
         jobs = self._ledger.jobs_in(branch.path)
@@ -176,9 +180,15 @@ class Line:
 
     def _vector(self, branch: _Branch) -> Resources:
         """Give the usage of an inner queue, its children rescaled if they want different kinds."""
-        total = self._ledger.usage(branch.path)
+        at = (self._ledger.stamp, self._cuts)
+        if branch.vector_at != at:
+            branch.vector, branch.vector_at = self._rescaled(branch), at
+        return branch.vector
+
+    def _rescaled(self, branch: _Branch) -> Resources:
+        total, largest = self._ledger.usage(branch.path), self._levels.dominant
         parts = {path: self._part(child) for path, child in branch.below.items()}
-        sizes = {path: self._levels.dominant(part) for path, part in parts.items() if part.amounts}
+        sizes = {path: largest(part) for path, part in parts.items() if part.amounts}
         sizes = {path: size for path, size in sizes.items() if size[0] > 0}
         if len({kind for _, kind in sizes.values()}) < 2:
             return total

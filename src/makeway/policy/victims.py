@@ -83,7 +83,7 @@ class Claim(msgspec.Struct, eq=False):
             self.fitting.moved(one.rows)
 
 
-class _Bundle(msgspec.Struct, order=True):
+class Bundle(msgspec.Struct, order=True):
     """The jobs of one node that together make place for at least one more worker."""
 
     straddles: bool
@@ -100,15 +100,7 @@ def by_node(claim: Claim) -> ByNode:
     nodes, found = cycle.ledger.nodes, ByNode()
     now_ms = cycle.snapshot.now_ms
     for rows in claim.legal.jobs():
-        queue = rows[0].job.spec.queue
-        own = queue == kind.queue
-        herd = (
-            own,
-            not own and claim.legal.straddles(rows[0]),
-            cycle.levels.weights.get(queue, 1) > 0,
-            rows[0].job.priority,
-        )
-        full = 0.0 if own else -claim.legal.fullness(queue)[1]
+        herd, full = prefix(claim, rows[0])
         for row in rows:
             cost = lost_worker_ms(row, now_ms)
             entry = ((herd, cost, full, -row.started_at_ms, -row.job.order), row)
@@ -118,6 +110,16 @@ def by_node(claim: Claim) -> ByNode:
                 if node in nodes and (not kind.nodes or node in kind.nodes):
                     found.setdefault(node, []).append(entry)
     return found
+
+
+def prefix(claim: Claim, row: Running) -> tuple[Herd, float]:
+    """Give by what all jobs of a herd are ranked, as the ledger stands: first, and after the cost."""
+    cycle, queue, priority = claim.cycle, row.job.spec.queue, row.job.priority
+    weighty = cycle.levels.weights.get(queue, 1) > 0
+    if queue == claim.lane.kind.queue:
+        return (True, False, weighty, priority), 0.0
+    straddles = claim.legal.straddles(row)
+    return (False, straddles, weighty, priority), -claim.legal.fullness(queue)[1]
 
 
 def could_be_enough(claim: Claim, ranked: ByNode) -> bool:
@@ -142,10 +144,10 @@ def could_be_enough(claim: Claim, ranked: ByNode) -> bool:
 
 def take_cheapest(claim: Claim, ranked: ByNode) -> bool:
     """Take whole jobs, the cheapest place of all nodes next."""
-    heap, rest = list[_Bundle](), dict[str, Iterator[_Bundle]]()
+    heap, rest = list[Bundle](), dict[str, Iterator[Bundle]]()
     for node, rows in ranked.items():
         rows.sort(key=itemgetter(0))
-        rest[node] = _bundles(claim, node, rows)
+        rest[node] = bundles(claim, node, rows, claim.cycle.ledger.room(node, soon=True))
         _push(heap, rest[node])
     gone = set[str]()
     while heap:
@@ -167,16 +169,16 @@ def on_node(cycle: Cycle, row: Running, node: str) -> Resources:
     return usage_of_rows(row.job, [one for one in rows if one.node == node])
 
 
-def _push(heap: list[_Bundle], bundles: Iterator[_Bundle]) -> None:
+def _push(heap: list[Bundle], bundles: Iterator[Bundle]) -> None:
     bundle = next(bundles, None)
     if bundle is not None:
         heapq.heappush(heap, bundle)
 
 
-def _bundles(claim: Claim, node: str, rows: list[Ranked]) -> Iterator[_Bundle]:
+def bundles(claim: Claim, node: str, rows: list[Ranked], room: Resources) -> Iterator[Bundle]:
     """Give the jobs on a node in portions, each of which makes place for at least one worker more."""
     cycle, groups = claim.cycle, claim.lane.kind.groups
-    worker, room = groups[0].per_worker, cycle.ledger.room(node, soon=True)
+    worker = groups[0].per_worker
     copies = worker.copies_in(room, COPIES_MAX)
     portion: list[Ranked] = []
     for key, row in rows:
@@ -185,7 +187,7 @@ def _bundles(claim: Claim, node: str, rows: list[Ranked]) -> Iterator[_Bundle]:
         more = worker.copies_in(room, COPIES_MAX)
         if more > copies or len(groups) > 1:
             weights = cycle.levels.weights
-            yield _Bundle(
+            yield Bundle(
                 any(known[0][1] for known, _ in portion),
                 any(weights.get(one.job.spec.queue, 1) > 0 for _, one in portion),
                 max(one.job.priority for _, one in portion),
