@@ -7,19 +7,24 @@ Cost:    a few ms for a hundred runs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from operator import itemgetter
 
 import msgspec
 import sqlalchemy as sa
 
 from makeway.store import schema
 from makeway.store.database import Database
-from makeway.store.series import NO_STEP
+from makeway.store.series import NO_STEP, WHOLE_MAX, read_columns
+from makeway.store.statement import same
+from makeway.store.thin import POINTS_MIN
 
 IDS_MAX = 500  # what one query names at once
+EARLIEST, LATEST = 1 - WHOLE_MAX, WHOLE_MAX - 1
 
 PARAM, TAG, USE, ARTIFACT = schema.param.c, schema.tag.c, schema.artifact_use.c, schema.artifact.c
-SERIES, STAT, SAMPLE = schema.series.c, schema.series_stat.c, schema.sample.c
+SERIES, STAT = schema.series.c, schema.series_stat.c
 IDS: sa.BindParameter[str] = sa.bindparam("ids", expanding=True)
 
 PARAMS = sa.select(PARAM.execution, PARAM.key, PARAM.value_text).where(PARAM.execution.in_(IDS))
@@ -40,11 +45,11 @@ INPUTS = (
     .where(USE.key == ARTIFACT.name)
     .order_by(USE.execution, USE.key, USE.digest)
 )
-HISTORY = (
-    sa.select(SAMPLE.at_ms, SAMPLE.step, SAMPLE.value)
-    .join_from(schema.sample, schema.series)
-    .where(SERIES.job == sa.bindparam("job"), SERIES.name == sa.bindparam("name"))
-    .order_by(SAMPLE.at_ms, SAMPLE.step, SERIES.number, SERIES.rank)
+NAMED = (
+    sa.select(SERIES.id, STAT.n)
+    .join_from(schema.series, schema.series_stat)
+    .where(same(SERIES.job, SERIES.name))
+    .order_by(SERIES.number, SERIES.rank)
 )
 
 
@@ -96,5 +101,13 @@ def read_told(database: Database, ids: Sequence[str]) -> dict[str, Told]:
 
 def read_history(database: Database, job: str, name: str) -> list[Last]:
     """Give every sample of a name, of all attempts and workers, in order of time."""
-    rows = database.rows(HISTORY, {"job": job, "name": name})
-    return [Last(name, value, 0 if step == NO_STEP else step, at_ms) for at_ms, step, value in rows]
+    found: list[tuple[int, int, float]] = []
+    with database.reading():
+        for series, count in database.rows(NAMED, {"job": job, "name": name}):
+            whole = read_columns(database, series, EARLIEST, LATEST, max(POINTS_MIN, count))
+            found += zip(whole.at_ms, whole.step, whole.value, strict=True)
+    found.sort(key=itemgetter(0, 1))
+    return [
+        Last(name, None if math.isnan(value) else value, 0 if step == NO_STEP else step, at_ms)
+        for at_ms, step, value in found
+    ]
