@@ -20,7 +20,7 @@ from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Worker
 from makeway.model.phase import AttemptPhase, RunPhase
-from makeway.model.record import NOT_READY
+from makeway.model.record import NOT_READY, SLOW
 
 
 def refusal(state: State, event: ev.Event) -> str | None:
@@ -133,6 +133,9 @@ def _seen_refusal(state: State, event: ev.AttemptSeen) -> str | None:
     return None if attempt.seen is None else "it was looked at already"
 
 
+SAID_ANEW = (NOT_READY, SLOW)  # these may name other workers
+
+
 def _judgement_refusal(state: State, event: ev.AttemptJudged) -> str | None:
     attempt = state.attempts.get(event.job)
     if attempt is None:
@@ -144,7 +147,7 @@ def _judgement_refusal(state: State, event: ev.AttemptJudged) -> str | None:
     before, now = attempt.symptom, event.symptom
     if before == now:
         return "said already"
-    if before is not None and now is not None and now.name == before.name != NOT_READY:
+    if before is not None and now is not None and now.name == before.name not in SAID_ANEW:
         return "said already"
     return None
 

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from makeway.engine import dependencies, holding, limits
+from makeway.engine.avoiding import ill_of
 from makeway.engine.jobs import step_forward
 from makeway.engine.runs import move
 from makeway.engine.state import State
@@ -30,9 +31,11 @@ from makeway.model.phase import (
     JobPhase,
     changed,
 )
+from makeway.model.record import Decision
 from makeway.policy.snapshot import Running
 
 Slot = tuple[str, str]  # its node, and the group of its worker
+REPLACE = "replace_worker"
 NOTICES = ("preempted", "drained", "restarted")  # who leaves for these is not at fault
 
 
@@ -144,10 +147,20 @@ def _stopped(state: State, event: ev.AttemptStopped, at_ms: int) -> None:
     state.changed = True
 
 
-def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> None:
+def _judged(state: State, event: ev.AttemptJudged, at_ms: int) -> None:
     attempt = state.attempts[event.job]
     state.attempts[event.job] = replace(attempt, symptom=event.symptom)
+    if event.decision is not None and event.decision.action == REPLACE:
+        _replaced(state, attempt, event.decision, at_ms)
     _tell_again(state, event.job)
+
+
+def _replaced(state: State, attempt: Attempt, decision: Decision, at_ms: int) -> None:
+    """Remember who was too slow, and keep the job away from where that was."""
+    job, slow = state.jobs[attempt.job], set(decision.replace_ranks)
+    gone = [(one.rank, one.node, at_ms) for one in attempt.workers if one.rank in slow]
+    job = replace(job, replaced=(*job.replaced, *gone))
+    dependencies.put(state, ill_of(state, job, decision.exclude_nodes))
 
 
 def _tell_again(state: State, name: str) -> None:

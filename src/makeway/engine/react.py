@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from makeway.engine import wishes
-from makeway.engine.attempts import before_node, enough, place_of, staying
+from makeway.engine.attempts import REPLACE, before_node, enough, place_of, staying
 from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
 from makeway.engine.orders import shrink, stop
 from makeway.engine.state import State
@@ -28,7 +28,7 @@ from makeway.model.effect import (
 )
 from makeway.model.job import Attempt, OnHang
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase
-from makeway.model.record import NOT_READY, Cause, Exit, Report
+from makeway.model.record import NOT_READY, SLOW, Cause, Exit, Report
 
 Consequence = ev.Event | Effect
 
@@ -225,6 +225,10 @@ def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> Iterator[Cons
     yield from _told_again(state, event.job)
     found = event.symptom
     if found is None or found.name == NOT_READY:  # a meeting has a deadline of its own
+        return
+    if found.name == SLOW:
+        if event.decision is not None and event.decision.action == REPLACE:
+            yield stop(state, state.attempts[event.job], "restarted", event.decision.text)
         return
     if state.jobs[event.job].spec.on_hang is OnHang.RESTART:
         yield stop(state, state.attempts[event.job], "hang", found.text)

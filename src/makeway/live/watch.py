@@ -29,14 +29,16 @@ from msgspec.structs import replace
 from makeway.codec import encode
 from makeway.engine.state import State
 from makeway.executor.base import Readings
-from makeway.executor.folder import DIAGNOSIS, LOG, worker_folder, write_whole
+from makeway.executor.folder import DIAGNOSIS, LOG, checkpoints, worker_folder, write_whole
 from makeway.health.stuck import Watch
+from makeway.live.pace import Pace
 from makeway.live.traces import keep_traces
 from makeway.model.event import AttemptEnded, AttemptJudged, Entry
 from makeway.model.job import Attempt
 from makeway.model.phase import AttemptPhase
-from makeway.model.record import NOT_READY, Evidence, Note, Sample, Symptom
+from makeway.model.record import NOT_READY, SLOW, Evidence, Note, Sample, Symptom
 from makeway.model.units import BadAmount, ms_of
+from makeway.store.checkpoint import latest
 
 LOOK_EVERY_MS = 1_000
 # Longer than this between two looks, and the controller itself was held up.
@@ -63,6 +65,7 @@ class _Attempt(msgspec.Struct, kw_only=True, eq=False):
     generation: int
     watch: Watch
     workers: dict[int, _Heard]
+    pace: Pace
     missing: tuple[int, ...] = ()  # whom those who are to meet still wait for
     missing_since_ms: int = 0
 
@@ -111,6 +114,7 @@ class Lookout:
                     _noted(known.watch, one.rank, said)
                 else:
                     _take(known.watch, heard, one.rank, said)
+                    known.pace.take(one.rank, said)
 
     def look(self, state: State, now_ms: int) -> list[AttemptJudged]:
         """Judge every attempt that is at work, if it is time to; give what has changed."""
@@ -130,6 +134,7 @@ class Lookout:
         for attempt in at_work.values():
             known = self._known(attempt, now_ms, fresh=not held_up)
             self._read(known, attempt, now_ms)
+            known.pace.look(state.jobs[attempt.job], attempt, now_ms, self._saves)
             judged += self._judge(known, attempt, now_ms)
         return judged
 
@@ -139,12 +144,13 @@ class Lookout:
         if known is None or known.fence != attempt.fence:
             known = _Attempt(
                 fence=attempt.fence, generation=attempt.generation, watch=Watch((), now_ms),
-                workers={},
+                workers={}, pace=Pace(),
             )  # fmt: skip
             self._attempts[attempt.job] = known
         elif known.generation != attempt.generation or not fresh:
             known.generation = attempt.generation
             known.missing = ()
+            known.pace.anew()
             known.watch.paused(now_ms)
         there = {worker.rank: worker for worker in attempt.workers if worker.exit is None}
         for rank in known.workers.keys() - there.keys():
@@ -158,14 +164,21 @@ class Lookout:
 
     def _judge(self, known: _Attempt, attempt: Attempt, now_ms: int) -> Iterator[AttemptJudged]:
         stuck = known.watch.judge(now_ms)
-        symptom, said = stuck or known.not_ready(), attempt.symptom
+        slow = known.pace.slow
+        symptom = stuck or known.not_ready() or (slow.symptom if slow else None)
+        said = attempt.symptom
         if _what(symptom) == _what(said):
             return
         if stuck is not None:
             symptom = self._with_traces(stuck, attempt)
         yield AttemptJudged(
-            job=attempt.job, number=attempt.number, fence=attempt.fence, symptom=symptom
-        )
+            job=attempt.job, number=attempt.number, fence=attempt.fence, symptom=symptom,
+            decision=slow.decision if slow and symptom is slow.symptom else None,
+        )  # fmt: skip
+
+    def _saves(self, attempt: Attempt) -> bool:
+        """Say whether the program saves its work, so that a restart of it loses little."""
+        return latest(checkpoints(self._folder(attempt, 0))) is not None
 
     def _with_traces(self, symptom: Symptom, attempt: Attempt) -> Symptom:
         """Keep the traces of those who are stuck, and name the files."""
@@ -197,9 +210,9 @@ class Lookout:
 
 def _what(symptom: Symptom | None) -> object:
     """Give what makes it worth saying again; whoever is stuck is so whatever its worker."""
-    if symptom is None or symptom.name != NOT_READY:
+    if symptom is None or symptom.name not in (NOT_READY, SLOW):
         return symptom and symptom.name
-    return NOT_READY, symptom.ranks
+    return symptom.name, symptom.ranks
 
 
 def keep_diagnoses(store: Path, entries: Iterable[Entry]) -> None:

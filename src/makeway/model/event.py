@@ -100,12 +100,16 @@ class WorkerExited(Fact, frozen=True):
 
 
 class AttemptJudged(Fact, frozen=True):
-    """Whoever watches an attempt sees a symptom in it, or (None) sees it no longer."""
+    """Whoever watches an attempt sees a symptom in it, or (None) sees it no longer.
+
+    `decision` is there where something is to be done about it while it runs.
+    """
 
     job: str
     number: int
     fence: int
     symptom: Symptom | None = None
+    decision: Decision | None = None
 
 
 class AttemptSeen(Fact, frozen=True):

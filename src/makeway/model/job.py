@@ -216,7 +216,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     last time that it was evicted (`evicted_seq`: the entry that says so), `served_ms` how long it has run in all attempts that ended,
     `held` why somebody wants it not to start, if anybody does. `past` is what is known of its attempts
     that have ended; `avoids` names the machines that one of them was ill of, and `only` those that
-    are left, where it has room on them; `lacks` the data that must be back before the next one.
+    are left, where it has room on them; `lacks` the data that must be back before the next one;
+    `replaced` which workers were too slow: rank, its machine, when (ms).
     """
 
     id: str
@@ -238,6 +239,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     avoids: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     lacks: tuple[str, ...] = ()
+    replaced: tuple[tuple[int, str, int], ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -164,6 +164,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOT_READY = "not_ready"  # the symptom of workers that have not met yet: nothing is wrong so far
+SLOW = "slow"  # the symptom of a worker for which all others wait
 
 
 class Symptom(msgspec.Struct, frozen=True, kw_only=True):

@@ -76,8 +76,10 @@ class Timer:
             self._norm += float(gradients.square().sum())
         if bucket.is_last():
             self._handed = time.perf_counter()
-            # Run when backward has nothing left to do: behind DDP's own, which waits for the others.
-            torch.autograd.Variable._execution_engine.queue_callback(self._returned)  # noqa: SLF001 - no public way
+            # DDP's own callback, which waits for the others, is queued after this one: so this one
+            # queues another, and that is the last of all.
+            engine = torch.autograd.Variable._execution_engine  # noqa: SLF001 - no public way
+            engine.queue_callback(lambda: engine.queue_callback(self._returned))
         workers = dist.get_world_size(group)
         averaged = gradients.div_(workers)
         asked = dist.all_reduce(averaged, group=group, async_op=True)
