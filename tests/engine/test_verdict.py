@@ -324,7 +324,7 @@ def test_who_is_too_slow_goes_on_as_the_last_of_all_or_ends_as_was_asked() -> No
             continue
         assert house.last(ev.JobRequeued).decision.action == "yield"
         spec = house.job("a").spec
-        assert (spec.priority, spec.preemptible) == (-100, True)
+        assert (spec.priority, spec.preemptible, spec.idle_only) == (-100, True, True)
         assert house.attempt("b").number == 1
 
 

@@ -273,7 +273,7 @@ def _cluster(state: State, job: Job, attempt: Attempt, asked: Resources) -> on.C
     return on.Cluster(
         largest_node=_most(node.capacity for node in there.values()),
         free=_most(rooms),
-        waiting=len(state.waiting),
+        waiting=len(state.waiting) + _could_grow(state, job.id),
         other_nodes=len(others),
     )
 
@@ -291,3 +291,13 @@ def _most(amounts: Iterable[Resources]) -> on.Amounts:
 
 def _seconds(at_ms: int, begun_ms: int) -> float:
     return (at_ms - begun_ms) / 1000
+
+
+def _could_grow(state: State, but: str) -> int:
+    """Count the running jobs, but for this one, that would take more workers if there was room."""
+    return sum(
+        len(state.attempts[name].workers)
+        < sum(one.count_max for one in state.jobs[name].spec.groups)
+        for name in state.elastic
+        if name != but and name in state.attempts
+    )

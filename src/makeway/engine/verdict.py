@@ -106,7 +106,7 @@ def _mutated(state: State, spec: JobSpec, event: ev.AttemptEnded, decision: Deci
         spec = replace(spec, sample_ms=decision.sample_interval_ms)
     if decision.action == "yield":
         lowest = min(spec.priority, *state.rules.classes.values())
-        spec = replace(spec, priority=lowest, preemptible=True)
+        spec = replace(spec, priority=lowest, preemptible=True, idle_only=True)
     return spec
 
 

@@ -94,7 +94,7 @@ def _hopeless(judgement: Judgement, account: Account | None) -> Decision:
         return _decision(judgement, "continue", f"{text}: it is marked, as on_hopeless says")
     if wish == "stop" and not judged.gentle:
         return _stop(judgement, f"{text}: it ends, as on_hopeless says")
-    paid = f", {_charged(account)}" if account is not None else ""
+    paid = f", {_counted(account)}" if account is not None else ""
     said = f"{text}: it goes on with the lowest priority, on what nobody else uses{paid}"
     return _resumed(judgement, _decision(judgement, "yield", said, account))
 
@@ -244,12 +244,16 @@ def _resumed(judgement: Judgement, decision: Decision) -> Decision:
 
 
 def _charged(account: Account) -> str:
+    wait = f" after {when(account.wait_s)}" if account.wait_s else ""
+    return f"{_counted(account)}{wait}"
+
+
+def _counted(account: Account) -> str:
     count = f"{account.after[0]}" if account.allowed is None else (
         f"{account.after[0]} of {account.allowed}"
     )  # fmt: skip
     more = ", refilled since more was saved" if account.refilled else ""
-    wait = f" after {when(account.wait_s)}" if account.wait_s else ""
-    return f"retry {count}, {account.name} ledger{wait}{more}"
+    return f"retry {count}, {account.name} ledger{more}"
 
 
 def _empty(account: Account) -> str:

@@ -7,7 +7,7 @@
        it), else take back what is legal (`claim`)
     4  who still has no room is first in line from now on; it blocks nobody, and nobody passes it
        for good
-    5  let elastic jobs grow into what is left
+    5  let elastic jobs grow into what is left; whoever yields takes what nobody else wants
     6  refuse what even the empty cluster could not hold, and say to everyone else why it waits
 
 Takes:   snapshot  what may be seen, with the settings in it
@@ -51,7 +51,8 @@ def run(snapshot: Snapshot) -> Cycle:
     cycle = Cycle(snapshot)
     _start_reserved(cycle)  # 1
     backfill = Backfill(cycle)
-    for lanes in ranks(cycle.lanes, cycle.rules):  # 2
+    wanted = [lane for lane in cycle.lanes if not lane.kind.idle_only]
+    for lanes in ranks(wanted, cycle.rules):  # 2
         line = Line(_first_in_line(cycle, lanes), cycle.ledger, cycle.levels)
         while (lane := line.head()) is not None:
             if _serve(cycle, lane, backfill):  # 3, 4
@@ -59,6 +60,11 @@ def run(snapshot: Snapshot) -> Cycle:
             else:
                 line.dropped(lane)
     grow(cycle)  # 5
+    yielding = [lane for lane in cycle.lanes if lane.kind.idle_only]
+    for lane in yielding:
+        _take_what_is_idle(cycle, lane, backfill)
+    if yielding:
+        grow(cycle)
     return cycle
 
 
@@ -141,6 +147,29 @@ def _no_room(cycle: Cycle, lane: Lane, backfill: Backfill) -> bool:
         cycle.promise(lane.head)
     cycle.blocked.append(lane)
     return False
+
+
+def _take_what_is_idle(cycle: Cycle, lane: Lane, backfill: Backfill) -> None:
+    """Start those who yield where there is room: they take nothing back, and nothing is kept for them."""
+    while lane.at < len(lane.jobs):
+        found = barrier(lane.kind, lane.need, cycle.ledger, cycle.terms)
+        if found is not None:
+            if found.never:
+                cycle.never[lane.kind] = limit_never(lane.kind, found)
+            cycle.barriers[lane.kind], cycle.reasons[lane.kind] = found, found.reason
+            return
+        allocation = find(lane.kind, cycle.ledger)
+        if allocation is None:
+            wait = never(lane.kind, cycle.snapshot)
+            if wait is not None:
+                cycle.never[lane.kind] = wait
+            cycle.reasons[lane.kind] = ROOM[0]
+            return
+        if backfill.in_the_way(lane, allocation) is not None:
+            cycle.reasons[lane.kind] = Reason.RESERVED_FOR_OTHER
+            return
+        cycle.start(lane.head, allocation)
+        lane.at += 1
 
 
 def _holds(cycle: Cycle) -> list[Hold]:

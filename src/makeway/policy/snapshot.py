@@ -56,6 +56,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     lasts_ms: int | None = None
     nodes: tuple[str, ...] = ()
     domain: Domain | None = None
+    idle_only: bool = False
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +155,7 @@ def kind_key(job: Job) -> tuple[object, ...]:
     )
     return (
         spec.queue, job.priority, spec.priority, groups, spec.preemptible, spec.lasts_ms,
-        job.nodes, spec.domain,
+        job.nodes, spec.domain, spec.idle_only,
     )  # fmt: skip
 
 
@@ -174,4 +175,5 @@ def kind_of(job: Job) -> Kind:
         lasts_ms=spec.lasts_ms,
         nodes=job.nodes,
         domain=spec.domain,
+        idle_only=spec.idle_only,
     )
