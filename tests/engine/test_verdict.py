@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from makeway.model import event as ev
 from makeway.model.cluster import Queue
 from makeway.model.incident import Checkpoint, InputSeen, Seen
-from makeway.model.job import OnHang, OnHopeless, WorkerGroup
+from makeway.model.job import OnHang
 from makeway.model.phase import JobPhase
 from makeway.model.record import Cause, Evidence, Exit, Symptom
 from makeway.model.resources import MEMORY
@@ -307,43 +307,6 @@ def test_more_saved_work_fills_the_ledger_of_the_infrastructure_again() -> None:
         used.append(house.last(ev.JobRequeued).decision.ledger_used)
         house.wait_for("a")
     assert used == [1] * 8
-
-
-def test_who_is_too_slow_waits_until_no_elastic_job_wants_its_room() -> None:
-    slow = {"progress": tuple((1800.0 * at, 0.01 * at) for at in range(1, 8))}
-    house = House("n1", cpus=3)
-    house.submit("slow", min_rate=0.1)
-    house.go("slow")
-    group = WorkerGroup(count_min=1, count_max=3, per_worker=builders.amounts(cpus=1))
-    house.submit("sibling", groups=(group,))
-    house.go("sibling")
-    house.pass_time(4 * 3_600_000)
-    sees(house, "slow", samples=slow)
-    house.fails("slow", "ConnectionError", errno=104)
-    house.pass_time(600_000)
-    assert house.job("slow").phase is JobPhase.QUEUED
-    assert len(house.attempt("sibling").workers) == 3
-    house.exits("sibling")
-    assert house.job("slow").phase is JobPhase.RUNNING
-
-
-def test_who_is_too_slow_goes_on_as_the_last_of_all_or_ends_as_was_asked() -> None:
-    slow = {"progress": tuple((1800.0 * at, 0.01 * at) for at in range(1, 8))}
-    for wish in (OnHopeless.YIELD, OnHopeless.STOP):
-        house = House("n1", cpus=1)
-        house.submit("a", min_rate=0.1, on_hopeless=wish)
-        house.submit("b")
-        house.go("a")
-        house.pass_time(4 * 3_600_000)
-        sees(house, samples=slow)
-        house.fails("a", "ConnectionError", errno=104)
-        if wish is OnHopeless.STOP:
-            assert house.last(ev.JobFinished).decision.action == "stop"
-            continue
-        assert house.last(ev.JobRequeued).decision.action == "yield"
-        spec = house.job("a").spec
-        assert (spec.priority, spec.preemptible, spec.idle_only) == (-100, True, True)
-        assert house.attempt("b").number == 1
 
 
 def test_what_is_lost_and_would_have_to_be_made_again_says_who_makes_it() -> None:

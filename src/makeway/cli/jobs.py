@@ -1,4 +1,4 @@
-"""Show one job, and act on jobs: cancel, hold, release, resize, retry."""
+"""Show one job, and act on jobs: cancel, hold, keep, release, resize, retry."""
 
 from __future__ import annotations
 
@@ -57,6 +57,15 @@ def hold(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
 @IDS
 @OUTPUT
 @click.pass_context
+def keep(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
+    """Keep jobs going, whatever they seem to be worth: they yield to nobody any more."""
+    _act(ctx, ids, "keep", output)
+
+
+@click.command()
+@IDS
+@OUTPUT
+@click.pass_context
 def release(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
     """Let held jobs start when it is their turn."""
     _act(ctx, ids, "release", output)
@@ -102,7 +111,7 @@ def resize(
     _print([changed], output)
 
 
-for command in (cancel, hold, release, resize, retry):
+for command in (cancel, hold, keep, release, resize, retry):
     job.add_command(command)
 
 

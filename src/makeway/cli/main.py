@@ -34,6 +34,7 @@ COMMANDS = {
     "job": ("makeway.cli.jobs:job", "Show one job, or act on it."),
     "cancel": ("makeway.cli.jobs:cancel", "Let jobs end."),
     "hold": ("makeway.cli.jobs:hold", "Keep jobs that wait from starting."),
+    "keep": ("makeway.cli.jobs:keep", "Keep jobs going, whatever they seem to be worth."),
     "release": ("makeway.cli.jobs:release", "Let held jobs start."),
     "resize": ("makeway.cli.jobs:resize", "Change how many workers a job may have."),
     "retry": ("makeway.cli.jobs:retry", "Try jobs again."),

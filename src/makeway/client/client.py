@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # each costs milliseconds, and most commands need neither
     from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 
 Value = TypeVar("Value")
-ACTS = ("cancel", "hold", "release", "resize", "retry")
+ACTS = ("cancel", "hold", "keep", "release", "resize", "retry")
 
 
 class Client:
@@ -115,7 +115,7 @@ class Client:
         return self._value(Ask(path=segment("jobs", ref)), JobView)
 
     def act(self, ref: str, act: str, resize: Resize | None = None) -> JobView:
-        """Cancel, hold, release, resize or retry a job, and give it as it is then."""
+        """Cancel, hold, keep, release, resize or retry a job, and give it as it is then."""
         if act not in ACTS:
             raise InvalidInput(f"{act!r} is none of {', '.join(ACTS)}", where="act")
         body = None if resize is None else _json(resize)

@@ -37,7 +37,12 @@ def refusal(state: State, event: ev.Event) -> str | None:
             return _judgement_refusal(state, event)
         case ev.NodeLost() | ev.NodeDrained() | ev.NodeUndrained() | ev.NodeRemoved():
             return _node_refusal(state, event)
-        case ev.JobHoldRequested() | ev.JobReleaseRequested() | ev.JobRetryRequested():
+        case (
+            ev.JobHoldRequested()
+            | ev.JobReleaseRequested()
+            | ev.JobRetryRequested()
+            | ev.JobKeepRequested()
+        ):
             return wishes.refusal(state, event)
         case ev.JobResizeRequested():
             return wishes.resize_refusal(state, event)

@@ -106,7 +106,8 @@ def _mutated(state: State, spec: JobSpec, event: ev.AttemptEnded, decision: Deci
         spec = replace(spec, sample_ms=decision.sample_interval_ms)
     if decision.action == "yield":
         lowest = min(spec.priority, *state.rules.classes.values())
-        spec = replace(spec, priority=lowest, preemptible=True, idle_only=True)
+        before = spec.priority if spec.yielded_from is None else spec.yielded_from
+        spec = replace(spec, priority=lowest, preemptible=True, yielded_from=before)
     return spec
 
 

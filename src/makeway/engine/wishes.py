@@ -21,7 +21,7 @@ from makeway.engine.dependencies import pending_wait
 from makeway.engine.orders import shrink, stop
 from makeway.engine.state import State
 from makeway.model import event as ev
-from makeway.model.job import Attempt, Job, JobSpec, WorkerGroup
+from makeway.model.job import Attempt, Job, JobSpec, OnHopeless, WorkerGroup
 from makeway.model.phase import AttemptPhase
 from makeway.model.wait import Wait
 from makeway.policy.explain import held
@@ -34,7 +34,7 @@ from makeway.policy.snapshot import Kind, Snapshot, kind_of
 from makeway.policy.terms import terms_of
 
 GONE = "no such job, or it has ended"
-Asked = ev.JobHoldRequested | ev.JobReleaseRequested | ev.JobRetryRequested
+Asked = ev.JobHoldRequested | ev.JobReleaseRequested | ev.JobRetryRequested | ev.JobKeepRequested
 
 # ── what is refused ───────────────────────────────────────────────────────────────────────────────
 
@@ -45,6 +45,8 @@ def refusal(state: State, event: Asked) -> str | None:
     if job is None:
         return GONE
     match event:
+        case ev.JobKeepRequested() if kept(job.spec) == job.spec:
+            return "it is kept already"
         case ev.JobHoldRequested() if job.id in state.attempts:
             return "it is running; only a job that waits can be held (cancel it to stop it)"
         case ev.JobHoldRequested() if job.held is not None:
@@ -175,7 +177,7 @@ def _retried(state: State, event: ev.JobRetryRequested, at_ms: int) -> None:
     state.changed = True
 
 
-def _asked(_state: State, _event: ev.JobResizeRequested, _at_ms: int) -> None:
+def _asked(_state: State, _event: ev.Event, _at_ms: int) -> None:
     """Change nothing yet: what follows from it is a fact of its own."""
 
 
@@ -213,6 +215,16 @@ def _release_follows(
         yield ev.JobWaiting(job=event.job, wait=pending_wait(state, state.jobs[event.job].spec))
 
 
+def kept(spec: JobSpec) -> JobSpec:
+    """Give what a job asks for once somebody has said that it is worth it, with its old priority."""
+    priority = spec.priority if spec.yielded_from is None else spec.yielded_from
+    return replace(spec, on_hopeless=OnHopeless.FLAG, priority=priority, yielded_from=None)
+
+
+def _keep_follows(state: State, event: ev.JobKeepRequested, _at_ms: int) -> Iterator[ev.Event]:
+    yield ev.JobChanged(job=event.job, spec=kept(state.jobs[event.job].spec))
+
+
 def _retry_follows(state: State, event: ev.JobRetryRequested, _at_ms: int) -> Iterator[ev.Event]:
     attempt = state.attempts.get(event.job)
     if attempt is not None and attempt.phase is not AttemptPhase.STOPPING:
@@ -236,6 +248,7 @@ RULES: dict[type, Callable[[State, Any, int], Iterator[ev.Event]]] = {
     ev.JobHoldRequested: _hold_follows,
     ev.JobReleaseRequested: _release_follows,
     ev.JobRetryRequested: _retry_follows,
+    ev.JobKeepRequested: _keep_follows,
     ev.JobResizeRequested: _resize_follows,
     ev.JobChanged: _change_follows,
 }
@@ -245,6 +258,7 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.JobHoldRequested: _held,
     ev.JobReleaseRequested: _let_go,
     ev.JobRetryRequested: _retried,
+    ev.JobKeepRequested: _asked,
     ev.JobResizeRequested: _asked,
     ev.JobChanged: _changed,
 }

@@ -120,7 +120,7 @@ class ServiceDesk:
         return job_view(row, self._service.classes, now.get(row.id, Now()), tries)
 
     def act(self, ref: str, act: str, resize: Resize | None = None) -> JobView:
-        """Cancel, hold, release, resize or retry a job."""
+        """Cancel, hold, keep, release, resize or retry a job."""
         assert_may(self.caller, Scope.SUBMIT)
         if act not in ACTS:
             raise NotFound(f"there is no act {act!r}; there are {', '.join(ACTS)}")
@@ -380,6 +380,8 @@ def _wish(job: str, act: str, resize: Resize | None, text: str) -> ev.Event:
             return ev.JobCancelRequested(job=job, text=f"cancelled {text}")
         case "hold":
             return ev.JobHoldRequested(job=job, text=f"held {text}")
+        case "keep":
+            return ev.JobKeepRequested(job=job, text=f"kept {text}")
         case "release":
             return ev.JobReleaseRequested(job=job)
         case "retry":

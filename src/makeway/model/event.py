@@ -291,6 +291,7 @@ NodeRemoved = wish.NodeRemoved
 JobCancelRequested = wish.JobCancelRequested
 JobHoldRequested = wish.JobHoldRequested
 JobReleaseRequested = wish.JobReleaseRequested
+JobKeepRequested = wish.JobKeepRequested
 JobResizeRequested = wish.JobResizeRequested
 JobRetryRequested = wish.JobRetryRequested
 RunCancelRequested = wish.RunCancelRequested
@@ -308,6 +309,7 @@ Event = (
     | JobCancelRequested
     | JobHoldRequested
     | JobReleaseRequested
+    | JobKeepRequested
     | JobResizeRequested
     | JobRetryRequested
     | RunSubmitted

@@ -108,7 +108,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     min_rate             progress (0 to 1) in an hour below which it is too slow; None: 0.025 while
                          others wait; 0: it is never too slow
     on_hopeless          what is done once it is not worth it
-    idle_only            it starts only on what nobody else wants, elastic workers included
+    yielded_from         its priority before it was told to yield: it starts only on what nobody else
+                         wants, elastic workers included; None: it does not yield
     sample_ms            how often its workers are measured; None: as everybody's are
     """
 
@@ -137,7 +138,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     goal: Goal | None = None
     min_rate: float | None = None
     on_hopeless: OnHopeless = OnHopeless.YIELD
-    idle_only: bool = False
+    yielded_from: int | None = None
     sample_ms: int | None = None
 
     @property

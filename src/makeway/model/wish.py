@@ -34,6 +34,13 @@ class JobReleaseRequested(Fact, frozen=True):
     job: str
 
 
+class JobKeepRequested(Fact, frozen=True):
+    """Somebody who may do so wants a job to go on, whatever it seems to be worth."""
+
+    job: str
+    text: str = ""
+
+
 class JobResizeRequested(Fact, frozen=True):
     """Somebody who may do so wants other bounds for the number of workers of a group.
 

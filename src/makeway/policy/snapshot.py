@@ -155,7 +155,7 @@ def kind_key(job: Job) -> tuple[object, ...]:
     )
     return (
         spec.queue, job.priority, spec.priority, groups, spec.preemptible, spec.lasts_ms,
-        job.nodes, spec.domain, spec.idle_only,
+        job.nodes, spec.domain, spec.yielded_from is not None,
     )  # fmt: skip
 
 
@@ -175,5 +175,5 @@ def kind_of(job: Job) -> Kind:
         lasts_ms=spec.lasts_ms,
         nodes=job.nodes,
         domain=spec.domain,
-        idle_only=spec.idle_only,
+        idle_only=spec.yielded_from is not None,
     )

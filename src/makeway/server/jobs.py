@@ -21,6 +21,7 @@ KEY_CHARS_MAX = 200
 ACTS = {
     "cancel": "Cancel a job: what it has not begun never begins, what runs is told to leave",
     "hold": "Hold a job: it does not start until it is released",
+    "keep": "Keep a job going, whatever it seems to be worth: it yields to nobody any more",
     "release": "Release a job that is held",
     "retry": "Try a job again: at once if it waits or runs, anew if it has ended",
 }

@@ -31,7 +31,7 @@ from makeway.wire.series import SeriesView, SeriesWanted
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 
-ACTS = ("cancel", "hold", "release", "resize", "retry")
+ACTS = ("cancel", "hold", "keep", "release", "resize", "retry")
 
 
 class Desk(Protocol):
@@ -58,7 +58,7 @@ class Desk(Protocol):
         ...
 
     def act(self, ref: str, act: str, resize: Resize | None = None) -> JobView:
-        """Cancel, hold, release, resize or retry a job, and give it as it is then."""
+        """Cancel, hold, keep, release, resize or retry a job, and give it as it is then."""
         ...
 
     def why(self, ref: str) -> WhyView:
