@@ -105,5 +105,9 @@ def cluster(folder: Path, configuration: str) -> Iterator[Cluster]:
         found = Cluster(shop)
         try:
             yield found
+        except BaseException:
+            for job in found.names:  # what runs would outlive the service, as it should
+                shop.types("job", "cancel", job)
+            raise
         finally:
             found.close()
