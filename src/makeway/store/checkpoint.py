@@ -177,7 +177,12 @@ def _locked(folder: Path) -> Iterator[None]:
 def _clear(folder: Path) -> None:
     """Remove what is older than the last ones, and what others left torn."""
     for old in sorted(published(folder), key=_order)[:-KEEP]:
-        shutil.rmtree(old.path, ignore_errors=True)
+        # First it is no checkpoint any more, then it goes: whoever is killed in between leaves no
+        # half of one under its name.
+        gone = old.path.with_name(f".{old.path.name}.tmp.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            old.path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
     for torn in folder.glob(".step-*.tmp.*"):
         pid = torn.name.rpartition(".")[2]
         if not Path(f"/proc/{pid}").exists():
