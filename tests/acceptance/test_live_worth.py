@@ -19,12 +19,12 @@ sys.exit("it lost its way")
 # Two or three workers share the work: whoever is there takes the next piece of it.
 SHARES = """
 trap 'exit 75' TERM
-while [ $(stat -c %s "$0/work") -lt 240 ]; do printf x >> "$0/work"; sleep 0.2; done
+while [ $(stat -c %s "$0/work") -lt 360 ]; do printf x >> "$0/work"; sleep 0.2; done
 """
 
 
-def finished_s(folder: Path, on_hopeless: str) -> tuple[float, Cluster, str]:
-    """Let a slow step die beside an elastic sibling; give how long the sibling took after that."""
+def dies_beside(folder: Path, on_hopeless: str) -> tuple[Cluster, str]:
+    """Let a slow step die beside an elastic sibling; give what was told, and what was decided."""
     folder.mkdir()
     (folder / "slow.py").write_text(SLOW, "utf-8")
     (folder / "work").touch()
@@ -36,18 +36,27 @@ def finished_s(folder: Path, on_hopeless: str) -> tuple[float, Cluster, str]:
         program = ("sh", "-c", SHARES, str(folder))
         here.brings("sibling", "--min", "2", "--max", "3", program=program)
         ended = here.waits_for("AttemptEnded", "slow")
-        done = here.waits_for("JobFinished", "sibling")
+        here.waits_for("JobFinished", "sibling")
         here.shop.types("job", "cancel", slow)
         here.waits_for("JobFinished", "slow")
-        return (done["at_ms"] - ended["at_ms"]) / 1000, here, ended["decision"]["action"]
+        return here, ended["decision"]["action"]
 
 
-def test_m6_the_slow_one_makes_room_and_its_sibling_is_done_sooner(tmp_path: Path) -> None:
-    yields_s, here, said = finished_s(tmp_path / "yields", "yield")
+def test_m6_the_slow_one_makes_room_for_its_sibling_until_that_is_done(tmp_path: Path) -> None:
+    here, said = dies_beside(tmp_path / "yields", "yield")
     assert said == "yield"
     assert len(here.facts("AttemptResized", "sibling")) >= 1, "the sibling took its place"
-    again = [one["seq"] for one in here.facts("AttemptStarted", "slow")][1:]
-    done = here.facts("JobFinished", "sibling")[0]["seq"]
-    assert all(seq > done for seq in again), "it goes on when nobody else wants the room"
-    flags_s, _, _ = finished_s(tmp_path / "flags", "flag")
-    assert yields_s < 0.9 * flags_s, (yields_s, flags_s)
+    assert went_on(here) > done(here), "it goes on when nobody else wants the room"
+    there, _ = dies_beside(tmp_path / "flags", "flag")
+    assert went_on(there) < done(there), "without that its sibling has to share"
+
+
+def went_on(here: Cluster) -> float:
+    """Give where in the log the slow one began again, if it did."""
+    starts = [one["seq"] for one in here.facts("AttemptStarted", "slow")]
+    return starts[1] if len(starts) > 1 else float("inf")
+
+
+def done(here: Cluster) -> float:
+    """Give where in the log its sibling was done."""
+    return float(here.facts("JobFinished", "sibling")[0]["seq"])
