@@ -36,7 +36,7 @@ for (a, b), n in data.until(steps=100_000):
         (here / "onset").write_text(str(data.steps))
     with run.step(n):
         opt.zero_grad()
-        time.sleep(0.6 if ill else 0.03)
+        time.sleep(1.5 if ill else 0.03)
         (((model(a) - b) ** 2).sum() * run.weight).backward()
         opt.step()
     if run.rank == 0 and (here / "enough").exists() and data.steps > int((here / "enough").read_text()):
@@ -68,10 +68,10 @@ def test_m7_the_slow_worker_is_named_and_replaced_and_the_pace_is_back(tmp_path:
         store = tmp_path / ".makeway"
         here.until(lambda: len(_steps_so_far(store, job)) > 60, "sixty steps")
         (tmp_path / "ill").touch()
-        judged = here.waits_for("AttemptJudged", "gang")
+        here.until(lambda: any(map(replaces, here.facts("AttemptJudged", "gang"))), "replaced")
+        judged = next(filter(replaces, here.facts("AttemptJudged", "gang")))
         assert judged["symptom"]["name"] == "slow", judged
         assert judged["symptom"]["ranks"] == [1]
-        assert judged["decision"]["action"] == "replace_worker"
         here.until((tmp_path / "began-2-1").exists, "the second attempt")
         onset = int((tmp_path / "onset").read_text())
         again = int((tmp_path / "began-2-1").read_text())
@@ -83,8 +83,13 @@ def test_m7_the_slow_worker_is_named_and_replaced_and_the_pace_is_back(tmp_path:
         assert finished["phase"] == "succeeded"
         before = median(step_ms(store, job, 1)[:60])
         after = median(step_ms(store, job, 2))
-        # It was twenty times slower; what a busy machine does to a step is far less than twice.
+        # It was fifty times slower; what a busy machine does to a step is far less than twice.
         assert after < 2 * before, json.dumps([before, after])
+
+
+def replaces(judged: dict[str, Any]) -> bool:
+    """Say whether more was decided than to watch it."""
+    return (judged["decision"] or {}).get("action") == "replace_worker"
 
 
 def _steps_so_far(store: Path, job: str) -> list[float]:

@@ -68,6 +68,7 @@ class _Attempt(msgspec.Struct, kw_only=True, eq=False):
     pace: Pace
     missing: tuple[int, ...] = ()  # whom those who are to meet still wait for
     missing_since_ms: int = 0
+    action: str = ""  # what was decided about a slow worker when it was said last
 
     def meets(self, note: Note) -> None:
         """Take what a worker says of those who have not come to the meeting; none: all are there."""
@@ -167,13 +168,16 @@ class Lookout:
         slow = known.pace.slow
         symptom = stuck or known.not_ready() or (slow.symptom if slow else None)
         said = attempt.symptom
-        if _what(symptom) == _what(said):
+        decision = slow.decision if slow and symptom is slow.symptom else None
+        action = decision.action if decision else ""
+        if _what(symptom) == _what(said) and action == known.action:
             return
+        known.action = action
         if stuck is not None:
             symptom = self._with_traces(stuck, attempt)
         yield AttemptJudged(
             job=attempt.job, number=attempt.number, fence=attempt.fence, symptom=symptom,
-            decision=slow.decision if slow and symptom is slow.symptom else None,
+            decision=decision,
         )  # fmt: skip
 
     def _saves(self, attempt: Attempt) -> bool:
