@@ -29,9 +29,11 @@ TREE = '[[nodes]]\nname = "n"\ncount = 3\ncpus = 3\n' + "".join(
 MAKES_THE_TABLE = """
 import os, time, psycopg
 print("making the table", flush=True)
+# It goes on asking where the database was when it began: nothing but a restart helps it.
+where = {"host": "/gone"} if os.environ["MAKEWAY_ATTEMPT"] == "1" else {}
 while True:
     try:
-        with psycopg.connect(os.environ["DATABASE"], connect_timeout=2) as there:
+        with psycopg.connect(os.environ["DATABASE"], connect_timeout=2, **where) as there:
             there.execute("CREATE TABLE entities AS SELECT generate_series(1, 7) AS id")
         break
     except psycopg.OperationalError as error:
