@@ -12,6 +12,7 @@ Raises:  SystemExit, in one sentence, where npm cannot fetch what the lock file 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,7 @@ def build() -> None:
     bundler = "node_modules/esbuild/bin/esbuild"
     if node([bundler, *INPUTS, *BUNDLE], cwd=WEB) != 0:
         sys.exit("makeway: esbuild could not build the scripts of the pages; why stands above")
+    shutil.copyfile(WEB / "src" / "mark.svg", STATIC / "mark.svg")
     _keep_licences()
     STAMP.write_text(f"{wanted}\n", "ascii")
 
