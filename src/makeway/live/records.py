@@ -14,11 +14,13 @@ import msgspec
 import sqlalchemy as sa
 
 from makeway.codec import decode_event
+from makeway.executor.folder import worker_folder
 from makeway.health.judge import judge
 from makeway.health.remedy import remedy
 from makeway.intake.evidence import incident_of
 from makeway.intake.located import item_of
 from makeway.live.behind import Behind
+from makeway.live.logs import tails
 from makeway.live.rights import assert_may
 from makeway.model import event as ev
 from makeway.model.job import JobSpec
@@ -33,6 +35,7 @@ from makeway.store.statement import same
 from makeway.wire.diagnosis import written
 from makeway.wire.tokens import Caller, Scope
 
+TAIL_BYTES = 1 << 15
 IS_JOB = sa.select(schema.job.c.id).where(same(schema.job.c.id))
 RESIZES = ENTRIES.where(same(EVENTS.job), EVENTS.type == "AttemptResized")
 
@@ -45,13 +48,17 @@ class RunFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepFound(msgspec.Struct, frozen=True, kw_only=True):
-    """A step of a run, or a job: what was asked for (once it is a job), and all its attempts."""
+    """A step of a run, or a job: what was asked for (once it is a job), and all its attempts.
+
+    `before` names the steps of the run that wait for it.
+    """
 
     id: str
     step: ExecutionRow | None
     run: RunDetail | None
     spec: JobSpec | None
     attempts: tuple[AttemptRow, ...]
+    before: tuple[str, ...] = ()
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,16 +94,21 @@ class Records:
     def step(self, ref: str) -> StepFound:
         """Give a step, or a job, as a person names it."""
         name = resolve_execution(self._reader, ref)
-        run, step = None, None
+        run, step, before = None, None, ()
         if "." in name:
             found = self.run(name.partition(".")[0])
             run = found.detail
             step = next((one for one in found.steps if one.id == name), None)
+            before = tuple(
+                one.key for one in found.steps if step is not None and step.key in one.after
+            )
         spec, attempts = None, ()
         if self._reader.rows(IS_JOB, {"id": name}):  # one that is chosen or reused never is a job
             spec = get_job(self._reader, name).spec
             attempts = tuple(list_attempts(self._reader, name))
-        return StepFound(id=name, step=step, run=run, spec=spec, attempts=attempts)
+        return StepFound(
+            id=name, step=step, run=run, spec=spec, attempts=attempts, before=before
+        )
 
     def judged(self, job: str, number: int) -> Judged:
         """Judge an attempt, as `makeway diagnose` does."""
@@ -114,6 +126,11 @@ class Records:
             if isinstance(event, ev.AttemptResized):
                 found.append((row[1], event.allocation.workers))
         return found
+
+    def tail(self, job: str, number: int, rank: int | None) -> Sequence[tuple[int, bytes]]:
+        """Read the end of what the workers of an attempt have printed, by rank."""
+        folder = worker_folder(self._service.store, job, number, 0).parent
+        return tails(folder, rank, TAIL_BYTES)
 
     def held_since(self, since_ms: int) -> Sequence[Held]:
         """Say who held how much since then."""

@@ -86,7 +86,7 @@ class Group {
         { ...axis, size: 62, space: 28, values: (_, splits) => splits.map((one) => axisText(one, panel.unit)) },
       ],
       series: [{}, ...panel.lines.map((line, at) => ({
-        label: line.label, stroke: color(LINES[at % LINES.length]), width: 1.5, spanGaps: true,
+        label: line.label, stroke: color(LINES[at % LINES.length]), width: 1.5, spanGaps: false,
         points: { show: line.points.length < 30, size: 4 },
       }))],
       hooks: { drawClear: [(plot) => group.under(plot, color)], draw: [(plot) => group.over(plot, panel, color)] },

@@ -8,7 +8,7 @@ export function startFollowing(htmx) {
       const now = Date.now(), next = due.get(part) ?? 0;
       if (now < next) continue;
       due.set(part, now + Number(part.dataset.every));
-      htmx.trigger(part, "every");
+      htmx.trigger(part, "tick");
     }
   }, 250);
 
