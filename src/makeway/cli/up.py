@@ -100,6 +100,7 @@ def _greet(service: Service, counts: Counts, token: Path) -> None:
     click.echo(f"makeway {__version__} at {service.url}", err=True)
     click.echo(f"  {nodes}: {kinds}; {counts.running} jobs run, {counts.queued} wait", err=True)
     click.echo(f"  store {service.store} ({service.reader.where})", err=True)
+    click.echo("  the web pages: makeway ui prints a link that signs you in", err=True)
     for damage in service.damaged:
         about = f", of {damage.owner}, which is left out" if damage.owner else ""
         click.echo(f"  entry {damage.seq} does not read as it was written{about}", err=True)

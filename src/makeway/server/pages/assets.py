@@ -72,6 +72,7 @@ def asset(request: Request, tag: str, name: str) -> Response:
     headers = {
         "Cache-Control": FOREVER if tag == found.tag else "no-cache",
         "Vary": "Accept-Encoding",
+        "Content-Security-Policy": "default-src 'self'",  # a worker goes by its own file's
     }
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"

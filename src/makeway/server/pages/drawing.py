@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 HUNDRED = 100.0
 SPARK_WIDTH, SPARK_HEIGHT = 96, 20
-AREA_WIDTH, AREA_HEIGHT, AREA_LEFT, AREA_FOOT = 960, 180, 46, 20
+AREA_WIDTH, AREA_HEIGHT, AREA_FOOT = 960, 180, 20
 COLOURS = 6
 
 
@@ -84,20 +84,24 @@ def stacked(
             f'<path class="c-{place % COLOURS + 1}" d="M{shape}Z"><title>{escape(name)}</title></path>'
         )
         floor = roof
-    parts += _axes(begin_s, end_s, whole, top)
-    return Markup(
-        '<svg class="area" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img"'
-        ' aria-label="{}">{}</svg>'
-    ).format(AREA_WIDTH, AREA_HEIGHT, told, Markup("".join(parts)))
+    parts.append(_level("whole", whole, top))
+    drawn = Markup('<svg width="100%" height="{1}" viewBox="0 0 {0} {1}"'
+                   ' preserveAspectRatio="none">{2}</svg>').format(
+        AREA_WIDTH, AREA_HEIGHT - AREA_FOOT, Markup("".join(parts))
+    )  # fmt: skip
+    texts = Markup("".join(_axes(begin_s, end_s, whole, top)))
+    return Markup('<svg class="area" role="img" aria-label="{}">{}{}</svg>').format(
+        told, drawn, texts
+    )
 
 
 def _edge(values: Sequence[float], top: float) -> list[str]:
     """Give the corners of a line of steps."""
-    wide = (AREA_WIDTH - AREA_LEFT) / max(1, len(values))
+    wide = AREA_WIDTH / max(1, len(values))
     found = []
     for at, one in enumerate(values):
         y = _height(one, top)
-        found += [f"{AREA_LEFT + wide * at:.1f} {y}", f"{AREA_LEFT + wide * (at + 1):.1f} {y}"]
+        found += [f"{wide * at:.1f} {y}", f"{wide * (at + 1):.1f} {y}"]
     return found
 
 
@@ -106,20 +110,23 @@ def _height(value: float, top: float) -> str:
     return f"{tall - tall * value / top:.1f}"
 
 
+def _level(name: str, value: float, top: float) -> str:
+    y = _height(value, top)
+    return f'<line class="{name}" x1="0" x2="{AREA_WIDTH}" y1="{y}" y2="{y}"/>'
+
+
 def _axes(begin_s: float, end_s: float, whole: float, top: float) -> list[str]:
-    y = _height(whole, top)
-    found = [f'<line class="whole" x1="{AREA_LEFT}" x2="{AREA_WIDTH}" y1="{y}" y2="{y}"/>']
-    for value in (0.0, whole / 2, whole):
-        found.append(
-            f'<text x="{AREA_LEFT - 6}" y="{_height(value, top)}" dy="4" text-anchor="end">'
-            f"{value:g}</text>"
-        )
+    """Write what the levels mean, and the hours; no text is stretched with the drawing."""
+    found = [
+        f'<text x="2" y="{_height(value, top)}" dy="-4">{value:g}</text>'
+        for value in (whole / 2, whole)
+        if whole
+    ]
     for part in range(5):
         at_s = begin_s + (end_s - begin_s) * part / 4
-        x = AREA_LEFT + (AREA_WIDTH - AREA_LEFT) * part / 4
         anchor = "start" if part == 0 else "end" if part == 4 else "middle"
         text = time.strftime("%H:%M", time.localtime(at_s))
         found.append(
-            f'<text x="{x:.0f}" y="{AREA_HEIGHT - 4}" text-anchor="{anchor}">{text}</text>'
+            f'<text x="{25 * part}%" y="{AREA_HEIGHT - 4}" text-anchor="{anchor}">{text}</text>'
         )
     return found

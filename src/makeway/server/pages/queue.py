@@ -163,11 +163,15 @@ def _tried(visit: Visiting, job: JobView, name: str) -> WhatIf:
         why = visit.desk.try_out(_body(job, name))
     except MakewayError as error:
         return WhatIf(name=CHANGES[name], text=f"it would be refused: {error}", starts=False)
-    return WhatIf(name=CHANGES[name], text=_said(why), starts=why.wait is None)
+    return WhatIf(name=CHANGES[name], text=_said(why), starts=_starts(why))
+
+
+def _starts(why: WhyView) -> bool:
+    return why.wait is None or why.wait.reason == "NotReady"
 
 
 def _said(why: WhyView) -> str:
-    if why.wait is None:
+    if why.wait is None or _starts(why):
         return "it would start at once"
     return f"it would wait ({why.wait.reason}): {why.wait.text}"
 

@@ -82,7 +82,7 @@ class Group {
       cursor: { sync: { key: group.root.id }, y: false, drag: { x: true, y: false } },
       scales: { x: { time: true, range: () => [group.data.from, group.data.to] }, y: { range: ranged(panel) } },
       axes: [
-        { ...axis, size: 26, space: 80 },
+        { ...axis, size: 26, space: 80, values: (_, splits, __, ___, step) => splits.map((at) => clock(at, step)) },
         { ...axis, size: 62, space: 28, values: (_, splits) => splits.map((one) => axisText(one, panel.unit)) },
       ],
       series: [{}, ...panel.lines.map((line, at) => ({
@@ -110,6 +110,7 @@ class Group {
       ctx.strokeStyle = ctx.fillStyle = color("--bad");
       ctx.setLineDash([5, 4]);
       ctx.beginPath(); ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y); ctx.stroke();
+      ctx.textAlign = "left";
       ctx.font = `${11 * devicePixelRatio}px system-ui`;
       ctx.fillText(`${panel.limitText ?? "limit"} ${short(panel.limit, panel.unit)}`, bbox.left + 6, y - 5);
     }
@@ -137,6 +138,15 @@ class Group {
     this.root.toggleAttribute("data-lit", on);
     for (const { plot } of this.plots.values()) plot.redraw(false);
   }
+}
+
+function clock(at, step) {
+  const time = new Date(at * 1000), two = (number) => String(number).padStart(2, "0");
+  const text = `${two(time.getHours())}:${two(time.getMinutes())}`;
+  if (step >= 86400) return time.toLocaleDateString(undefined, { month: "short", day: "numeric" });
+  if (step >= 60) return text;
+  const seconds = step >= 1 ? two(time.getSeconds()) : (time.getSeconds() + time.getMilliseconds() / 1000).toFixed(1).padStart(4, "0");
+  return `${text}:${seconds}`;
 }
 
 function ranged(panel) {
