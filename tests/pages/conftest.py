@@ -33,9 +33,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with opened(folder) as shop:
         shop.types("run", "flow.py", "--no-watch", expect=None)
         run = shop.reads("runs")[0]["id"]
-        shop.types("wait", run, "--timeout", "60s", expect=None)
         much = shop.submits("--name", "needs much", "--cpus", "0.5", "--hold", "--", "true")
-        odd = shop.submits("--name", "odd", "--", "sh", "-c", f"echo \"{NAME}\"; sleep 600")
+        odd = shop.submits("--name", NAME, "--", "sh", "-c", f"echo \"{NAME}\"; sleep 600")
         yield Town(shop, run=run, held=much, running=odd)
 
 
