@@ -7,7 +7,6 @@ says an error in its console.
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         shop.types("run", "flow.py", "--no-watch", expect=None)
         run = shop.reads("runs")[0]["id"]
         much = shop.submits("--name", "needs much", "--cpus", "0.5", "--hold", "--", "true")
-        odd = shop.submits("--name", NAME, "--", "sh", "-c", f"echo \"{NAME}\"; sleep 600")
+        odd = shop.submits("--name", NAME, "--", "sh", "-c", f'echo "{NAME}"; sleep 600')
         yield Town(shop, run=run, held=much, running=odd)
 
 

@@ -13,7 +13,7 @@ from tests.pages.conftest import NAME
 from tests.pages.test_base import paths
 from tests.pages.town import COOKIE, Town, Visitor
 
-INLINE = re.compile(r"<script(?![^>]*\ssrc=)|\son\w+=|\sstyle=|<style|javascript:", re.I)
+INLINE = re.compile(r"<script(?![^>]*\ssrc=)|\son\w+=|\sstyle=|<style|javascript:", re.IGNORECASE)
 
 
 def asks(town: Town, method: str, path: str, *, token: str = "", **headers: str) -> tuple[int, str]:

@@ -40,9 +40,7 @@ def bar(held: float, *, due: float | None = None, used: float | None = None, tol
 def _box(name: str, y: int, height: int, part: float, start: float = 0.0) -> str:
     left = min(1.0, max(0.0, start))
     width = _percent(min(part, 1.0 - left))
-    return (
-        f'<rect class="{name}" x="{_percent(left)}" y="{y}" width="{width}" height="{height}"/>'
-    )
+    return f'<rect class="{name}" x="{_percent(left)}" y="{y}" width="{width}" height="{height}"/>'
 
 
 def _percent(part: float) -> str:

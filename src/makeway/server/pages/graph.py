@@ -128,7 +128,9 @@ def _stand(
     layers: Sequence[Sequence[str]], passing: Mapping[str, int], links: Sequence[Pair]
 ) -> tuple[dict[str, float], float]:
     """Give every name the height of its middle: each near its neighbours, none on another."""
-    tall = {name: THIN if name in passing else HEIGHT for layer in layers for name in layer}
+    tall: dict[str, int] = {
+        name: THIN if name in passing else HEIGHT for layer in layers for name in layer
+    }
     middles: dict[str, float] = {}
     for layer in layers:
         top = 0.0
@@ -159,7 +161,7 @@ def _settle(
         wanted = middles[name]
         if name in near:
             wanted = sum(middles[one] for one in near[name]) / len(near[name])
-        start, length, names = wanted - tall[name] / 2, tall[name] + GAP_Y, [name]
+        start, length, names = wanted - tall[name] / 2, float(tall[name] + GAP_Y), [name]
         while blocks and blocks[-1][0] + blocks[-1][1] > start:
             other, longer, earlier = blocks.pop()
             count, more = len(earlier), len(names)

@@ -148,7 +148,9 @@ def _lines(layout: Layout, broken: Collection[tuple[str, str]]) -> Iterator[str]
             if at % 2 == 0:  # across a layer, straight
                 way.append(f"L{to_x:.0f} {to_y:.0f}")
             else:
-                way.append(f"C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}")
+                way.append(
+                    f"C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
+                )
         held = " held" if pair in broken else ""
         yield f'<path class="edge{held}" d="{"".join(way)}"/>'
 
