@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -43,7 +44,7 @@ def laid_out(names: Sequence[str], pairs: Sequence[Pair]) -> Layout:
     depth = _depths(names, pairs)
     chains, passing = _chains(pairs, depth)
     layers = _layers(names, depth, passing)
-    links = [link for chain in chains.values() for link in zip(chain, chain[1:], strict=False)]
+    links = [link for chain in chains.values() for link in pairwise(chain)]
     _untangle(layers, links)
     middles, height = _stand(layers, passing, links)
     places = {
