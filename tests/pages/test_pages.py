@@ -16,7 +16,7 @@ def test_the_cluster_shows_queues_machines_and_the_last_day(visitor: Visitor) ->
     expect(machines.get_by_text("ready")).to_be_visible()
     expect(page.get_by_role("img", name="by queue over the last 24 hours")).to_be_visible()
     page.get_by_text("As a table").click()
-    table = page.get_by_role("region", name="The last 24 hours as a table")
+    table = page.get_by_role("group", name="The last 24 hours as a table")
     expect(table.get_by_role("row")).to_have_count(25)
 
 
