@@ -158,8 +158,9 @@ def _lines(layout: Layout, broken: Collection[tuple[str, str]]) -> Iterator[str]
 
 def _node(box: Box, x: float, y: float) -> Iterator[str]:
     kind = words.kind_of(box.state)
-    name = f"{box.title}: {box.sub}" + (f". {box.told}" if box.told else "")
-    yield f'<a class="n-{kind}" href="{escape(box.path)}" aria-label="{escape(name)}">'
+    # Its name begins with what is seen of it, so that it can be said to whoever listens to a voice.
+    name = f"{box.title} {box.sub}" + (f". {box.told}" if box.told else "")
+    yield f'<a class="n-{kind}" href="{escape(box.path)}">'
     yield f"<title>{escape(name)}</title>"
     if box.count > 1:  # a pile
         yield f'<rect x="{x + 5:.0f}" y="{y + 5:.0f}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
