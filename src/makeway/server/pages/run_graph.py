@@ -5,11 +5,12 @@ that counts them, until somebody opens it. What a failure holds up is drawn with
 
 Takes:   the steps of a run; which fan-outs are open
 Gives:   an inline SVG whose boxes are links
-Cost:    1 000 steps in 0.1 s (bench/pages)
+Cost:    1 000 steps with 2 000 lines are laid out in 0.3 s; the layout is kept, states are not
 """
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -62,8 +63,14 @@ def graph_of(run: str, steps: Sequence[ExecutionRow], opened: Collection[str]) -
                 pairs.add(pair)
                 if step.key in held and (up in held or by_key[up].phase.value == "failed"):
                     broken.add(pair)
-    layout = laid_out(list(boxes), sorted(pairs))
+    layout = _layout(tuple(boxes), tuple(sorted(pairs)))
     return Graph(picture=_drawn(layout, boxes, broken), folded=len(steps) - len(boxes))
+
+
+@functools.lru_cache(maxsize=16)
+def _layout(names: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> Layout:
+    """Lay out once what is drawn anew whenever a state changes."""
+    return laid_out(names, pairs)
 
 
 def held_up(steps: Sequence[ExecutionRow]) -> Mapping[str, str]:
