@@ -190,9 +190,7 @@ def test_a_receiver_that_was_away_is_told_what_it_missed_also_by_the_next_servic
 def test_who_refuses_one_message_gets_the_others(tmp_path: Path) -> None:
     with receiving() as strict:
         strict.status = 400
-        (tmp_path / "makeway.toml").write_text(
-            f'[export]\notlp_url = "{strict.url}"\n', "utf-8"
-        )
+        (tmp_path / "makeway.toml").write_text(f'[export]\notlp_url = "{strict.url}"\n', "utf-8")
         with opened(tmp_path) as shop:
             shop.types("wait", shop.submits("--name", "first", "--", "true"))
             strict.wait_until_asked(2)

@@ -59,7 +59,9 @@ class OpenLineage:
             except requests.RequestException as error:
                 if error.response is not None:
                     raise _trouble(error.response) from error
-                raise Unreachable(f"{self._url} does not answer ({type(error).__name__})") from error
+                raise Unreachable(
+                    f"{self._url} does not answer ({type(error).__name__})"
+                ) from error
 
 
 class OpenTelemetry:

@@ -41,6 +41,7 @@ RUN_RESULTS = {
 }  # fmt: skip
 GOOD = ("success", "skip", "cancellation")
 Attributes = dict[str, str | int | float]
+Kin = tuple[str, str, str | None]  # names of the trace, of the span itself, of its parent
 
 
 class Writer:
@@ -85,7 +86,7 @@ class Writer:
         text = attempt.diagnosis.text if attempt.diagnosis else ""
         return self._span(
             f"{known.name} attempt {attempt.number}", (attempt.started_at_ms, at_ms), about,
-            of=(spec.run or known.job.id, attempt.id), parent=known.job.id,
+            kin=(spec.run or known.job.id, attempt.id, known.job.id),
             wrong=text if known.outcome == "failed" else None,
         )  # fmt: skip
 
@@ -102,7 +103,7 @@ class Writer:
             about["error.type"] = str(step.attempt.diagnosis.cause)
         began_ms = step.started_at_ms if step.started_at_ms is not None else at_ms
         return self._span(
-            step.key, (began_ms, at_ms), about, of=(run.id, step.id), parent=run.id,
+            step.key, (began_ms, at_ms), about, kin=(run.id, step.id, run.id),
             wrong=None if result in GOOD else step.text,
         )  # fmt: skip
 
@@ -117,7 +118,7 @@ class Writer:
             "cicd.pipeline.result": RESULTS[outcome], "makeway.queue": row.spec.queue,
         }  # fmt: skip
         yield self._span(
-            row.spec.name, (row.submitted_at_ms, at_ms), about, of=(row.id, row.id), parent=None,
+            row.spec.name, (row.submitted_at_ms, at_ms), about, kin=(row.id, row.id, None),
             wrong=row.text if outcome == "failed" else None,
         )  # fmt: skip
 
@@ -129,15 +130,14 @@ class Writer:
             "cicd.pipeline.result": result, "makeway.queue": row.queue, "enduser.id": row.user,
         }  # fmt: skip
         return self._span(
-            row.workflow, (row.submitted_at_ms, at_ms), about, of=(row.id, row.id), parent=None,
+            row.workflow, (row.submitted_at_ms, at_ms), about, kin=(row.id, row.id, None),
             wrong=None if result in GOOD else row.text,
         )  # fmt: skip
 
     def _span(
-        self, name: str, span_ms: tuple[int, int], about: Attributes, *, of: tuple[str, str],
-        parent: str | None, wrong: str | None,
-    ) -> ReadableSpan:  # fmt: skip
-        trace, itself = of
+        self, name: str, span_ms: tuple[int, int], about: Attributes, kin: Kin, wrong: str | None
+    ) -> ReadableSpan:
+        trace, itself, parent = kin
         status = Status(StatusCode.OK) if wrong is None else Status(StatusCode.ERROR, wrong)
         return ReadableSpan(
             name=name, context=_context(trace, itself), attributes=about, status=status,

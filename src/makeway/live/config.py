@@ -194,7 +194,9 @@ def _fields(path: Path) -> dict[str, Item]:
         table = fields[section].mapping(section) if section in fields else {}
         for setting in known:
             if not setting.in_files and setting.key in table:
-                hint = "put it into a file that only you can read, and name that in token_file"
+                other = ", or put it into a file and name that in token_file"
+                hint = f"say it in the environment, as {setting.variable}"
+                hint += other if setting.key == "token" else ""
                 problem = f"{setting.key} does not belong into the configuration"
                 raise InvalidInput(problem, where=table[setting.key].where, hint=hint)
         if section in fields:
