@@ -26,6 +26,7 @@ from makeway.model import event as ev
 from makeway.model.job import JobSpec
 from makeway.store import schema
 from makeway.store.evidence import document_of
+from makeway.store.history import History, Window, history
 from makeway.store.log import ENTRIES, EVENTS
 from makeway.store.occupancy import Held, held_since, used_now
 from makeway.store.read import get_job, get_run, list_attempts, list_executions, list_runs
@@ -106,17 +107,13 @@ class Records:
         if self._reader.rows(IS_JOB, {"id": name}):  # one that is chosen or reused never is a job
             spec = get_job(self._reader, name).spec
             attempts = tuple(list_attempts(self._reader, name))
-        return StepFound(
-            id=name, step=step, run=run, spec=spec, attempts=attempts, before=before
-        )
+        return StepFound(id=name, step=step, run=run, spec=spec, attempts=attempts, before=before)
 
     def judged(self, job: str, number: int) -> Judged:
         """Judge an attempt, as `makeway diagnose` does."""
         document = document_of(self._reader, job, number)
         judgement = judge(incident_of(item_of(document, job)))
-        return Judged(
-            document=document, diagnosis=written(judgement.diagnosis, remedy(judgement))
-        )
+        return Judged(document=document, diagnosis=written(judgement.diagnosis, remedy(judgement)))
 
     def resizes(self, job: str) -> Sequence[tuple[int, int]]:
         """Say when a job went on with how many workers."""
@@ -135,6 +132,10 @@ class Records:
     def held_since(self, since_ms: int) -> Sequence[Held]:
         """Say who held how much since then."""
         return held_since(self._reader, since_ms)
+
+    def history(self, window: Window) -> History:
+        """Say what jobs did over a span of time."""
+        return history(self._reader, window)
 
     def used_now(self) -> Mapping[str, Mapping[str, float]]:
         """Say what workers use now, by node."""
