@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.project import Project, fresh_project
 
 # Real processes and real databases: `make check` has no time for them.
-SLOW_FOLDERS = {"acceptance", "conformance", "faults", "live"}
+SLOW_FOLDERS = {"acceptance", "conformance", "faults", "live", "pages"}
 
 # No deadline and no complaint about speed: on a busy machine both fail for no fault of the code.
 # How many examples is the one thing in which the profiles differ.

@@ -95,7 +95,8 @@ class Records:
     def step(self, ref: str) -> StepFound:
         """Give a step, or a job, as a person names it."""
         name = resolve_execution(self._reader, ref)
-        run, step, before = None, None, ()
+        run, step = None, None
+        before: tuple[str, ...] = ()
         if "." in name:
             found = self.run(name.partition(".")[0])
             run = found.detail
@@ -103,7 +104,8 @@ class Records:
             before = tuple(
                 one.key for one in found.steps if step is not None and step.key in one.after
             )
-        spec, attempts = None, ()
+        spec = None
+        attempts: tuple[AttemptRow, ...] = ()
         if self._reader.rows(IS_JOB, {"id": name}):  # one that is chosen or reused never is a job
             spec = get_job(self._reader, name).spec
             attempts = tuple(list_attempts(self._reader, name))

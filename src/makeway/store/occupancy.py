@@ -22,14 +22,14 @@ from makeway.store.database import Database
 
 ATTEMPTS, JOBS, WORKERS = schema.attempt.c, schema.job.c, schema.worker.c
 SERIES, STATS = schema.series.c, schema.series_stat.c
-NUMBER = sa.bindparam("since", type_=sa.BigInteger)
+SINCE = sa.bindparam("since", type_=sa.BigInteger)
 HELD = (
     sa.select(
         ATTEMPTS.job, JOBS.queue, JOBS.spec, ATTEMPTS.placements, ATTEMPTS.started_at_ms,
         ATTEMPTS.ended_at_ms,
     )
     .join_from(schema.attempt, schema.job, JOBS.id == ATTEMPTS.job)
-    .where(ATTEMPTS.ended_at_ms.is_(None) | (NUMBER <= ATTEMPTS.ended_at_ms))
+    .where(ATTEMPTS.ended_at_ms.is_(None) | (ATTEMPTS.ended_at_ms >= SINCE))
     .order_by(ATTEMPTS.started_at_ms, ATTEMPTS.job)
 )  # fmt: skip
 READINGS = (

@@ -22,7 +22,12 @@ from starlette.responses import Response
 from makeway.errors import NotFound, Unavailable
 
 STATIC = Path(__file__).parents[1] / "static"
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".txt": "text/plain"}
+TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+}
 FOREVER = "public, max-age=31536000, immutable"
 NOT_BUILT = "install makeway again, or in its sources: python tools/web_assets.py"
 

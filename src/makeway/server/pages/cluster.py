@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -10,7 +9,7 @@ from fastapi import APIRouter
 from markupsafe import Markup
 from starlette.responses import Response
 
-from makeway.model.resources import CPU, GPU, MEMORY
+from makeway.model.resources import CPU, GPU
 from makeway.model.units import NAMES, in_units
 from makeway.server.pages import words
 from makeway.server.pages.drawing import stacked
@@ -65,9 +64,7 @@ def cluster(visit: Visiting) -> Response:
     now_ms = records.now_ms()
     return visit.page(
         "cluster.html",
-        Face(
-            title="Cluster", place="Cluster", command="makeway shares", live="jobs nodes queues"
-        ),
+        Face(title="Cluster", place="Cluster", command="makeway shares", live="jobs nodes queues"),
         status=status,
         queues=[_queue(one, status.capacity) for one in desk.shares()],
         nodes=_nodes(nodes, records.used_now()),
@@ -106,9 +103,7 @@ def _part(amounts: Mapping[str, float], capacity: Mapping[str, float]) -> float:
 # ── machines ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _nodes(
-    nodes: Sequence[NodeView], used: Mapping[str, Mapping[str, float]]
-) -> list[NodeLine]:
+def _nodes(nodes: Sequence[NodeView], used: Mapping[str, Mapping[str, float]]) -> list[NodeLine]:
     return [_node(view, used.get(view.name, {})) for view in nodes]
 
 

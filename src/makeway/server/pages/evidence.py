@@ -164,9 +164,7 @@ def _ledger(decision: _Decided) -> str:
     return f"{decision.ledger}: {used} of {'any number' if allowed is None else allowed} used"
 
 
-def _span(
-    ref: str, document: Mapping[str, object], begun_s: float
-) -> tuple[float, float] | None:
+def _span(ref: str, document: Mapping[str, object], begun_s: float) -> tuple[float, float] | None:
     """Find the stretch of time that a reference into a series means."""
     found = REF.match(ref)
     if found is None:

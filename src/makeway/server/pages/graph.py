@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -43,7 +44,7 @@ def laid_out(names: Sequence[str], pairs: Sequence[Pair]) -> Layout:
     depth = _depths(names, pairs)
     chains, passing = _chains(pairs, depth)
     layers = _layers(names, depth, passing)
-    links = [link for chain in chains.values() for link in zip(chain, chain[1:], strict=False)]
+    links = [link for chain in chains.values() for link in pairwise(chain)]
     _untangle(layers, links)
     middles, height = _stand(layers, passing, links)
     places = {
@@ -128,7 +129,9 @@ def _stand(
     layers: Sequence[Sequence[str]], passing: Mapping[str, int], links: Sequence[Pair]
 ) -> tuple[dict[str, float], float]:
     """Give every name the height of its middle: each near its neighbours, none on another."""
-    tall = {name: THIN if name in passing else HEIGHT for layer in layers for name in layer}
+    tall: dict[str, int] = {
+        name: THIN if name in passing else HEIGHT for layer in layers for name in layer
+    }
     middles: dict[str, float] = {}
     for layer in layers:
         top = 0.0
@@ -159,7 +162,7 @@ def _settle(
         wanted = middles[name]
         if name in near:
             wanted = sum(middles[one] for one in near[name]) / len(near[name])
-        start, length, names = wanted - tall[name] / 2, tall[name] + GAP_Y, [name]
+        start, length, names = wanted - tall[name] / 2, float(tall[name] + GAP_Y), [name]
         while blocks and blocks[-1][0] + blocks[-1][1] > start:
             other, longer, earlier = blocks.pop()
             count, more = len(earlier), len(names)

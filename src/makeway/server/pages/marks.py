@@ -18,9 +18,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def marks_of(
-    attempts: Sequence[AttemptRow], resizes: Sequence[tuple[int, int]]
-) -> Sequence[Mark]:
+def marks_of(attempts: Sequence[AttemptRow], resizes: Sequence[tuple[int, int]]) -> Sequence[Mark]:
     """Give them in order of time."""
     found = [
         Mark(at=at_ms / 1000, kind="resize", text=f"goes on with {count} workers")

@@ -57,9 +57,7 @@ def queue(
     """Give the page."""
     phases = tuple(filter(None, state.split(","))) or OPEN
     page = visit.desk.jobs(
-        JobsWanted(
-            phases=phases, queue=queue or None, user=user or None, limit=ROWS, cursor=cursor
-        )
+        JobsWanted(phases=phases, queue=queue or None, user=user or None, limit=ROWS, cursor=cursor)
     )
     filters = {"state": state, "queue": queue, "user": user}
     said = {name: value for name, value in filters.items() if value}
@@ -76,9 +74,7 @@ def queue(
 
 
 @routes.get("/jobs/{ref}/what-if")
-def what_if(
-    visit: Visiting, ref: str, asked: Annotated[str, Query(alias="if")] = ""
-) -> Response:
+def what_if(visit: Visiting, ref: str, asked: Annotated[str, Query(alias="if")] = "") -> Response:
     """Say what would become of a job like this one with one thing changed; nothing is changed."""
     job = visit.desk.job(ref)
     face = Face(

@@ -17,6 +17,7 @@ import msgspec
 from markupsafe import Markup, escape
 
 from makeway.server.pages import words
+from makeway.server.pages.drawing import joined
 from makeway.server.pages.graph import GAP_X, HEIGHT, WIDTH, Layout, laid_out
 from makeway.store.rows import ExecutionRow
 
@@ -136,7 +137,7 @@ def _drawn(layout: Layout, boxes: Mapping[str, Box], broken: Collection[tuple[st
         '<svg class="dag" width="{0:.0f}" height="{1:.0f}" viewBox="0 0 {0:.0f} {1:.0f}"'
         ' role="group" aria-label="Graph of the run: {2} boxes; the table below has the same">{3}'
         "</svg>"
-    ).format(layout.width, layout.height, len(boxes), Markup("".join(parts)))
+    ).format(layout.width, layout.height, len(boxes), joined(parts))
 
 
 def _lines(layout: Layout, broken: Collection[tuple[str, str]]) -> Iterator[str]:
@@ -148,7 +149,9 @@ def _lines(layout: Layout, broken: Collection[tuple[str, str]]) -> Iterator[str]
             if at % 2 == 0:  # across a layer, straight
                 way.append(f"L{to_x:.0f} {to_y:.0f}")
             else:
-                way.append(f"C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}")
+                way.append(
+                    f"C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
+                )
         held = " held" if pair in broken else ""
         yield f'<path class="edge{held}" d="{"".join(way)}"/>'
 

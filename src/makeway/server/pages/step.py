@@ -1,4 +1,4 @@
-"""Show a step, or a job, and answer in one page: why did it fail, and what happens next?
+"""Show a step, or a job, and answer in one page why it failed and what happens next.
 
 First stands the diagnosis: the cause, how sure it is, the evidence (which lights up its stretch of the
 charts), what was ruled out, what was decided and which ledger pays. Then the charts over one time
@@ -46,7 +46,9 @@ class WorkerPace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @routes.get("/steps/{ref}")
-def step(visit: Visiting, ref: str, attempt: int | None = None, rank: int | None = None) -> Response:
+def step(
+    visit: Visiting, ref: str, attempt: int | None = None, rank: int | None = None
+) -> Response:
     """Give the page, of the latest attempt or another one."""
     found = visit.records.step(ref)
     chosen = _chosen(found, attempt)
@@ -119,9 +121,7 @@ def _judged(visit: Visiting, found: StepFound, attempt: AttemptRow | None) -> Ju
     return visit.records.judged(found.id, attempt.number)
 
 
-def _series(
-    visit: Visiting, found: StepFound, attempt: AttemptRow | None
-) -> Sequence[SeriesView]:
+def _series(visit: Visiting, found: StepFound, attempt: AttemptRow | None) -> Sequence[SeriesView]:
     if attempt is None:
         return ()
     wanted = SeriesWanted(job=found.id, attempt=attempt.number, max_points=0, limit=SERIES_MAX)
@@ -182,9 +182,7 @@ def _ended(code: int | None, signal: int | None, lost: str | None) -> str:
 # ── what is around it ─────────────────────────────────────────────────────────────────────────────
 
 
-def _log(
-    visit: Visiting, found: StepFound, attempt: AttemptRow | None, rank: int | None
-) -> str:
+def _log(visit: Visiting, found: StepFound, attempt: AttemptRow | None, rank: int | None) -> str:
     if attempt is None:
         return ""
     parts = visit.records.tail(found.id, attempt.number, rank)

@@ -9,6 +9,7 @@ import uPlot from "uplot";
 import { axisText, short } from "./amounts.js";
 
 const LINES = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6"];
+const TWOS = Array.from({ length: 50 }, (_, at) => 2 ** at);  // sizes are read in powers of two
 const EVERY_MS = 2000, HEIGHT = 132, ROWS_MAX = 40;
 
 export function startCharts() {
@@ -83,7 +84,7 @@ class Group {
       scales: { x: { time: true, range: () => [group.data.from, group.data.to] }, y: { range: ranged(panel) } },
       axes: [
         { ...axis, size: 26, space: 80, values: (_, splits, __, ___, step) => splits.map((at) => clock(at, step)) },
-        { ...axis, size: 62, space: 28, values: (_, splits) => splits.map((one) => axisText(one, panel.unit)) },
+        { ...axis, size: 62, space: 28, ...(panel.unit === "bytes" ? { incrs: TWOS } : {}), values: (_, splits) => splits.map((one) => axisText(one, panel.unit)) },
       ],
       series: [{}, ...panel.lines.map((line, at) => ({
         label: line.label, stroke: color(LINES[at % LINES.length]), width: 1.5, spanGaps: false,
