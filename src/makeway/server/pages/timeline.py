@@ -32,6 +32,7 @@ SPANS = {
     "7d": 7 * 86_400,
 }
 ROWS = 100
+FILTERS = {"span": "fit", "by": "job", "queue": "", "run": "", "user": ""}
 LEFT_OPEN = ("PREEMPTED", "CANCELLED", "CANCELLED_EXTERNALLY")
 SHORTEST_MS = 20_000
 MARGIN = 0.02  # of the span that is left free after now
@@ -49,11 +50,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @routes.get("/timeline")
-def timeline(
-    visit: Visiting, span: str = "fit", by: str = "job", queue: str = "", run: str = "",
-    user: str = "", until: int | None = None,
-) -> Response:  # fmt: skip
+def timeline(visit: Visiting, until: int | None = None) -> Response:
     """Give the page; `until` is in seconds since 1970, without it the span ends now."""
+    filters = {name: visit.query.get(name, usual) for name, usual in FILTERS.items()}
+    span, by = filters["span"], filters["by"]
     if span not in SPANS:
         raise InvalidInput(f"there is no span {span!r}", where="span", hint=f"{', '.join(SPANS)}")
     if by not in ("job", "machine"):
@@ -61,7 +61,12 @@ def timeline(
     now_ms, long_ms = visit.records.now_ms(), SPANS[span] * 1000
     end_ms = min(now_ms, until * 1000) if until is not None else now_ms
     window = Window(
-        begin_ms=end_ms - long_ms, end_ms=end_ms, queue=queue, run=run, user=user, most=ROWS
+        begin_ms=end_ms - long_ms,
+        end_ms=end_ms,
+        queue=filters["queue"],
+        run=filters["run"],
+        user=filters["user"],
+        most=ROWS,
     )
     known = visit.records.history(window)
     if span == "fit":
@@ -72,7 +77,6 @@ def timeline(
         if until is None else None,
     )  # fmt: skip
     rows, picture = _by_job(known, shown) if by == "job" else _by_machine(known, shown)
-    filters = {"span": span, "by": by, "queue": queue, "run": run, "user": user}
     return visit.page(
         "timeline.html",
         Face(title="Timeline", place="Timeline", command=f"makeway decisions --since {-(-long_ms // 60_000)}m",
