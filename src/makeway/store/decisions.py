@@ -49,6 +49,7 @@ class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which decisions to list, the newest first.
 
     `before` is a number: only what is older than that decision, so that pages follow one another.
+    `user` is whose job it was about, `kinds` any of several kinds.
     """
 
     since_ms: int | None = None
@@ -57,6 +58,8 @@ class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     cause: str | None = None
     limit: int = 100
     before: int | None = None
+    user: str | None = None
+    kinds: tuple[str, ...] = ()
 
 
 COLUMNS = DecisionRow.__struct_fields__
@@ -82,6 +85,11 @@ def list_decisions(database: Database, wanted: DecisionFilter = ALL) -> list[Dec
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.user is not None:
+        theirs = sa.select(schema.job.c.id).where(schema.job.c.user == wanted.user)
+        query = query.where(DECISIONS.job.in_(theirs))
+    if wanted.kinds:
+        query = query.where(DECISIONS.kind.in_(wanted.kinds))
     found = database.rows(query.limit(wanted.limit))
     return [DecisionRow(**dict(zip(COLUMNS, row, strict=True))) for row in found]
 
