@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from markupsafe import Markup, escape
 
+from makeway.server.pages.drawing import joined
+
 ROW, HEAD, BAR = 26, 22, 18
 TICKS = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 6 * 3600),
@@ -77,7 +79,7 @@ def gantt(lines: Sequence[Line], arrows: Sequence[Arrow], span: Span, told: str)
         at = _percent(span.at(span.now_ms))
         parts.append(f'<line class="now" x1="{at}" x2="{at}" y1="{HEAD - 4}" y2="{height}"/>')
     return Markup('<svg class="gantt" height="{}" role="img" aria-label="{}">{}</svg>').format(
-        height, told, Markup("".join(parts))
+        height, told, joined(parts)
     )
 
 
