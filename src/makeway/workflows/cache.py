@@ -54,6 +54,10 @@ class Earlier(Protocol):
         """Say whether the step has to wait, since another run computes the very same."""
         ...
 
+    def there(self, output: Output) -> bool:
+        """Say whether an output can still be read."""
+        ...
+
     def truth(self, output: Output) -> bool | None:
         """Say whether an output is true as Python sees it; None if it is no plain value."""
         ...
