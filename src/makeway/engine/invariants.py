@@ -18,6 +18,7 @@ from collections.abc import Iterable
 import msgspec
 
 from makeway.engine.recount import check_sums
+from makeway.engine.remake import awaited
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Attempt, Job
@@ -124,9 +125,8 @@ def _check_execution(state: State, execution: Execution, job: Job | None) -> Non
     awaits = () if job is None else job.awaits
     assert execution.awaits == awaits, f"{name} awaits {execution.awaits}, its job {awaits}"
     if awaits:
-        by_key = latest(state.executions[execution.run])
-        makers = [by_key[key] for key in awaits]
-        assert not all(one.phase.final for one in makers), f"{name} waits for what is made already"
+        open_ones = [one for one in awaited(state, execution) if not one.phase.final]
+        assert open_ones, f"{name} waits for what is made already"
         assert name in state.paused, f"{name} may start although its data are gone"
     if job is None:
         assert phase.final or phase is ExecutionPhase.PENDING, f"{name} {phase.value} has no job"

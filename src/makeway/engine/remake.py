@@ -138,16 +138,22 @@ def after_it_ended(state: State, event: ev.ExecutionEnded) -> Iterator[ev.Event]
 def _look_again(state: State, consumer: Execution) -> Iterator[ev.Event]:
     if state.runs[consumer.run].phase is RunPhase.CANCELLING:
         return  # whoever waits is cancelled as well
-    by_key = latest(state.executions[consumer.run])
     newer = {one.id: _newer(state, one) for one in _read(state, consumer.id)}
-    awaited = [by_key[key] for key in consumer.awaits] + [one for one in newer.values() if one]
-    failed = [one for one in awaited if one.phase.final and not one.phase.good]
+    makers = awaited(state, consumer)
+    failed = [one for one in makers if one.phase.final and not one.phase.good]
     if failed:
         text = f"what it had read is gone, and {failed[0].key} {failed[0].phase.told}"
         text += f": {failed[0].text}" if failed[0].text else ""
         yield ev.JobFinished(job=consumer.id, phase=JobPhase.FAILED, text=text)
-    elif all(one.phase.good for one in awaited):
+    elif all(one.phase.good for one in makers):
         yield _restored(state, consumer, newer)
+
+
+def awaited(state: State, consumer: Execution) -> list[Execution]:
+    """Give what has to end well before a job goes on: what it lost, and all that is made anew."""
+    by_key = latest(state.executions[consumer.run])
+    newer = [_newer(state, one) for one in _read(state, consumer.id)]
+    return [*(by_key[key] for key in consumer.awaits), *filter(None, newer)]
 
 
 def _restored(
