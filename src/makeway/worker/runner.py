@@ -21,10 +21,11 @@ from makeway.executor.folder import ERROR, LAUNCH, REPORT, read_whole, write_who
 from makeway.executor.protocol import Launch
 from makeway.model.record import ErrorRecord, Frame, Output, Report
 from makeway.model.workflow import Binding, Constant, Failure, Many, Stored
-from makeway.store.blobs import Blobs
 from makeway.worker import libraries, recorder
 from makeway.worker.artifact import text
 from makeway.worker.flowfile import find_step
+from makeway.worker.holding import blobs_for
+from makeway.worker.link import RECORDS
 from makeway.worker.values import decode, encode
 from makeway.workflows.define import call_by_name
 from makeway.workflows.handle import is_library
@@ -55,7 +56,8 @@ def _run(folder: Path, launch: Launch) -> int:
         function = find_step(file, call.function)
         arguments = {name: resolve(each, store) for name, each in call.arguments.items()}
         value = call_by_name(function, arguments)
-        output = encode(value, Blobs(store)) if launch.rank == 0 else None
+        kept = blobs_for(store, call.durability, folder / RECORDS)
+        output = encode(value, kept) if launch.rank == 0 else None
         _report(folder, active, output)
     except SystemExit as error:
         code = _exit_code(error)
