@@ -69,7 +69,9 @@ class Meter:
         values.update(held(tree))
         values.update(left(self._folder))
         values.update(gpus(self._devices))
-        values.update({name: float(self._blobs.has(digest)) for name, digest in self._inputs.items()})
+        values.update(
+            {name: float(self._blobs.has(digest)) for name, digest in self._inputs.items()}
+        )
         if dropped:
             values["system/dropped_samples"] = float(dropped)
         self._readings += 1
