@@ -3,7 +3,8 @@
 `ingest` keeps its output in the memory of the machine: quick, and gone with the process that holds
 it. `train` reads it part by part, one part a second (`-P pause=…`). Kill the holder meanwhile, and
 the training fails; makeway runs `ingest` again, once, and then `train`. With `-P durability=durable`
-the same data lie in the store: whatever becomes of the process, nothing has to be made again.
+the same data lie in the store: whatever becomes of the process, nothing has to be made again. With
+`-P trainings=2` two of them lose the same data, and wait for the same second run of `ingest`.
 """
 
 import time
@@ -32,6 +33,8 @@ def train(data: mw.File, pause: float) -> int:
 
 
 @mw.workflow
-def data_in_memory(durability: str = "memory", rows: int = 10_000, pause: float = 1.0) -> int:
+def data_in_memory(
+    durability: str = "memory", trainings: int = 1, rows: int = 10_000, pause: float = 1.0
+) -> list[int]:
     data = ingest.options(durability=durability)(rows)
-    return train(data, pause)
+    return [train(data, pause) for _ in range(trainings)]

@@ -69,7 +69,7 @@ class LateResult(Fact, frozen=True):
 class ExecutionReplaced(Fact, frozen=True):
     """A step is done again, by a new execution, since what it reads was replaced.
 
-    `remakes`: or since what it gave is lost, and this execution needs it.
+    `remakes`: or since what it gave, the output `lost`, is gone, and this execution needs it.
     """
 
     execution: str
@@ -78,6 +78,7 @@ class ExecutionReplaced(Fact, frozen=True):
     upstream: tuple[str, ...] = ()
     text: str = ""
     remakes: str = ""
+    lost: str = ""
 
 
 class InputsRestored(Fact, frozen=True):

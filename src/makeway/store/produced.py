@@ -29,9 +29,10 @@ ARTIFACT = Upsert(
         "created_at_ms",
         "producer",
         "durability",
+        "state",
     ),
     key=("digest", "kind", "name"),
-    replace=("durability",),
+    replace=("durability", "state"),  # it is there, whatever became of an earlier one
     fill=("producer",),
 )
 USE_KEY = ("execution", "role", "key", "digest")
@@ -48,7 +49,7 @@ def artifact(output: Output, at_ms: int, producer: str | None) -> Values:
     return (
         output.digest, output.kind, output.name, output.codec, output.size_bytes,
         json_of(output.metrics), at_ms, producer,
-        None if output.durability == "durable" else output.durability,
+        None if output.durability == "durable" else output.durability, None,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ Write = tuple[sa.Insert | sa.Update | Upsert, Values]
 
 EXECUTION = insert(schema.execution, "id", "run", "key", "position", "phase", "text")
 EXECUTION_SAYS = update(schema.execution, same(schema.execution.c.id), "text")
+ARTIFACT_LOST = update(schema.artifact, same(schema.artifact.c.digest), "state")
 EDGE = insert(schema.execution_edge, "run", "up", "down")
 JOB_WAITS_NO_MORE = update(
     schema.job,
@@ -37,6 +38,7 @@ def _execution_replaced(event: ev.ExecutionReplaced, _at_ms: int) -> Iterator[Wr
     for up in event.upstream:
         yield EDGE, (run, up, key)
     if event.remakes:
+        yield ARTIFACT_LOST, ("lost", event.lost)
         consumer = event.remakes.partition(".")[2].partition("/")[0]  # of a job, or its attempt
         yield EDGE, (run, key, consumer)
 

@@ -105,8 +105,9 @@ def remade(run: Run, by_key: Executions, key: str, consumer: str) -> ev.Executio
         replaces=before.id,
         position=position,
         upstream=tuple(by_key[one].key for one in upstream(step)),
-        text=f"made again: what {before.key} gave is gone, and {_key(consumer)} needs it",
+        text=f"what {before.key} gave is gone, and {_key(consumer)} needs it",
         remakes=consumer,
+        lost="" if before.output is None else before.output.digest,
     )
 
 
