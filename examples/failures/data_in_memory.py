@@ -8,6 +8,7 @@ the same data lie in the store: whatever becomes of the process, nothing has to 
 """
 
 import time
+from pathlib import Path
 
 import makeway as mw
 
@@ -16,7 +17,7 @@ PARTS = 5
 
 @mw.step(cpus=0.2)
 def ingest(rows: int) -> mw.File:
-    with open("table.csv", "w", encoding="utf-8") as table:
+    with Path("table.csv").open("w", encoding="utf-8") as table:
         table.writelines(f"{row},{row * row}\n" for row in range(rows))
     return mw.File("table.csv")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from makeway.model import event as ev
@@ -10,7 +12,16 @@ from makeway.model.phase import ExecutionPhase as E
 from makeway.model.record import Cause, Output, Report
 from makeway.model.resources import NOTHING
 from makeway.model.wait import Reason
-from makeway.model.workflow import Constant, FromStep, Many, Reusable, Step, Stored, Workflow
+from makeway.model.workflow import (
+    Binding,
+    Constant,
+    FromStep,
+    Many,
+    Reusable,
+    Step,
+    Stored,
+    Workflow,
+)
 from makeway.workflows.remake import DEPTH_MAX
 from tests.engine.house import House
 
@@ -20,7 +31,7 @@ def made(digest: str) -> Output:
 
 
 def step(key: str, *reads: str, idempotent: bool = True, after: tuple[str, ...] = ()) -> Step:
-    arguments = {name: FromStep(name) for name in reads}
+    arguments: dict[str, Binding] = {name: FromStep(name) for name in reads}
     return Step(
         key=key, function=key, per_worker=NOTHING, arguments=arguments, idempotent=idempotent,
         after=after,
@@ -370,7 +381,7 @@ def test_a_chain_that_is_too_long_is_not_made_again(house: Memory) -> None:
     keys = [f"s{number:02}" for number in range(DEPTH_MAX + 3)]
     chain = [
         step(keys[0]),
-        *(step(key, before) for before, key in zip(keys, keys[1:], strict=False)),
+        *(step(key, before) for before, key in pairwise(keys)),
     ]
     house.runs("r", flow(*chain))
     for key in keys[:-1]:

@@ -14,7 +14,6 @@ from makeway.model import event as ev
 from makeway.model.job import Job
 from makeway.model.phase import JOB_CHANGES, ExecutionPhase, JobPhase, changed
 
-
 RERUN = "rerun_upstream"
 
 

@@ -199,11 +199,13 @@ class Hashing:
     """A file that is written to, and the digest and size of what was written so far."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        """Take the file; nothing is written yet."""
         self.digest = hashlib.sha256()
         self.size = 0
         self._file = file
 
     def write(self, data: bytes) -> int:
+        """Write, and count it."""
         self.digest.update(data)
         self.size += len(data)
         return self._file.write(data)
