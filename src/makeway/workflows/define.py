@@ -262,10 +262,8 @@ def step(
                          it, "flag" only says so
              trigger     what has to have become of the steps before it: `all_done`, `any_success`,
                          `at_least(2)`, `quorum(0.67)`
-             cache       True, or a `Cache`: an output of any earlier run with the same code and the
-                         same inputs stands in for it
-             durability  where its output is kept: "durable", "node" (a file of its machine) or
-                         "memory" (until the run ends); what is lost is made again
+             cache       True, or a `Cache`: what any earlier run made of the same stands in for it
+             durability  of its output: "durable", "node" or "memory"; what is lost is made again
     """
     where = user_line()
     options = Options(
