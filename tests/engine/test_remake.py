@@ -59,6 +59,8 @@ class Memory(House):
     def there(self, output: Output) -> bool:
         return output.digest not in self.gone
 
+    has = there
+
     def truth(self, _output: Output) -> bool | None:
         return None
 

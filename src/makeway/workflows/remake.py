@@ -87,7 +87,7 @@ def lost(
         output = one.output
         assert output is not None, "a source has an output"
         if output.digest not in known:
-            known[output.digest] = earlier.there(output)
+            known[output.digest] = earlier.has(output)
         if not known[output.digest]:
             found.append(one)
     return found
