@@ -15,6 +15,7 @@ from makeway.errors import NotFound
 from makeway.executor.address import listen
 from makeway.executor.protocol import Launch
 from makeway.model.job import Program
+from makeway.model.record import Output
 from makeway.store import held
 from makeway.store.blobs import Blobs
 from makeway.worker.holding import Held, MemoryBlobs, blobs_for
@@ -42,7 +43,7 @@ class Agent:
         self.records = listen(store / RECORDS, socket.SOCK_DGRAM)
         self.records.settimeout(0)
 
-    def keep(self, value: object) -> object:
+    def keep(self, value: object) -> Output:
         """Store a value as the step's process does, and take what it sends."""
         blobs = blobs_for(self.store, "memory", self.store / RECORDS)
         output = encode(value, blobs)
