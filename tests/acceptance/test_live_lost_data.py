@@ -12,6 +12,7 @@ from tests.acceptance.terminal import Terminal
 
 FLOW = Path(__file__).parents[2] / "examples" / "failures" / "data_in_memory.py"
 LATE = """
+import os
 import time
 from pathlib import Path
 
@@ -33,6 +34,19 @@ def train(data: list[int]) -> int:
 @mw.workflow
 def late(door: str) -> int:
     return train.options(after=opens(door))(ingest())
+
+ALL = len(os.sched_getaffinity(0))
+
+@mw.step(cpus=ALL)
+def blocks(door: str) -> None:
+    while not Path(door).exists():
+        time.sleep(0.05)
+
+@mw.workflow
+def queued(door: str) -> int:
+    data = ingest()
+    blocks.options(after=data)(door)
+    return train.options(cpus=ALL)(data)
 """
 
 
@@ -102,7 +116,7 @@ def test_data_that_are_lost_before_anybody_reads_them_are_made_again_before_the_
     terminal, door = Terminal(tmp_path), tmp_path / "door"
     flow = tmp_path / "late.py"
     flow.write_text(LATE)
-    running = terminal.begins("run", str(flow), "-P", f"door={door}")
+    running = terminal.begins("run", f"{flow}:late", "-P", f"door={door}")
     running.waits_for("ingest  succeeded")
     running.waits_for("opens   runs")
     kill(terminal, "ingest")
@@ -112,3 +126,20 @@ def test_data_that_are_lost_before_anybody_reads_them_are_made_again_before_the_
         "is done again, as ingest~2: what ingest gave is gone, and train needs it" in running.said()
     )
     assert len(attempts(terminal, "train")) == 1, "nothing had to fail for it"
+
+
+def test_data_that_are_lost_while_who_needs_them_waits_for_room_are_made_again(
+    tmp_path: Path,
+) -> None:
+    terminal, door = Terminal(tmp_path), tmp_path / "door"
+    flow = tmp_path / "late.py"
+    flow.write_text(LATE)
+    running = terminal.begins("run", f"{flow}:queued", "-P", f"door={door}")
+    running.waits_for("blocks  runs")
+    running.waits_for("train   waits")
+    kill(terminal, "ingest")
+    door.touch()
+    assert running.ends() == 0
+    lost, well = attempts(terminal, "train")
+    assert lost["decision"]["action"] == "rerun_upstream"
+    assert well["diagnosis"]["cause"] == "NONE"

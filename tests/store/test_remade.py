@@ -37,7 +37,9 @@ def states(database: Database) -> dict[str, tuple[str | None, str | None]]:
 
 def texts(database: Database) -> dict[str, str]:
     columns = schema.execution.c
-    return {key: text for key, text in database.rows(sa.select(columns.key, columns.text))}
+    return {
+        str(key): str(text) for key, text in database.rows(sa.select(columns.key, columns.text))
+    }
 
 
 def test_what_is_lost_stands_as_lost_until_it_is_there_again(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -16,7 +17,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from makeway.errors import MakewayError
+from makeway.errors import MakewayError, NotFound
 from makeway.executor.folder import ERROR, LAUNCH, REPORT, read_whole, write_whole
 from makeway.executor.protocol import Launch
 from makeway.model.record import ErrorRecord, Frame, Output, Report
@@ -54,7 +55,7 @@ def _run(folder: Path, launch: Launch) -> int:
     libraries.meet()
     try:
         function = find_step(file, call.function)
-        arguments = {name: resolve(each, store) for name, each in call.arguments.items()}
+        arguments = {name: _argument(name, each, store) for name, each in call.arguments.items()}
         value = call_by_name(function, arguments)
         kept = blobs_for(store, call.durability, folder / RECORDS)
         output = encode(value, kept) if launch.rank == 0 else None
@@ -74,6 +75,14 @@ def _run(folder: Path, launch: Launch) -> int:
 def _report(folder: Path, active: recorder.Recorder | None, output: Output | None) -> None:
     report = Report(output=output) if active is None else active.report(output)
     write_whole(folder / REPORT, report)
+
+
+def _argument(name: str, binding: Binding, store: Path) -> object:
+    """Read an argument; one that was lost since the step was submitted is a missing file by name."""
+    try:
+        return resolve(binding, store)
+    except NotFound as gone:
+        raise FileNotFoundError(errno.ENOENT, gone.problem, name) from gone
 
 
 def resolve(binding: Binding, store: Path) -> object:
