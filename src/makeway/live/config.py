@@ -28,8 +28,13 @@ from makeway.model.cluster import Node, Queue
 from makeway.model.rules import LIVE, Rules
 from makeway.store.keep import Keep
 
-SECTIONS = ("service", "limits", "retention", "nodes", "policy", "queues")
-OF_VALUES = ("service", "limits", "retention")  # sections of single values: see `settings`
+SECTIONS = ("service", "limits", "retention", "export", "nodes", "policy", "queues")
+OF_VALUES = (
+    "service",
+    "limits",
+    "retention",
+    "export",
+)  # sections of single values: see `settings`
 FILE = "makeway.toml"
 USERS_FILE = Path("makeway") / "config.toml"
 STORE = ".makeway"
@@ -68,6 +73,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     sample_interval_ms: int = 1000
 
 
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """Who else is told what happens here; an empty URL: nobody.
+
+    openlineage_url  where events of OpenLineage are posted to
+    otlp_url         a collector of OpenTelemetry, over OTLP and HTTP
+    namespace        of jobs and datasets there, and the name of the service
+    """
+
+    openlineage_url: str = ""
+    openlineage_key: Secret = Secret()
+    otlp_url: str = ""
+    namespace: str = "makeway"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
@@ -81,6 +100,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     service: Service = Service()
     limits: Limits = Limits()
     retention: Keep = Keep()
+    export: Export = Export()
     nodes: tuple[Node, ...] = ()
     rules: Rules = LIVE
     queues: tuple[Queue, ...] = ()
@@ -140,6 +160,7 @@ def load(
         "service": msgspec.structs.replace(Service(), **values["service"]),
         "limits": msgspec.structs.replace(Limits(), **values["limits"]),
         "retention": msgspec.structs.replace(Keep(), **values["retention"]),
+        "export": msgspec.structs.replace(Export(), **values["export"]),
     }
     if cluster:
         tables |= _cluster(files, origins)
@@ -173,7 +194,9 @@ def _fields(path: Path) -> dict[str, Item]:
         table = fields[section].mapping(section) if section in fields else {}
         for setting in known:
             if not setting.in_files and setting.key in table:
-                hint = "put it into a file that only you can read, and name that in token_file"
+                other = ", or put it into a file and name that in token_file"
+                hint = f"say it in the environment, as {setting.variable}"
+                hint += other if setting.key == "token" else ""
                 problem = f"{setting.key} does not belong into the configuration"
                 raise InvalidInput(problem, where=table[setting.key].where, hint=hint)
         if section in fields:

@@ -30,6 +30,7 @@ WHOLE = re.compile(r"[0-9]{1,18}")
 URL = re.compile(r"https?://[^\s/@]+(/\S*)?")
 ORIGIN = re.compile(r"https?://[^\s/@]+")
 DATABASE = re.compile(r"postgresql://\S+")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 HOST = re.compile(r"[^\s/@]+")
 
 
@@ -142,6 +143,10 @@ def _token(item: Item, key: str, _: Folders) -> Secret:
     return Secret(text)
 
 
+def _name(item: Item, key: str, _: Folders) -> str:
+    return _matching(item, key, NAME, "a name of letters, digits and . _ - :")
+
+
 def _hosts(item: Item, key: str, _: Folders) -> tuple[str, ...]:
     return _list(item, key, HOST, "a name or an address, with a port or without")
 
@@ -238,6 +243,11 @@ def _kept(key: str, read: Reader, field: str = "") -> Setting:
     return Setting(section="retention", key=key, read=read, variable=variable, field=field)
 
 
+def _export(key: str, read: Reader, *, in_files: bool = True) -> Setting:
+    variable = f"MAKEWAY_EXPORT_{key.upper()}"
+    return Setting(section="export", key=key, read=read, variable=variable, in_files=in_files)
+
+
 SETTINGS = (
     _service("host", _host),
     _service("port", _port),
@@ -256,4 +266,8 @@ SETTINGS = (
     _kept("samples", _while, "samples_ms"),
     _kept("points", _points),
     _kept("keys", _while, "keys_ms"),
+    _export("openlineage_url", _url),
+    _export("openlineage_key", _token, in_files=False),
+    _export("otlp_url", _url),
+    _export("namespace", _name),
 )
