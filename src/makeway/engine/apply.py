@@ -32,7 +32,7 @@ from makeway.model.record import Cause
 DEMAND = (
     *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
     *(ev.QueuesConfigured, ev.RulesConfigured, ev.JobSubmitted, ev.JobEligible, ev.JobFinished),
-    ev.DataFound,
+    *(ev.DataFound, ev.InputsRestored),
     *(ev.JobChanged, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobRetryRequested),
 )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from makeway.engine.remake import known_makers, ledger
 from makeway.engine.state import State
 from makeway.model import incident as on
 from makeway.model.cluster import lineage_of
@@ -31,6 +32,7 @@ NOTHING_SEEN = on.Seen()
 def incident_of(state: State, attempt: Attempt) -> on.Incident:
     """Put together all that is known of an attempt."""
     job, seen = state.jobs[attempt.job], attempt.seen or NOTHING_SEEN
+    inputs = known_makers(state, job.id, seen.inputs)
     begun_ms = attempt.released_at_ms or attempt.started_at_ms
     ends = [exit_of(worker) for worker in attempt.workers]
     steps = [end.step for end in ends if end.step is not None]
@@ -58,14 +60,14 @@ def incident_of(state: State, attempt: Attempt) -> on.Incident:
         },
         log=seen.log,
         disk=seen.disk,
-        inputs=seen.inputs,
+        inputs=inputs,
         checkpoint=_checkpoint(ends, attempt, seen),
         goal=_goal(job),
         past_runs=seen.past_runs,
         stacks=seen.stacks,
         phase=seen.phase,
         history=job.past,
-        ledgers=_ledgers(job),
+        ledgers=_ledgers(state, job, inputs),
         # Who left because it was told to is owed nothing but its place: no need to look around.
         cluster=on.Cluster() if ordered else _cluster(state, job, attempt, asked),
     )
@@ -237,12 +239,17 @@ def _goal(job: Job) -> on.Goal | None:
     return on.Goal(metric=goal.metric, mode=goal.mode, target=goal.target, min_delta=goal.min_delta)
 
 
-def _ledgers(job: Job) -> dict[str, tuple[int, int | None]]:
-    found = {
+def _ledgers(
+    state: State, job: Job, inputs: Iterable[on.InputSeen]
+) -> dict[str, tuple[int, int | None]]:
+    found: dict[str, tuple[int, int | None]] = {
         one.ledger: one.ledger_after
         for one in job.history
         if one.ledger is not None and one.ledger_after is not None
     }
+    data = ledger(state, job.id, inputs)  # it is kept by what is lost, and for the whole run
+    if data is not None:
+        found["data"] = data
     used = found.pop("app", (0, 0))[0]
     return {**found, "app": (used, job.spec.retries)} if job.spec.retries else found
 

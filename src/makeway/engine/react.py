@@ -15,6 +15,7 @@ from makeway.engine import wishes
 from makeway.engine.attempts import REPLACE, before_node, enough, place_of, staying
 from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
 from makeway.engine.orders import shrink, stop
+from makeway.engine.remake import after_it_ended, with_inputs
 from makeway.engine.state import State
 from makeway.engine.verdict import again, ended
 from makeway.engine.waiting import wake
@@ -293,6 +294,14 @@ def _past(state: State, at_ms: int) -> Iterator[Consequence]:
         yield ev.PastUsageTold(amounts=amounts, spent=spent.read(at_ms))
 
 
+def _execution_ended(state: State, event: ev.ExecutionEnded, _at_ms: int) -> Iterator[Consequence]:
+    yield from after_it_ended(state, event)
+
+
+def _restored(state: State, event: ev.InputsRestored, _at_ms: int) -> Iterator[Consequence]:
+    yield ev.JobChanged(job=event.job, spec=with_inputs(state.jobs[event.job].spec, event))
+
+
 def _run_cancel_requested(
     state: State, event: ev.RunCancelRequested, _at_ms: int
 ) -> Iterator[Consequence]:
@@ -327,4 +336,6 @@ RULES: dict[type, Callable[[State, Any, int], Iterator[Consequence]]] = {
     ev.AttemptJudged: _judged,
     ev.JobRequeued: _requeued,
     ev.JobFinished: _finished,
+    ev.ExecutionEnded: _execution_ended,
+    ev.InputsRestored: _restored,
 }

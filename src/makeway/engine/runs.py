@@ -32,6 +32,13 @@ def move(state: State, job: str, phase: ExecutionPhase) -> None:
         )
 
 
+def await_makers(state: State, job: str, makers: tuple[str, ...]) -> None:
+    """Let the execution wait until these steps have made again what it lost."""
+    execution = state.execution(job)
+    if execution is not None and execution.awaits != makers:
+        state.executions[execution.run][execution.id] = replace(execution, awaits=makers)
+
+
 def assert_final(phase: JobPhase | ExecutionPhase | RunPhase) -> None:
     """Raise if something is said to have ended in a phase that is no end."""
     assert phase.final, f"illegal: nothing ends as {phase.value}"
@@ -87,6 +94,7 @@ def _execution_ended(state: State, event: ev.ExecutionEnded, at_ms: int) -> None
         cache_key=event.cache_key or before.cache_key,
         selection=event.selection,
         ended_at_ms=at_ms,
+        awaits=(),
     )
     # Whoever waits for it looks first: a run that is over by this leaves the state.
     for run in _waiting_for(state, before):
@@ -125,7 +133,9 @@ def _execution_replaced(state: State, event: ev.ExecutionReplaced, _at_ms: int) 
     assert event.replaces in executions, f"illegal: {event.replaces} is not there to be replaced"
     assert event.execution not in executions, f"illegal: {event.execution} is there already"
     key = event.execution.partition(".")[2]
-    executions[event.execution] = Execution(id=event.execution, run=run, key=key)
+    executions[event.execution] = Execution(
+        id=event.execution, run=run, key=key, remakes=event.remakes
+    )
     _touch(state, run)
 
 
@@ -151,4 +161,5 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.RunFinished: _run_finished,
     ev.LateResult: _late_result,
     ev.ExecutionReplaced: _execution_replaced,
+    ev.OutputDiverged: lambda _state, _event, _at_ms: None,
 }

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from makeway.engine.incident import exit_of, incident_of, past_of
+from makeway.engine.remake import RERUN, begun, refused
 from makeway.engine.state import State
 from makeway.health.causes import MEANING
 from makeway.health.judge import judge
@@ -32,7 +33,6 @@ WELL = Diagnosis(
     confidence="established",
     text=MEANING[Cause.NONE],
 )
-STOPS = ("stop", "rerun_upstream")  # making lost data again is for whoever runs the steps
 
 
 def ended(state: State, attempt: Attempt) -> ev.AttemptEnded:
@@ -67,9 +67,9 @@ def again(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[ev.Event
     """Carry out what was decided about a failure."""
     job, decision = event.job, event.decision
     assert decision is not None, "a failure is decided about where it is judged"
-    if decision.action in STOPS:
-        if decision.action != "stop":
-            decision = _left_to_others(decision)
+    if decision.action == RERUN and (why := refused(state, job, decision.rerun)):
+        decision = _left_to_others(decision, why)
+    if decision.action == "stop":
         yield ev.JobFinished(job=job, phase=JobPhase.FAILED, text=decision.text, decision=decision)
         return
     yield ev.JobRequeued(job=job, not_before_ms=at_ms + decision.after_ms, decision=decision)
@@ -77,11 +77,11 @@ def again(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[ev.Event
     spec = _mutated(state, before, event, decision)
     if spec != before:
         yield ev.JobChanged(job=job, spec=spec)
+    if decision.action == RERUN:
+        yield from begun(state, job, decision.rerun)
 
 
-def _left_to_others(decision: Decision) -> Decision:
-    makers = ", ".join(decision.rerun)
-    hint = f"run {makers} again, then resume"
+def _left_to_others(decision: Decision, hint: str) -> Decision:
     return replace(
         decision,
         action="stop",

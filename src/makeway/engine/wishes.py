@@ -60,6 +60,8 @@ def refusal(state: State, event: Asked) -> str | None:
             return "it is leaving already" if leaving else None
         case ev.JobRetryRequested() if job.held is not None:
             return "it is held; release it first"
+        case ev.JobRetryRequested() if job.awaits:
+            return f"its data are gone, and {listed(job.awaits)} makes them again first"
         case ev.JobRetryRequested() if job.id not in state.paused:
             return "it does not wait for its next attempt"
         case _:

@@ -194,8 +194,9 @@ def _prepared(judgement: Judgement, decision: Decision) -> Decision:
         stopped = _stop(judgement, text)
         return replace(stopped, hint="run the step that made it, then resume")
     if again:
-        text = f"{', '.join(again)} makes its output again first; then {decision.rule}"
-        return replace(decision, action="rerun_upstream", rerun=again, text=text, rule=text)
+        rule = f"{', '.join(again)} makes its output again first; then {decision.rule}"
+        text = f"{judgement.diagnosis.text}: {rule}"
+        return replace(decision, action="rerun_upstream", rerun=again, text=text, rule=rule)
     others = incident.cluster.other_nodes
     if found.nodes and others != 0:
         decision = replace(decision, exclude_nodes=found.nodes)

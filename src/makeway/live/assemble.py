@@ -20,6 +20,7 @@ from makeway.executor.local import LocalExecutor
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
+from makeway.live.holders import Holders
 from makeway.live.probe import Probe
 from makeway.live.upkeep import Upkeep
 from makeway.live.watch import Lookout
@@ -74,6 +75,7 @@ class House:
         controller.lookout = Lookout(self.store)
         controller.witness = Witness(self.store, self.database, controller.flush)
         controller.probe = Probe()
+        controller.holders = Holders(self.store)
         controller.upkeep = Upkeep(Packer(self.database, self.series, self.plan.keep))
         return controller
 

@@ -141,6 +141,7 @@ def _assert_step(step: Step) -> None:
     check.retries(step.retries, where)
     check.priority(step.priority, where)
     check.on_hopeless(step.on_hopeless, where)
+    check.durability(step.durability, step.idempotent, where)
     check.fits_bound(step.per_worker, step.max_memory_bytes, where)
     if step.per_worker.negative():
         raise InvalidWorkflow("it asks for less than nothing", where=where)

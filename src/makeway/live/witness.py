@@ -84,8 +84,10 @@ class Witness:
 
     def _inputs(self, spec: JobSpec) -> Iterator[InputSeen]:
         for one, digest in inputs_of(self._database, spec):
-            path = self._blobs.path(digest)
-            yield replace(one, path=str(path), available=self._blobs.has(digest))
+            path, kept = self._blobs.path(digest), one.durability
+            if kept == "durable" and self._blobs.root.is_dir():
+                kept = "node"  # its store can be reached, so what is not in it is gone for good
+            yield replace(one, path=str(path), durability=kept, available=self._blobs.has(digest))
 
 
 def tail(file: Path) -> tuple[str, ...]:

@@ -285,6 +285,8 @@ ExecutionEnded = run_fact.ExecutionEnded
 RunFinished = run_fact.RunFinished
 LateResult = run_fact.LateResult
 ExecutionReplaced = run_fact.ExecutionReplaced
+InputsRestored = run_fact.InputsRestored
+OutputDiverged = run_fact.OutputDiverged
 NodeDrained = wish.NodeDrained
 NodeUndrained = wish.NodeUndrained
 NodeRemoved = wish.NodeRemoved
@@ -340,6 +342,8 @@ Event = (
     | RunFinished
     | LateResult
     | ExecutionReplaced
+    | InputsRestored
+    | OutputDiverged
 )
 
 

@@ -35,11 +35,17 @@ class WorkerGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call of a Python step: which function of which file, and its arguments, resolved."""
+    """A call of a Python step: which function of which file, and its arguments, resolved.
+
+    sources     the executions whose outputs the arguments are
+    durability  where its own output is to be kept
+    """
 
     file: str
     function: str
     arguments: dict[str, Binding] = {}
+    sources: tuple[str, ...] = ()
+    durability: str = "durable"
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,7 +225,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     last time that it was evicted (`evicted_seq`: the entry that says so), `served_ms` how long it has run in all attempts that ended,
     `held` why somebody wants it not to start, if anybody does. `past` is what is known of its attempts
     that have ended; `avoids` names the machines that one of them was ill of, and `only` those that
-    are left, where it has room on them; `lacks` the data that must be back before the next one;
+    are left, where it has room on them; `lacks` the data that must be back before the next one,
+    `awaits` the steps of its run that make such data again first;
     `replaced` which workers were too slow: rank, its machine, when (ms).
     """
 
@@ -242,6 +249,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     avoids: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     lacks: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
     replaced: tuple[tuple[int, str, int], ...] = ()
 
     @property

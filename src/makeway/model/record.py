@@ -98,7 +98,10 @@ class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """An artifact at rest: its content address, how to read it, and what it is."""
+    """An artifact at rest: its content address, how to read it, and what it is.
+
+    durability  `memory`: as long as who holds it lives; `node`: a file of its machine; `durable`
+    """
 
     digest: str
     codec: str
@@ -106,6 +109,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "value"
     name: str = ""
     metrics: dict[str, float] = {}
+    durability: str = "durable"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

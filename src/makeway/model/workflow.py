@@ -128,6 +128,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     parallel: Parallel | None = None
     when: tuple[Binding, ...] = ()
     command: tuple[str, ...] = ()
+    durability: str = "durable"
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,8 +196,11 @@ class Reusable(msgspec.Struct, frozen=True, kw_only=True):
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """One step in one run; `id` is `run.key`, and is its job's id too.
 
-    A step that is done again in the same run, since its input was replaced, is another execution of
-    it: `serve`, then `serve~2`.
+    A step that is done again in the same run, since its input was replaced or its output was lost, is
+    another execution of it: `serve`, then `serve~2`.
+
+    awaits   steps that make its lost inputs again before its job is tried again
+    remakes  it makes a lost output again: for this execution
     """
 
     id: str
@@ -209,6 +213,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     cache_key: str = ""
     selection: Selection | None = None
     ended_at_ms: int = 0
+    awaits: tuple[str, ...] = ()
+    remakes: str = ""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,8 +29,9 @@ NUMBER_MAX = 2**63 - 1
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """One decision; its number is that of its event.
 
-    `kind`: start, resize, preempt, reserve, reject, retry, requeue or stop. `workers` are those
-    that the job has then, or is kept slots for.
+    `kind`: start, resize, preempt, reserve, reject, retry, requeue, stop, rerun (of a step
+    whose output is lost) or diverge (it made something else). `workers` are those that the job has
+    then, or is kept slots for.
     """
 
     seq: int
@@ -122,6 +123,10 @@ def _about(event: ev.Event) -> dict[str, Any] | None:
             return _concluded("requeue" if decision.ledger is None else "retry", job, decision)
         case ev.JobFinished(job=job, decision=Decision() as decision):
             return _concluded("stop", job, decision)
+        case ev.ExecutionReplaced(execution=job, remakes=consumer, text=text) if consumer:
+            return {"kind": "rerun", "job": job, "beneficiary": consumer, "text": text}
+        case ev.OutputDiverged(execution=job, text=text):
+            return {"kind": "diverge", "job": job, "text": text}
         case _:
             return None
 

@@ -35,9 +35,10 @@ from makeway.executor.processes import (
 from makeway.executor.protocol import Frames, Go, Launch, Ready, Resize, Started, Stop, ToAgent
 from makeway.failpoint import reach
 from makeway.model.record import ErrorRecord, Exit, Report, Yielded
-from makeway.worker.account import Account, account_of, let_in, own_name
+from makeway.worker.account import Account, account_of, let_in, name_of, own_name
 from makeway.worker.ending import refused, write_exit
 from makeway.worker.flood import cut_flood
+from makeway.worker.holding import named_after
 from makeway.worker.limits import MemoryLimit
 from makeway.worker.link import Link
 from makeway.worker.meter import Meter
@@ -127,7 +128,7 @@ class Agent:
             self._account = account_of(self._launch)
         except PermissionError as error:
             refused = error
-        name = own_name() if self._account is None else self._account.name
+        name = name_of(self._account)
         record = files.AgentRecord(pid=pid, started_ticks=ticks, boot=boot_id(), run_as=name)
         files.write_whole(self._folder / files.AGENT, record)
         if refused is not None:
@@ -189,6 +190,7 @@ class Agent:
 
     def _start(self, go: Go, reservation: Reservation) -> None:
         if self._status is not None:
+            self._link.held.drop()
             for name in LEFT:
                 (self._folder / name).unlink(missing_ok=True)
         reach("agent.begun.before")
@@ -383,7 +385,10 @@ class Agent:
             over_memory=self._limit.over,
             lost=None if gone else "a process of its tree cannot be killed",
         )
+        holder = self._link.held.leave(self._launch, self._account) if code == DONE else None
         self._write_exit(ended)
+        if holder is not None:
+            named_after(holder, self._folder, name_of(self._account))
 
     def _write_exit(self, ended: Exit) -> None:
         self._limit.close()

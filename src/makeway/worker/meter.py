@@ -15,6 +15,7 @@ from pathlib import Path
 from makeway.executor.processes import cpu_ms_of, memory_of
 from makeway.executor.protocol import Launch
 from makeway.model.record import Sample
+from makeway.store.blobs import Blobs
 from makeway.worker.surroundings import RATES, Used, gpus, held, left, stored_inputs
 
 FIRST_MS = 200
@@ -32,7 +33,7 @@ class Meter:
         self._limit_bytes, self._cpu_milli = launch.memory_bytes, launch.cpu_milli
         self._devices = launch.devices
         self._last: tuple[int, int, Used] | None = None
-        self._inputs = stored_inputs(launch)
+        self._inputs, self._blobs = stored_inputs(launch), Blobs(Path(launch.store))
         self._told: dict[str, tuple[float, int]] = {}
         self._readings = 0
         self._peak_bytes = 0
@@ -68,7 +69,9 @@ class Meter:
         values.update(held(tree))
         values.update(left(self._folder))
         values.update(gpus(self._devices))
-        values.update({name: float(path.exists()) for name, path in self._inputs.items()})
+        values.update(
+            {name: float(self._blobs.has(digest)) for name, digest in self._inputs.items()}
+        )
         if dropped:
             values["system/dropped_samples"] = float(dropped)
         self._readings += 1

@@ -84,6 +84,7 @@ def _step(call: Call, keys: Collection[str], into: Building) -> Step:
         per_worker=options.per_worker,
         retries=options.retries,
         idempotent=options.idempotent,
+        durability=options.durability,
         priority=options.priority,
         code_digest=call.code_digest,
         goal=options.goal,

@@ -22,6 +22,7 @@ WORKERS_MAX = 100_000
 RETRIES_MAX = 1_000
 PRIORITY_MAX = 1_000_000
 INSTALLED = "installed"  # the lock is what is installed, not a file
+DURABILITIES = ("memory", "node", "durable")
 
 
 def key(name: object, where: str) -> str:
@@ -226,3 +227,13 @@ def min_rate(number: object, where: str) -> float:
 def on_hopeless(value: object, where: str) -> str:
     """Take what is done about a step that is not worth it any more."""
     return word(value, "on_hopeless", ("yield", "stop", "flag"), where)
+
+
+def durability(value: object, idempotent: bool, where: str) -> str:  # noqa: FBT001 - a setting too
+    """Take where an output is kept; what may be lost must be possible to make again."""
+    kept = word(value, "durability", DURABILITIES, where)
+    if kept == "memory" and not idempotent:
+        problem = "its output is kept in memory alone, and the step may not be repeated"
+        hint = "keep it on the node, or durable; or say idempotent=True"
+        raise InvalidWorkflow(problem, where=where, hint=hint)
+    return kept

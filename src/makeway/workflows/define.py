@@ -132,6 +132,7 @@ class StepFunction(Definition, Generic[Args, Result]):
         max_memory: str | float | None = None,
         min_rate: float | None = None,
         on_hopeless: str | None = None,
+        durability: str | None = None,
     ) -> StepFunction[Args, Result]:
         """Give the same step with other settings; what is not named stays as it is.
 
@@ -167,6 +168,8 @@ class StepFunction(Definition, Generic[Args, Result]):
             if on_hopeless is None
             else check.on_hopeless(on_hopeless, where),
         )
+        kept = check.durability(durability or old.durability, new.idempotent, where)
+        new = replace(new, durability=kept)
         check.fits_bound(new.per_worker, new.max_memory_bytes, where)
         return StepFunction(self.function, new)
 
@@ -220,6 +223,7 @@ def step(
     on_hopeless: str = ...,
     cache: bool | Cache = ...,
     trigger: str = ...,
+    durability: str = ...,
 ) -> Callable[[Callable[Args, Result]], StepFunction[Args, Result]]: ...
 
 
@@ -241,6 +245,7 @@ def step(
     on_hopeless: str = "yield",
     cache: bool | Cache = False,
     trigger: str = "all_success",
+    durability: str = "durable",
 ) -> Any:
     """Make a function a step: it runs in processes of its own, with what it asks for.
 
@@ -257,8 +262,8 @@ def step(
                          it, "flag" only says so
              trigger     what has to have become of the steps before it: `all_done`, `any_success`,
                          `at_least(2)`, `quorum(0.67)`
-             cache       True, or a `Cache`: an output of any earlier run with the same code and the
-                         same inputs stands in for it
+             cache       True, or a `Cache`: what any earlier run made of the same stands in for it
+             durability  of its output: "durable", "node" or "memory"; what is lost is made again
     """
     where = user_line()
     options = Options(
@@ -273,6 +278,7 @@ def step(
         min_rate=None if min_rate is None else check.min_rate(min_rate, where),
         on_hopeless=check.on_hopeless(on_hopeless, where),
         trigger=check.trigger(trigger, where),
+        durability=check.durability(durability, idempotent, where),
     )
     check.fits_bound(options.per_worker, options.max_memory_bytes, where)
 

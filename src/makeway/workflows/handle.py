@@ -54,6 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     cache: Caching | None = None
     trigger: str = ""
     parallel: Parallel | None = None
+    durability: str = "durable"
 
 
 class Call(msgspec.Struct, kw_only=True, eq=False):
