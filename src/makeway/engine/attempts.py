@@ -36,7 +36,7 @@ from makeway.policy.snapshot import Running
 
 Slot = tuple[str, str]  # its node, and the group of its worker
 REPLACE = "replace_worker"
-NOTICES = ("preempted", "drained", "restarted")  # who leaves for these is not at fault
+NOTICES = ("preempted", "drained", "restarted", "yielded")  # who leaves for these is not at fault
 
 
 # ── from its start to its end ─────────────────────────────────────────────────────────────────────

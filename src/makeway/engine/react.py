@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from makeway.engine import wishes
+from makeway.engine import wishes, worth
 from makeway.engine.attempts import REPLACE, before_node, enough, place_of, staying
 from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
 from makeway.engine.orders import shrink, stop
@@ -225,6 +225,9 @@ def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> Iterator[Cons
     yield from _told_again(state, event.job)
     found = event.symptom
     if found is None or found.name == NOT_READY:  # a meeting has a deadline of its own
+        return
+    if found.name in worth.WORTH:
+        yield from worth.follows(state, event)
         return
     if found.name == SLOW:
         if event.decision is not None and event.decision.action == REPLACE:

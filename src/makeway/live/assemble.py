@@ -71,7 +71,7 @@ class House:
         log = Log(self.database, self._lease)
         engine = Engine(decide, EarlierOutputs(self.database, self.store))
         controller = Controller(engine, log, self.series, self._executor, self.clock)
-        controller.lookout = Lookout(self.store)
+        controller.lookout = Lookout(self.store, self.database)
         controller.witness = Witness(self.store, self.database, controller.flush)
         controller.probe = Probe()
         controller.upkeep = Upkeep(Packer(self.database, self.series, self.plan.keep))

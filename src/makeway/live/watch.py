@@ -33,12 +33,14 @@ from makeway.executor.folder import DIAGNOSIS, LOG, checkpoints, worker_folder, 
 from makeway.health.stuck import Watch
 from makeway.live.pace import Pace
 from makeway.live.traces import keep_traces
+from makeway.live.worth import Course, Scales
 from makeway.model.event import AttemptEnded, AttemptJudged, Entry
-from makeway.model.job import Attempt
+from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase
 from makeway.model.record import NOT_READY, SLOW, Evidence, Note, Sample, Symptom
 from makeway.model.units import BadAmount, ms_of
 from makeway.store.checkpoint import latest
+from makeway.store.database import Database
 
 LOOK_EVERY_MS = 1_000
 # Longer than this between two looks, and the controller itself was held up.
@@ -66,9 +68,10 @@ class _Attempt(msgspec.Struct, kw_only=True, eq=False):
     watch: Watch
     workers: dict[int, _Heard]
     pace: Pace
+    course: Course
     missing: tuple[int, ...] = ()  # whom those who are to meet still wait for
     missing_since_ms: int = 0
-    action: str = ""  # what was decided about a slow worker when it was said last
+    action: object = None  # what was decided about it when that was said last
 
     def meets(self, note: Note) -> None:
         """Take what a worker says of those who have not come to the meeting; none: all are there."""
@@ -93,9 +96,10 @@ class _Attempt(msgspec.Struct, kw_only=True, eq=False):
 class Lookout:
     """Whoever watches the attempts of one controller; see the module."""
 
-    def __init__(self, store: Path) -> None:
-        """Take the store in whose folders the workers live."""
+    def __init__(self, store: Path, database: Database | None = None) -> None:
+        """Take the store in whose folders the workers live, and where earlier samples are read."""
         self.store = store
+        self._scales = Scales(database)
         self._attempts: dict[str, _Attempt] = {}
         self._looked_ms: int | None = None
 
@@ -116,6 +120,7 @@ class Lookout:
                 else:
                     _take(known.watch, heard, one.rank, said)
                     known.pace.take(one.rank, said)
+                    known.course.take(one.rank, said)
 
     def look(self, state: State, now_ms: int) -> list[AttemptJudged]:
         """Judge every attempt that is at work, if it is time to; give what has changed."""
@@ -131,21 +136,23 @@ class Lookout:
         }
         for job in self._attempts.keys() - at_work.keys():
             del self._attempts[job]
-        judged: list[AttemptJudged] = []
         for attempt in at_work.values():
-            known = self._known(attempt, now_ms, fresh=not held_up)
+            job = state.jobs[attempt.job]
+            known = self._known(job, attempt, now_ms, fresh=not held_up)
             self._read(known, attempt, now_ms)
-            known.pace.look(state.jobs[attempt.job], attempt, now_ms, self._saves)
-            judged += self._judge(known, attempt, now_ms)
-        return judged
+            known.pace.look(job, attempt, now_ms, self._saves)
+        watched = [(attempt, self._attempts[job]) for job, attempt in at_work.items()]
+        courses = [(attempt, known.course, known.pace) for attempt, known in watched]
+        self._scales.look(state, courses, now_ms)
+        return [one for attempt, known in watched for one in self._judge(known, attempt, now_ms)]
 
-    def _known(self, attempt: Attempt, now_ms: int, *, fresh: bool) -> _Attempt:
+    def _known(self, job: Job, attempt: Attempt, now_ms: int, *, fresh: bool) -> _Attempt:
         """Give what is known of an attempt, with its workers as they are now."""
         known = self._attempts.get(attempt.job)
         if known is None or known.fence != attempt.fence:
             known = _Attempt(
                 fence=attempt.fence, generation=attempt.generation, watch=Watch((), now_ms),
-                workers={}, pace=Pace(),
+                workers={}, pace=Pace(), course=Course(job),
             )  # fmt: skip
             self._attempts[attempt.job] = known
         elif known.generation != attempt.generation or not fresh:
@@ -165,11 +172,11 @@ class Lookout:
 
     def _judge(self, known: _Attempt, attempt: Attempt, now_ms: int) -> Iterator[AttemptJudged]:
         stuck = known.watch.judge(now_ms)
-        slow = known.pace.slow
-        symptom = stuck or known.not_ready() or (slow.symptom if slow else None)
+        found = known.pace.slow or known.course.found
+        symptom = stuck or known.not_ready() or (found.symptom if found else None)
         said = attempt.symptom
-        decision = slow.decision if slow and symptom is slow.symptom else None
-        action = decision.action if decision else ""
+        decision = found.decision if found and symptom is found.symptom else None
+        action = (decision.action, known.course.moves) if decision else None
         if _what(symptom) == _what(said) and action == known.action:
             return
         known.action = action

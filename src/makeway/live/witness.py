@@ -31,7 +31,7 @@ from makeway.store.checkpoint import latest
 from makeway.store.database import Database
 from makeway.store.seen import Wanted, inputs_of, past_runs_of, seen_of
 
-TOLD = ("preempted", "drained", "restarted", "cancel")
+TOLD = ("preempted", "drained", "restarted", "cancel", "yielded")
 LINES_MAX, LINE_CHARS, TAIL_BYTES = 50, 500, 1 << 15
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - its size is asked for
 

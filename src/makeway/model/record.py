@@ -165,6 +165,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 NOT_READY = "not_ready"  # the symptom of workers that have not met yet: nothing is wrong so far
 SLOW = "slow"  # the symptom of a worker for which all others wait
+# What is said of an attempt by its metric and its pace, the words of an outlook.
+NOT_IMPROVING, TOO_SLOW, CONVERGED = "not_improving", "too_slow", "converged"
 
 
 class Symptom(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,7 +30,8 @@ from makeway.store.seen import Wanted, seen_of
 from makeway.store.statement import same
 
 INTENTS = {"preempted": "preempt", "drained": "drain", "restarted": "drain", "shrink": "shrink",
-           "timeout": "timeout", "cancel": "cancel", "hang": "stop"}  # fmt: skip
+           "timeout": "timeout", "cancel": "cancel", "hang": "stop", "yielded": "preempt",
+           "hopeless": "stop"}  # fmt: skip
 TOLD = ("AttemptSeen", "AttemptEnded", "WorkerExited", "JobRequeued")
 OF_JOB = ENTRIES.where(same(EVENTS.job), EVENTS.type.in_(TOLD))
 
