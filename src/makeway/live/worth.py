@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -156,9 +156,11 @@ class Course:
 class Scales:
     """Whoever weighs the running attempts of one controller; see the module."""
 
-    def __init__(self, database: Database | None) -> None:
-        """Take the store, where there is one to be asked for what was before."""
-        self._database = database
+    def __init__(
+        self, database: Database | None, used_ns: Callable[[], int] = time.thread_time_ns
+    ) -> None:
+        """Take the store to be asked for what was before, and what tells how much time was used."""
+        self._database, self._used_ns = database, used_ns
         self._allowed_ns, self._at_ms = SAVED_NS, 0
 
     def look(
@@ -176,10 +178,10 @@ class Scales:
         for attempt, course, pace in sorted(due, key=lambda one: one[1].looked_ms):
             if self._allowed_ns <= 0:
                 return
-            begun_ns = time.perf_counter_ns()
+            begun_ns = self._used_ns()
             course.looked_ms, course.news, course.crowded = now_ms, False, crowded
             self._weigh(state, attempt, course, pace, now_ms)
-            self._allowed_ns -= time.perf_counter_ns() - begun_ns
+            self._allowed_ns -= self._used_ns() - begun_ns
 
     def _weigh(
         self, state: State, attempt: Attempt, course: Course, pace: Pace, now_ms: int
