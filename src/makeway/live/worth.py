@@ -38,7 +38,7 @@ from makeway.store.seen import Wanted, past_runs_of, seen_of
 
 POINTS_MAX = 400
 READINGS_KEPT = 60
-HOLDS_MS = 2_000
+HOLDS_MS = 1_000
 AGAIN_MS = 60_000  # who began again on room that nobody wanted is left alone for so long
 PROGRESS = "progress"
 READINGS = {"system/cpu_percent": "cpu_percent", "input_mb_s": "input_mb_s"}
