@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from makeway.model import event as ev
 from makeway.model.job import OnHopeless, WorkerGroup
-from makeway.model.phase import JobPhase
+from makeway.model.phase import ExecutionPhase, JobPhase
 from makeway.model.record import NOT_IMPROVING, TOO_SLOW, Cause, Decision, Symptom
 from tests import builders
 from tests.engine.house import House
+from tests.engine.test_runs import flow, step
 from tests.engine.test_verdict import sees
 
 SLOW = {"progress": tuple((1800.0 * at, 0.01 * at) for at in range(1, 8))}
@@ -156,3 +157,12 @@ def test_who_is_kept_is_neither_moved_nor_ended_whatever_is_said_of_it() -> None
         judged(house, "a", TOO_SLOW, action)
         assert house.attempt("a").stop_cause is None
         assert house.job("a").spec.yielded_from is None
+
+
+def test_a_step_that_ends_because_it_is_not_worth_it_is_stopped_and_has_not_failed() -> None:
+    house = House("n1", cpus=1)
+    house.runs("r", flow(step("train", on_hopeless=OnHopeless.STOP)))
+    house.go("r.train")
+    judged(house, "r.train", NOT_IMPROVING, "stop")
+    house.exits("r.train", signal=15)
+    assert house.last(ev.ExecutionEnded).phase is ExecutionPhase.STOPPED

@@ -276,13 +276,19 @@ def _finished(state: State, event: ev.JobFinished, at_ms: int) -> Iterator[Conse
         report = event.report or NO_REPORT
         yield ev.ExecutionEnded(
             execution=execution.id,
-            phase=EXECUTION_OF[event.phase],
+            phase=ExecutionPhase.STOPPED if _hopeless(event) else EXECUTION_OF[event.phase],
             text=event.text,
             output=report.output,
             metrics=report.metrics,
         )
     yield from _dependents(state, event.job)
     yield from _past(state, at_ms)
+
+
+def _hopeless(event: ev.JobFinished) -> bool:
+    """Say whether a job ended because going on was not worth it, and not because it failed."""
+    why = None if event.decision is None else event.decision.cause
+    return why in (Cause.NOT_IMPROVING, Cause.TOO_SLOW) and event.phase is JobPhase.FAILED
 
 
 def _past(state: State, at_ms: int) -> Iterator[Consequence]:
