@@ -170,18 +170,21 @@ class Scales:
         passed_ms = max(0, now_ms - self._at_ms)
         self._allowed_ns = min(SAVED_NS, self._allowed_ns + passed_ms * 1_000_000 // SHARE)
         self._at_ms = now_ms
+        if self._allowed_ns <= 0:
+            return
+        begun_ns = self._used_ns()
         known = [one for one in courses if one[1].reports]
-        if not known or self._allowed_ns <= 0:
+        if not known:
             return
         crowded = others_waiting(state, "") > 0
         due = [one for one in known if one[1].due(now_ms, crowded=crowded)]
         for attempt, course, pace in sorted(due, key=lambda one: one[1].looked_ms):
             if self._allowed_ns <= 0:
                 return
-            begun_ns = self._used_ns()
             course.looked_ms, course.news, course.crowded = now_ms, False, crowded
             self._weigh(state, attempt, course, pace, now_ms)
-            self._allowed_ns -= self._used_ns() - begun_ns
+            now_ns = self._used_ns()
+            self._allowed_ns, begun_ns = self._allowed_ns - (now_ns - begun_ns), now_ns
 
     def _weigh(
         self, state: State, attempt: Attempt, course: Course, pace: Pace, now_ms: int
