@@ -15,7 +15,7 @@ FAILED = {
     "train-deep": ("USER_PERMANENT", "its licence has run out", 1),
     "train-tiny": ("BAD_DATA", "JSONDecodeError", 2),
 }
-FOUR = '[[nodes]]\nname = "n"\ncpus = 4\n'
+FOUR = '[[nodes]]\nname = "n"\ncpus = 4\nmemory = "4GB"\n'
 
 
 def test_w4_one_look_names_the_three_that_failed_why_and_what_they_hold_up(tmp_path: Path) -> None:
