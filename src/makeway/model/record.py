@@ -248,12 +248,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One reading of one series of one worker; `step` is the training step, if it has one."""
+    """One reading of one series of one worker; `step` is the training step, if it has one.
+
+    `worker` is the rank that it is about, where another worker tells it.
+    """
 
     name: str
     at_ms: int
     value: float
     step: int | None = None
+    worker: int | None = None
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
