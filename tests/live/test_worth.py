@@ -12,7 +12,7 @@ from makeway.live.watch import Lookout
 from makeway.live.worth import POINTS_MAX, Course, Scales
 from makeway.model import event as ev
 from makeway.model.job import OnHopeless
-from makeway.model.record import Sample
+from makeway.model.record import Note, Sample
 from makeway.model.workflow import Goal
 from makeway.store.database import Database
 from makeway.store.series_writer import SeriesWriter
@@ -112,6 +112,21 @@ def test_who_has_reached_its_goal_is_told_of_and_left_alone(tmp_path: Path) -> N
 def test_whose_metric_rises_is_not_spoken_of(tmp_path: Path) -> None:
     scene = Scene(tmp_path, goal=GOAL)
     assert scene.reports("accuracy", *[0.3 + 0.01 * at for at in range(40)]) == []
+
+
+def test_who_writes_a_checkpoint_is_not_too_slow_for_that(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, min_rate=1.0)
+    scene.house.submit("b")
+    scene.reports("progress", 0.001)
+    note = Note(kind="phase", key="checkpoint", at_ms=scene.house.now_ms)
+    scene.lookout.hear([Readings(job="a", number=1, rank=0, samples=(), notes=(note,))])
+    assert scene.reports("progress", 0.001, 0.001, 0.001) == []
+    known = scene.lookout.phase_of(scene.house.attempt("a"), 0)
+    assert known is not None
+    assert (known.name, known.since_s) == ("checkpoint", 61.0)
+    over = Note(kind="phase", key="", at_ms=scene.house.now_ms)
+    scene.lookout.hear([Readings(job="a", number=1, rank=0, samples=(), notes=(over,))])
+    assert scene.reports("progress", 0.001) == ["too_slow yield"]
 
 
 def test_who_gets_better_again_is_no_longer_spoken_of(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from makeway.engine import hits
 from makeway.engine.state import State
 from makeway.model import incident as on
 from makeway.model.cluster import lineage_of
@@ -165,12 +166,14 @@ def _record(end: Exit, attempt: Attempt) -> str | None:
 
 def _kernel(ends: Iterable[Exit]) -> on.Kernel:
     """Tell what was counted; no kill may also mean that nothing counted."""
-    kills, peaks = 0, [0]
+    kills, elsewhere, peaks = 0, 0, [0]
     for end in ends:
         kills += end.oom_kills
+        elsewhere = max(elsewhere, 0 if end.over_memory else end.host_oom_kills)
         peaks.append(end.memory_peak_bytes)
     return on.Kernel(
         oom_kill=kills or None,
+        host_oom_kill=elsewhere or None,
         memory_peak_bytes=max(peaks) or None,
         cgroup=True if kills else None,
     )
@@ -302,6 +305,7 @@ def _cluster(state: State, job: Job, attempt: Attempt, asked: Resources) -> on.C
         free=_most(rooms),
         waiting=others_waiting(state, job.id),
         other_nodes=len(others),
+        others_hit=hits.of_others(state, job.id, _last_ms(attempt)),
     )
 
 
@@ -318,6 +322,12 @@ def _most(amounts: Iterable[Resources]) -> on.Amounts:
 
 def _seconds(at_ms: int, begun_ms: int) -> float:
     return (at_ms - begun_ms) / 1000
+
+
+def _last_ms(attempt: Attempt) -> int:
+    """Give when its last worker ended, else when it began."""
+    ends = [worker.exit.at_ms for worker in attempt.workers if worker.exit is not None]
+    return max(ends, default=attempt.started_at_ms)
 
 
 def others_waiting(state: State, but: str) -> int:

@@ -73,6 +73,7 @@ class House:
         controller = Controller(engine, log, self.series, self._executor, self.clock)
         controller.lookout = Lookout(self.store, self.database)
         controller.witness = Witness(self.store, self.database, controller.flush)
+        controller.witness.phase_of = controller.lookout.phase_of
         controller.probe = Probe()
         controller.upkeep = Upkeep(Packer(self.database, self.series, self.plan.keep))
         return controller

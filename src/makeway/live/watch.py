@@ -35,6 +35,7 @@ from makeway.live.pace import Pace
 from makeway.live.traces import keep_traces
 from makeway.live.worth import Course, Scales
 from makeway.model.event import AttemptEnded, AttemptJudged, Entry
+from makeway.model.incident import Phase
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase
 from makeway.model.record import NOT_READY, SLOW, Evidence, Note, Sample, Symptom
@@ -58,6 +59,14 @@ class _Heard(msgspec.Struct, kw_only=True, eq=False):
     done: float = float("-inf")
     cpu_ms: float = 0.0
     cpu_at_ms: int | None = None
+    phase: tuple[str, int] | None = (
+        None  # the part of its program that it says it is in, since when
+    )
+
+    def enters(self, note: Note) -> None:
+        """Take that it enters a part of its program, or leaves one."""
+        if note.kind == "phase" and not (isinstance(note.value, dict) and note.value.get("steps")):
+            self.phase = (note.key, note.at_ms) if note.key else None
 
 
 class _Attempt(msgspec.Struct, kw_only=True, eq=False):
@@ -117,6 +126,7 @@ class Lookout:
                         known.meets(said)
                 elif isinstance(said, Note):
                     _noted(known.watch, one.rank, said)
+                    heard.enters(said)
                 else:
                     _take(known.watch, heard, one.rank, said)
                     known.pace.take(one.rank, said)
@@ -141,10 +151,21 @@ class Lookout:
             known = self._known(job, attempt, now_ms, fresh=not held_up)
             self._read(known, attempt, now_ms)
             known.pace.look(job, attempt, now_ms, self._saves)
+            known.course.phase = self.phase_of(attempt, 0)
         watched = [(attempt, self._attempts[job]) for job, attempt in at_work.items()]
         courses = [(attempt, known.course, known.pace) for attempt, known in watched]
         self._scales.look(state, courses, now_ms)
         return [one for attempt, known in watched for one in self._judge(known, attempt, now_ms)]
+
+    def phase_of(self, attempt: Attempt, rank: int) -> Phase | None:
+        """Say in which part of its program a worker is, as far as that was heard."""
+        known = self._attempts.get(attempt.job)
+        heard = known.workers.get(rank) if known and known.fence == attempt.fence else None
+        if heard is None or heard.phase is None:
+            return None
+        name, at_ms = heard.phase
+        begun_ms = attempt.released_at_ms or attempt.started_at_ms
+        return Phase(name=name, since_s=(at_ms - begun_ms) / 1000)
 
     def _known(self, job: Job, attempt: Attempt, now_ms: int, *, fresh: bool) -> _Attempt:
         """Give what is known of an attempt, with its workers as they are now."""

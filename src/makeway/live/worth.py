@@ -29,7 +29,7 @@ from makeway.errors import MakewayError
 from makeway.health.judge import judge
 from makeway.health.remedy import remedy
 from makeway.live.pace import Pace, Verdict
-from makeway.model.incident import Seen, Track
+from makeway.model.incident import Phase, Seen, Track
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase
 from makeway.model.record import CONVERGED, NOT_IMPROVING, TOO_SLOW, Cause, Sample, Symptom
@@ -89,6 +89,7 @@ class Course:
         self._verdict = ""
         self._since_ms = 0
         self.before = Seen()  # what the store knew of the attempt, and of those that went before
+        self.phase: Phase | None = None
         self.asked = False
         self.news = False
         self.crowded = False
@@ -143,6 +144,7 @@ class Course:
             samples=samples,
             worker_samples=pace.tracks(begun_ms),
             past_runs=self.before.past_runs,
+            phase=self.phase,
         )
 
     def judged(self, verdict: str, found: Verdict | None, now_ms: int) -> None:

@@ -133,7 +133,8 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """How one worker ended, written by its agent. Exactly one of code and signal, or `lost`.
 
     `step` is the last training step that it reported, if it reported any. `oom_kills` are the
-    kernel's, in the worker's own cgroup; `over_memory`: our guard ended it.
+    kernel's, in the worker's own cgroup; `host_oom_kills` those anywhere else on the machine a moment
+    before it was killed; `over_memory`: our guard ended it.
     """
 
     at_ms: int
@@ -149,6 +150,7 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     yielded: Yielded | None = None
     oom_kills: int = 0
     over_memory: bool = False
+    host_oom_kills: int = 0
 
     @property
     def good(self) -> bool:
