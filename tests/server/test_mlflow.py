@@ -8,12 +8,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import msgspec
 import pytest
 
-from makeway.client.client import Client
 from makeway.server.office import Settings
-from makeway.wire.search import SearchWanted
 from tests.server.site import Answer, Person, Site, site_in
 
 mlflow = pytest.importorskip("mlflow")
@@ -63,33 +60,6 @@ def made(client: Any, experiment: str, name: str, **told: Any) -> str:
 def code_of(error: Any) -> str:
     code: str = error.value.error_code
     return code
-
-
-def found(place: Site, query: str) -> list[dict[str, Any]]:
-    """Give what a search of makeway's own finds."""
-    with Client(place.running.url, place.ada.token) as desk:
-        answer = desk.search(SearchWanted(query=query, order_by=("metrics.acc DESC",)))
-    items: list[dict[str, Any]] = msgspec.to_builtins(answer.items)
-    return items
-
-
-def test_runs_that_only_the_client_knows_are_found_by_our_own_search_as_well(
-    place: Site, client: Any, shelf: str
-) -> None:
-    assert shelf
-    names = [one["name"] for one in found(place, "metrics.acc > 0.75 AND metrics.acc < 0.95")]
-    assert [name for name in names if name in RUNS] == ["large", "other"]
-    [large] = found(place, "metrics.acc >= 0.9 AND params.lr < 0.05 AND state = 'running'")
-    assert (large["kind"], large["user"]) == ("tracked", "ada")
-    assert large["params"] == {"net": "cnn", "lr": 0.01}
-    assert large["metrics"] == {"acc": 0.9, "loss": 0.5}
-    assert [one["name"] for one in found(place, "tags.`team name` = 'blue'")] == ["other"]
-
-    run = made(client, fresh(client, "ours"), "passing", metrics={"acc": 0.99})
-    client.set_terminated(run)
-    assert [one["state"] for one in found(place, "name = 'passing'")] == ["succeeded"]
-    client.delete_run(run)
-    assert found(place, "name = 'passing'") == []
 
 
 # ── searches ──────────────────────────────────────────────────────────────────────────────────────

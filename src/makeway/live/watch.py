@@ -147,10 +147,10 @@ class Lookout:
         for job in self._attempts.keys() - at_work.keys():
             del self._attempts[job]
         for attempt in at_work.values():
-            job = state.jobs[attempt.job]
-            known = self._known(job, attempt, now_ms, fresh=not held_up)
+            wanted = state.jobs[attempt.job]
+            known = self._known(wanted, attempt, now_ms, fresh=not held_up)
             self._read(known, attempt, now_ms)
-            known.pace.look(job, attempt, now_ms, self._saves)
+            known.pace.look(wanted, attempt, now_ms, self._saves)
             known.course.phase = self.phase_of(attempt, 0)
         watched = [(attempt, self._attempts[job]) for job, attempt in at_work.items()]
         courses = [(attempt, known.course, known.pace) for attempt, known in watched]

@@ -117,7 +117,7 @@ class Recorder:
         self.sample(name, value, step)
         self.metrics[name] = value
 
-    def of_worker(self, name: str, value: float, step: int | None, worker: int) -> None:
+    def of_worker(self, name: str, value: float, step: int | None, worker: object) -> None:
         """Record one value of a metric that another worker has."""
         name, value = named(name), number(name, value)
         step = None if step is None else _training_step(step)
