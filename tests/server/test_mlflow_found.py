@@ -17,8 +17,8 @@ from tests.server.test_mlflow import MlflowClient, fresh, made, signs
 def found(site: Site, query: str) -> list[dict[str, Any]]:
     with Client(site.running.url, site.ada.token) as desk:
         wanted = SearchWanted(query=query, order_by=("metrics.acc DESC",))
-        items: list[dict[str, Any]] = msgspec.to_builtins(desk.search(wanted).items)
-    return items
+        items = desk.search(wanted).items
+    return [msgspec.to_builtins(item) for item in items]
 
 
 def test_a_run_of_the_client_is_found_by_what_it_logged_until_it_is_deleted(
