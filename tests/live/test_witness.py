@@ -12,7 +12,7 @@ from makeway.executor.folder import LOG, checkpoints, worker_folder
 from makeway.live.probe import EVERY_MS, Probe
 from makeway.live.witness import LINES_MAX, Witness, tail
 from makeway.model import event as ev
-from makeway.model.incident import InputSeen, Seen
+from makeway.model.incident import InputSeen, Phase, Seen
 from makeway.model.job import Program, StepCall
 from makeway.model.record import Output, Sample
 from makeway.model.workflow import Stored
@@ -81,6 +81,12 @@ def test_a_durable_output_is_lost_only_if_its_store_can_be_reached(tmp_path: Pat
 
 def seen_in(events: list[ev.Event]) -> Seen:
     return next(event.seen for event in events if isinstance(event, ev.AttemptSeen))
+
+
+def test_the_part_of_its_program_that_a_worker_was_in_is_seen(scene: Scene) -> None:
+    scene.witness.phase_of = lambda _attempt, rank: Phase(name=f"eval-{rank}", since_s=3.0)
+    seen = seen_in(scene.sees(scene.ends(1, code=1)))
+    assert seen.phase == Phase(name="eval-1", since_s=3.0)
 
 
 def test_a_good_end_is_not_looked_at(scene: Scene) -> None:

@@ -17,6 +17,7 @@ from makeway.engine.attempts import place_of
 from makeway.engine.dependencies import circle
 from makeway.engine.holding import over
 from makeway.engine.state import State
+from makeway.engine.worth import WORTH
 from makeway.model import event as ev
 from makeway.model.job import Worker
 from makeway.model.phase import AttemptPhase, RunPhase
@@ -138,7 +139,7 @@ def _seen_refusal(state: State, event: ev.AttemptSeen) -> str | None:
     return None if attempt.seen is None else "it was looked at already"
 
 
-SAID_ANEW = (NOT_READY, SLOW)  # these may name other workers
+SAID_ANEW = (NOT_READY, SLOW, *WORTH)  # these may name other workers, or lead to something new
 
 
 def _judgement_refusal(state: State, event: ev.AttemptJudged) -> str | None:

@@ -13,16 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from makeway.engine import hits
 from makeway.engine.remake import known_makers, ledger
 from makeway.engine.state import State
 from makeway.model import incident as on
 from makeway.model.cluster import lineage_of
 from makeway.model.job import Attempt, Job, Worker
-from makeway.model.record import Cause, Diagnosis, ErrorRecord, Exit
+from makeway.model.record import NOT_IMPROVING, TOO_SLOW, Cause, Diagnosis, ErrorRecord, Exit
 from makeway.model.resources import CPU, GPU, MEMORY, NOTHING, Resources
 
 INTENTS = {"preempted": "preempt", "drained": "drain", "restarted": "restart", "timeout": "timeout",
-           "cancel": "cancel", "hang": "hang", "barrier": "barrier"}  # fmt: skip
+           "cancel": "cancel", "hang": "hang", "barrier": "barrier", "yielded": "preempt",
+           "hopeless": "stop"}  # fmt: skip
+CAUSES = {NOT_IMPROVING: Cause.NOT_IMPROVING, TOO_SLOW: Cause.TOO_SLOW}
 NODE = "node "  # how an exit begins that is told of a machine, and not of its worker alone
 YIELDS = 75
 MILLI = 1000
@@ -70,6 +73,30 @@ def incident_of(state: State, attempt: Attempt) -> on.Incident:
         ledgers=_ledgers(state, job, inputs),
         # Who left because it was told to is owed nothing but its place: no need to look around.
         cluster=on.Cluster() if ordered else _cluster(state, job, attempt, asked),
+    )
+
+
+def running_of(state: State, attempt: Attempt, seen: on.Seen, now_ms: int) -> on.Incident:
+    """Put together what counts for whether it is worth it that an attempt goes on."""
+    job, begun_ms = state.jobs[attempt.job], attempt.released_at_ms or attempt.started_at_ms
+    asked = job.spec.groups[0].per_worker
+    return on.Incident(
+        name=attempt.id,
+        step=job.spec.name,
+        now_s=_seconds(now_ms, begun_ms),
+        request=_request(state, job, asked),
+        samples={name: on.series_of(track) for name, track in seen.samples.items()},
+        worker_samples={
+            rank: {name: on.series_of(track) for name, track in known.items()}
+            for rank, known in seen.worker_samples.items()
+        },
+        checkpoint=seen.checkpoint,
+        goal=_goal(job),
+        past_runs=seen.past_runs,
+        phase=seen.phase,
+        history=job.past,
+        ledgers=_ledgers(state, job, ()),
+        cluster=_cluster(state, job, attempt, asked),
     )
 
 
@@ -141,12 +168,14 @@ def _record(end: Exit, attempt: Attempt) -> str | None:
 
 def _kernel(ends: Iterable[Exit]) -> on.Kernel:
     """Tell what was counted; no kill may also mean that nothing counted."""
-    kills, peaks = 0, [0]
+    kills, elsewhere, peaks = 0, 0, [0]
     for end in ends:
         kills += end.oom_kills
+        elsewhere = max(elsewhere, 0 if end.over_memory else end.host_oom_kills)
         peaks.append(end.memory_peak_bytes)
     return on.Kernel(
         oom_kill=kills or None,
+        host_oom_kill=elsewhere or None,
         memory_peak_bytes=max(peaks) or None,
         cgroup=True if kills else None,
     )
@@ -179,7 +208,7 @@ def _intent(attempt: Attempt, begun_ms: int) -> on.Intent | None:
         missing = ", ".join(str(w.rank) for w in attempt.workers if not w.ready) or "none"
         waited_s = (attempt.barrier_at_ms - attempt.started_at_ms) / 1000
         text = f"after {waited_s:g} s missing: rank {missing}"
-    stuck = symptom if kind == "hang" else None
+    stuck = symptom if kind in ("hang", "stop") else None
     at_ms = attempt.stopped_at_ms
     return on.Intent(
         kind=kind,
@@ -187,6 +216,7 @@ def _intent(attempt: Attempt, begun_ms: int) -> on.Intent | None:
         text=text,
         evidence=() if stuck is None else stuck.evidence,
         ranks=() if stuck is None else stuck.ranks,
+        cause=CAUSES.get(stuck.name) if kind == "stop" and stuck is not None else None,
     )
 
 
@@ -280,8 +310,9 @@ def _cluster(state: State, job: Job, attempt: Attempt, asked: Resources) -> on.C
     return on.Cluster(
         largest_node=_most(node.capacity for node in there.values()),
         free=_most(rooms),
-        waiting=len(state.waiting) + _could_grow(state, job.id),
+        waiting=others_waiting(state, job.id),
         other_nodes=len(others),
+        others_hit=hits.of_others(state, job.id, _last_ms(attempt)),
     )
 
 
@@ -298,6 +329,18 @@ def _most(amounts: Iterable[Resources]) -> on.Amounts:
 
 def _seconds(at_ms: int, begun_ms: int) -> float:
     return (at_ms - begun_ms) / 1000
+
+
+def _last_ms(attempt: Attempt) -> int:
+    """Give when its last worker ended, else when it began."""
+    ends = [worker.exit.at_ms for worker in attempt.workers if worker.exit is not None]
+    return max(ends, default=attempt.started_at_ms)
+
+
+def others_waiting(state: State, but: str) -> int:
+    """Count who would take room that becomes free; who yields itself wants nobody's."""
+    waiting = sum(one.spec.yielded_from is None for one in state.waiting.values())
+    return waiting + _could_grow(state, but)
 
 
 def _could_grow(state: State, but: str) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from makeway.engine import wishes
+from makeway.engine import wishes, worth
 from makeway.engine.attempts import REPLACE, before_node, enough, place_of, staying
 from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
 from makeway.engine.orders import shrink, stop
@@ -227,6 +227,9 @@ def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> Iterator[Cons
     found = event.symptom
     if found is None or found.name == NOT_READY:  # a meeting has a deadline of its own
         return
+    if found.name in worth.WORTH:
+        yield from worth.follows(state, event)
+        return
     if found.name == SLOW:
         if event.decision is not None and event.decision.action == REPLACE:
             yield stop(state, state.attempts[event.job], "restarted", event.decision.text)
@@ -274,13 +277,19 @@ def _finished(state: State, event: ev.JobFinished, at_ms: int) -> Iterator[Conse
         report = event.report or NO_REPORT
         yield ev.ExecutionEnded(
             execution=execution.id,
-            phase=EXECUTION_OF[event.phase],
+            phase=ExecutionPhase.STOPPED if _hopeless(event) else EXECUTION_OF[event.phase],
             text=event.text,
             output=report.output,
             metrics=report.metrics,
         )
     yield from _dependents(state, event.job)
     yield from _past(state, at_ms)
+
+
+def _hopeless(event: ev.JobFinished) -> bool:
+    """Say whether a job ended because going on was not worth it, and not because it failed."""
+    why = None if event.decision is None else event.decision.cause
+    return why in (Cause.NOT_IMPROVING, Cause.TOO_SLOW) and event.phase is JobPhase.FAILED
 
 
 def _past(state: State, at_ms: int) -> Iterator[Consequence]:

@@ -33,6 +33,7 @@ from collections.abc import Sequence
 from makeway.engine.past import Past
 from makeway.engine.spent import Spent
 from makeway.model.cluster import ROOT, Allocation, Node, Placement, Queue
+from makeway.model.incident import OtherHit
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase, JobPhase
 from makeway.model.resources import Resources
@@ -44,13 +45,15 @@ from makeway.policy.memo import Memo
 from makeway.policy.rooms import Rooms
 from makeway.policy.snapshot import Kind, Running, Snapshot
 
+HITS_KEPT = 32
+
 
 class State:
     """What is believed now; see the module."""
 
     __slots__ = (
         "attempts", "avoiding", "changed", "declared", "demand_seq", "dependents", "draining", "elastic", "ended", "executions",
-        "free", "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
+        "free", "held", "hits", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
         "order", "past",
         "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
         "rooms", "rules", "running", "running_in", "runs", "seq", "spent", "submits", "timers", "touched",
@@ -76,6 +79,7 @@ class State:
         self.submits: dict[str, deque[tuple[int, str]]] = {}
         self.past: Past | None = None
         self.spent = Spent()
+        self.hits: deque[tuple[int, str, OtherHit]] = deque(maxlen=HITS_KEPT)
         self._begin_jobs()
         self.runs: dict[str, Run] = {}
         self.executions: dict[str, dict[str, Execution]] = {}

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from makeway.engine.incident import exit_of, incident_of, past_of
 from makeway.engine.remake import RERUN, begun, refused
 from makeway.engine.state import State
+from makeway.engine.worth import yielding
 from makeway.health.causes import MEANING
 from makeway.health.judge import judge
 from makeway.health.remedy import remedy
@@ -105,9 +106,7 @@ def _mutated(state: State, spec: JobSpec, event: ev.AttemptEnded, decision: Deci
     if decision.sample_interval_ms is not None:
         spec = replace(spec, sample_ms=decision.sample_interval_ms)
     if decision.action == "yield":
-        lowest = min(spec.priority, *state.rules.classes.values())
-        before = spec.priority if spec.yielded_from is None else spec.yielded_from
-        spec = replace(spec, priority=lowest, preemptible=True, yielded_from=before)
+        spec = yielding(state, spec)
     return spec
 
 

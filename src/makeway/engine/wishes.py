@@ -183,9 +183,9 @@ def _asked(_state: State, _event: ev.Event, _at_ms: int) -> None:
     """Change nothing yet: what follows from it is a fact of its own."""
 
 
-def _changed(state: State, event: ev.JobChanged, _at_ms: int) -> None:
+def _changed(state: State, event: ev.JobChanged, at_ms: int) -> None:
     job = replace(state.jobs[event.job], spec=event.spec)
-    dependencies.put(state, job)
+    dependencies.put(state, job, at_ms)
     if job.id in state.waiting:
         _keep_nothing(state, job.id)
         state.untold[job.id] = None

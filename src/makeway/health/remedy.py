@@ -25,6 +25,7 @@ from makeway.model.record import Cause, CauseClass, Decision
 C, K = Cause, CauseClass
 SAME_MAX, ATTEMPTS_MAX = 3, 20
 GROWS = (C.OOM_HOST, C.MEMORY_LEAK)
+HOPELESS = ("not_improving", "too_slow")
 NEVER_BEGAN = (C.UNSCHEDULABLE, C.START_TIMEOUT)
 QUESTIONS = {
     C.KILLED_UNKNOWN: "who killed it? possible: the kernel for memory, an administrator, a time "
@@ -89,7 +90,7 @@ def _hopeless(judgement: Judgement, account: Account | None) -> Decision:
     """Let go on what is not worth it when nobody else wants the room, or end it, as was asked."""
     judged, request = judgement.judged, judgement.scene.incident.request
     wish = request.on_hopeless or "yield"
-    text = judged.outlook.text
+    text = judged.outlook.text if judged.outlook.verdict in HOPELESS else judgement.finding.said
     if wish == "flag":
         return _decision(judgement, "continue", f"{text}: it is marked, as on_hopeless says")
     if wish == "stop" and not judged.gentle:

@@ -72,8 +72,9 @@ class House:
         log = Log(self.database, self._lease)
         engine = Engine(decide, EarlierOutputs(self.database, self.store))
         controller = Controller(engine, log, self.series, self._executor, self.clock)
-        controller.lookout = Lookout(self.store)
+        controller.lookout = Lookout(self.store, self.database)
         controller.witness = Witness(self.store, self.database, controller.flush)
+        controller.witness.phase_of = controller.lookout.phase_of
         controller.probe = Probe()
         controller.holders = Holders(self.store)
         controller.upkeep = Upkeep(Packer(self.database, self.series, self.plan.keep))

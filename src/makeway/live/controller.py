@@ -21,7 +21,7 @@ import msgspec
 from makeway.engine.engine import Engine, Step, awaited, outstanding
 from makeway.engine.state import State
 from makeway.errors import Unavailable
-from makeway.executor.base import Executor, Readings
+from makeway.executor.base import Executor, Readings, of_each
 from makeway.failpoint import reach
 from makeway.live.clock import Clock
 from makeway.live.holders import Holders
@@ -132,7 +132,7 @@ class Controller:
         now_ms = self._clock.now_ms()
         recordings = self.inbox.recorded()
         told = [one for recording in recordings for one in recording.readings]
-        heard = [*observed.readings, *told]
+        heard = [*of_each(observed.readings), *told]
         for readings in heard:
             self._series.add(readings.job, readings.number, readings.rank, readings.samples)
             self._noted.take(readings.job, readings.notes)

@@ -26,6 +26,7 @@ from makeway.live.cluster_views import node_view, node_views
 from makeway.live.job_views import Now, job_view
 from makeway.live.logs import WorkerLogs
 from makeway.live.rights import assert_may, assert_owns
+from makeway.live.run_views import RunDesk
 from makeway.live.series_views import series_of
 from makeway.model import event as ev
 from makeway.model.lineage import Comparison, Lineage
@@ -57,7 +58,7 @@ from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 OPEN = (JobPhase.QUEUED, JobPhase.RUNNING, JobPhase.EVICTING)
 
 
-class ServiceDesk:
+class ServiceDesk(RunDesk):
     """What one caller can ask of a service; see the module and `wire.desk.Desk`."""
 
     def __init__(self, service: Behind, caller: Caller) -> None:

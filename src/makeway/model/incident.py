@@ -69,13 +69,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """What makeway itself had ordered; `text` says why, `ranks` who had brought it about."""
+    """What makeway itself had ordered; `text` says why, `ranks` who had brought it about.
+
+    `cause` is what the order to end was for, where the attempt had been judged while it ran.
+    """
 
     kind: str
     at_s: float | None = None
     text: str = ""
     evidence: tuple[Evidence, ...] = ()
     ranks: tuple[int, ...] = ()
+    cause: Cause | None = None
 
 
 class Kernel(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from makeway.wire.cluster import (
 )
 from makeway.wire.jobs import JobView, Resize, WhyView
 from makeway.wire.page import Page, Problem
-from makeway.wire.runs import RunBrought
+from makeway.wire.runs import RunBrought, RunView
 from makeway.wire.search import Found, FoundItem
 from makeway.wire.series import SeriesView
 from makeway.wire.session import SignIn
@@ -37,6 +37,7 @@ SHAPES: tuple[object, ...] = (
     *(PolicyView, PreviewView, StatusView),
     *(Page[TokenView], TokenView, TokenMade, TokenRequest, SignIn),
     *(Page[SeriesView], SeriesView),
+    *(Page[RunView], RunView),
     *(Found, FoundItem, Lineage, Comparison),
     *(Page[DatasetView], DatasetView, Page[ModelView], ModelView),
     Problem,

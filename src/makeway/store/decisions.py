@@ -29,7 +29,7 @@ NUMBER_MAX = 2**63 - 1
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """One decision; its number is that of its event.
 
-    `kind`: start, resize, preempt, reserve, reject, retry, requeue, stop, rerun (of a step
+    `kind`: start, resize, preempt, reserve, reject, retry, requeue, yield, stop, rerun (of a step
     whose output is lost) or diverge (it made something else). `workers` are those that the job has
     then, or is kept slots for.
     """
@@ -119,6 +119,8 @@ def _about(event: ev.Event) -> dict[str, Any] | None:
             return about | {"rule": rule, "text": text}
         case ev.JobRejected(job=job, wait=wait):
             return {"kind": "reject", "job": job, "cause": wait.reason.value, "text": wait.text}
+        case ev.AttemptJudged(job=job, decision=Decision(action="yield") as decision):
+            return _concluded("yield", job, decision)
         case ev.JobRequeued(job=job, decision=decision):
             return _concluded("requeue" if decision.ledger is None else "retry", job, decision)
         case ev.JobFinished(job=job, decision=Decision() as decision):

@@ -30,7 +30,8 @@ from makeway.store.seen import Wanted, seen_of
 from makeway.store.statement import same
 
 INTENTS = {"preempted": "preempt", "drained": "drain", "restarted": "drain", "shrink": "shrink",
-           "timeout": "timeout", "cancel": "cancel", "hang": "stop"}  # fmt: skip
+           "timeout": "timeout", "cancel": "cancel", "hang": "stop", "yielded": "preempt",
+           "hopeless": "stop"}  # fmt: skip
 TOLD = ("AttemptSeen", "AttemptEnded", "WorkerExited", "JobRequeued")
 OF_JOB = ENTRIES.where(same(EVENTS.job), EVENTS.type.in_(TOLD))
 
@@ -141,8 +142,11 @@ def _ended(
         yield "intent", {"kind": intent}
     kills = sum(end.oom_kills for end in exits)
     peak = max((end.memory_peak_bytes for end in exits), default=0)
-    if kills or peak:
-        counted = {"oom_kill": kills, "cgroup": True} if kills else {}
+    elsewhere = max((0 if end.over_memory else end.host_oom_kills for end in exits), default=0)
+    if kills or peak or elsewhere:
+        counted: dict[str, object] = {"oom_kill": kills, "cgroup": True} if kills else {}
+        if elsewhere:
+            counted["host_oom_kill"] = elsewhere
         yield "kernel", {**counted, "memory_peak": peak} if peak else counted
 
 

@@ -24,8 +24,8 @@ from makeway.wire.cluster import (
     StatusView,
 )
 from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
-from makeway.wire.page import Page
-from makeway.wire.runs import RunBrought, RunWanted
+from makeway.wire.page import PAGE, Page
+from makeway.wire.runs import RunBrought, RunView, RunWanted
 from makeway.wire.search import Found, LineageWanted, SearchWanted
 from makeway.wire.series import SeriesView, SeriesWanted
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
@@ -67,6 +67,14 @@ class Desk(Protocol):
 
     def series(self, wanted: SeriesWanted) -> Page[SeriesView]:
         """List what the workers of a job or step have measured, with points for a chart."""
+        ...
+
+    def runs(self, limit: int = PAGE, cursor: str | None = None) -> Page[RunView]:
+        """List runs, the newest first, without their steps."""
+        ...
+
+    def run(self, ref: str) -> RunView:
+        """Give one run with its steps, which of them failed, why, and what they hold up."""
         ...
 
     def bring_run(self, wanted: RunWanted) -> RunBrought:

@@ -382,6 +382,7 @@ class Agent:
             cpu_ms=self._cpu_ms,
             yielded=files.read_yield(self._folder) if code == YIELDED else None,
             oom_kills=kills,
+            host_oom_kills=self._meter.host_kills.lately(kills) if code == -signal.SIGKILL else 0,
             over_memory=self._limit.over,
             lost=None if gone else "a process of its tree cannot be killed",
         )

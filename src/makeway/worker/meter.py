@@ -16,6 +16,7 @@ from makeway.executor.processes import cpu_ms_of, memory_of
 from makeway.executor.protocol import Launch
 from makeway.model.record import Sample
 from makeway.store.blobs import Blobs
+from makeway.worker.host_kills import HostKills
 from makeway.worker.surroundings import RATES, Used, gpus, held, left, stored_inputs
 
 FIRST_MS = 200
@@ -39,6 +40,7 @@ class Meter:
         self._peak_bytes = 0
         self.due_ms = 0
         self.peak_bytes = 0
+        self.host_kills = HostKills()
 
     def begin(self, now_ms: int) -> None:
         """Let the first reading come soon: many a worker does not live for long."""
@@ -53,6 +55,7 @@ class Meter:
     def read(self, tree: Sequence[int], now_ms: int, dropped: int = 0) -> list[Sample]:
         """Read now; nothing if the tree has just ended. `dropped` is what was lost so far."""
         self.due_ms = now_ms + self._every_ms
+        self.host_kills.look()
         memory = memory_of(tree)
         if not memory:
             return []

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -313,18 +313,25 @@ def _best(metric: str, minimum: float | None, by_key: Executions, step: Step) ->
 def _finish(run: Run, by_key: Executions) -> ev.RunFinished:
     if run.phase is RunPhase.CANCELLING:
         return ev.RunFinished(run=run.id, phase=RunPhase.CANCELLED)
-    bad = [execution.key for execution in by_key.values() if _bad(run, execution, by_key)]
+    bad = [execution for execution in by_key.values() if _bad(run, execution, by_key)]
     if not bad:
         text = "; ".join(_short(run, by_key))
         return ev.RunFinished(run=run.id, phase=RunPhase.SUCCEEDED, text=text)
-    failed = ", ".join(bad)
     try:
         resolve(run.workflow, run.workflow.result, by_key)
         usable = run.workflow.result != Constant(None)
     except Missing:
         usable = False
     phase = RunPhase.SUCCEEDED_WITH_FAILURES if usable else RunPhase.FAILED
-    return ev.RunFinished(run=run.id, phase=phase, text=f"did not succeed: {failed}")
+    return ev.RunFinished(run=run.id, phase=phase, text=_without(bad))
+
+
+def _without(bad: Sequence[Execution]) -> str:
+    """Name those that did not succeed apart from those that they held up."""
+    held = [one.key for one in bad if one.phase is ExecutionPhase.OMITTED]
+    failed = [one.key for one in bad if one.key not in held]
+    said = [f"did not succeed: {', '.join(failed)}"] if failed else []
+    return "; ".join((*said, *([f"held up: {', '.join(held)}"] if held else [])))
 
 
 def _short(run: Run, by_key: Executions) -> Iterator[str]:
