@@ -10,15 +10,18 @@ Cost:    one search for each cause, not for each row: rows of one kind that stan
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
 from makeway.health.rules.table import ROWS, Row
 from makeway.model.incident import Failure
 from makeway.model.record import Cause
+from makeway.model.ruling import LogPattern
 
 C = Cause
+LINE_MAX = 1_000
 
 
 class Sign(NamedTuple):
@@ -58,6 +61,22 @@ def sign_of(text: str) -> Sign | None:
 def without_advice(text: str) -> str:
     """Leave away the sentences that only guess or advise."""
     return " ".join(part for part in SENTENCE.split(text) if not ADVICE.search(part))
+
+
+def follows(error: Failure, patterns: Sequence[LogPattern]) -> bool:
+    """Say whether somebody has said of such an exception that it only follows from another."""
+    text = f"{error.type}: {error.message}"
+    return any(one.role == "cascade" and matches(one, text) for one in patterns)
+
+
+def matches(pattern: LogPattern, text: str) -> bool:
+    """Say whether a text has the pattern in it."""
+    return _compiled(pattern.pattern).search(text[:LINE_MAX]) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def names_of(error: Failure) -> list[str]:
