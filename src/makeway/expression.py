@@ -111,6 +111,13 @@ def holds(node: Node, values: Mapping[str, Value | None]) -> bool:
     return _value(node, values) is True
 
 
+def names(node: Node) -> set[str]:
+    """Give the names that a condition asks for."""
+    if node.does == "name":
+        return {str(node.value)}
+    return {name for part in node.parts for name in names(part)}
+
+
 def pointed(text: str, at: int, problem: str, hint: str = "") -> InvalidInput:
     """Make the error that shows where in a text something is wrong."""
     line = text.count("\n", 0, at)

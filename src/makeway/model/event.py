@@ -18,6 +18,7 @@ from makeway.model.job import JobSpec
 from makeway.model.phase import JobPhase
 from makeway.model.record import Decision, Diagnosis, Exit, Report, Symptom
 from makeway.model.rules import Rules
+from makeway.model.ruling import FailureRules
 from makeway.model.wait import Wait
 
 Fact = fact.Fact
@@ -49,6 +50,12 @@ class RulesConfigured(Fact, frozen=True):
     """The settings of the policy were set."""
 
     rules: Rules
+
+
+class FailuresConfigured(Fact, frozen=True):
+    """The patterns and rules that a configuration adds to those of failures were set."""
+
+    failures: FailureRules
 
 
 class JobSubmitted(Fact, frozen=True):
@@ -304,6 +311,7 @@ Event = (
     | NodeRemoved
     | QueuesConfigured
     | RulesConfigured
+    | FailuresConfigured
     | JobSubmitted
     | AttemptAdopted
     | JobCancelRequested

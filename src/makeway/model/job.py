@@ -17,6 +17,7 @@ from makeway.model.incident import Past, Seen
 from makeway.model.phase import AttemptPhase, JobPhase
 from makeway.model.record import Decision, Exit, Symptom
 from makeway.model.resources import NOTHING, Resources
+from makeway.model.ruling import Rule
 from makeway.model.workflow import Binding, Goal
 
 CLASSES = {"low": -100, "medium": 0, "high": 100, "system": 1000}
@@ -111,6 +112,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     yielded_from         its priority before it was told to yield: it starts only on what nobody else
                          wants, elastic workers included; None: it does not yield
     sample_ms            how often its workers are measured; None: as everybody's are
+    on_failure           its own rules of failures; the first that matches counts
     """
 
     name: str
@@ -140,6 +142,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     on_hopeless: OnHopeless = OnHopeless.YIELD
     yielded_from: int | None = None
     sample_ms: int | None = None
+    on_failure: tuple[Rule, ...] = ()
 
     @property
     def workers_min(self) -> int:

@@ -74,7 +74,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def called(self) -> str:
         """Name it in a sentence: by its name, and where it was written."""
         name = f" {self.name}" if self.name else ""
-        return f"rule{name} ({self.where})" if self.where else f"rule{name}"
+        place = self.where.rpartition("/")[2]
+        return f"rule{name} ({place})" if place else f"rule{name}"
 
 
 class FailureRules(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import msgspec
 from makeway.model.phase import ExecutionPhase, RunPhase
 from makeway.model.record import Output
 from makeway.model.resources import NOTHING, Resources
+from makeway.model.ruling import Rule
 
 
 class Constant(msgspec.Struct, frozen=True, tag="constant"):
@@ -105,6 +106,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     `trigger` says what has to have become of the steps before it; empty: all have succeeded. It is
     skipped if anything in `when` turns out to be false. It is a program if it has a `command`.
+    Its own rules of failures are in `on_failure`.
     """
 
     key: str
@@ -128,6 +130,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     parallel: Parallel | None = None
     when: tuple[Binding, ...] = ()
     command: tuple[str, ...] = ()
+    on_failure: tuple[Rule, ...] = ()
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):

@@ -356,7 +356,7 @@ def _run_finished(event: ev.RunFinished, at_ms: int) -> Iterator[Write]:
 
 UNSEEN = (
     *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
-    *(ev.RulesConfigured, ev.QueuesConfigured),
+    *(ev.RulesConfigured, ev.QueuesConfigured, ev.FailuresConfigured),
     *(ev.JobCancelRequested, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobResizeRequested),
     ev.JobKeepRequested,
     *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned, ev.PastUsageTold),

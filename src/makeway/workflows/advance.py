@@ -210,6 +210,7 @@ def _job(run: Run, step: Step, arguments: dict[str, Binding], name: str) -> JobS
         goal=step.goal,
         min_rate=step.min_rate,
         on_hopeless=OnHopeless(step.on_hopeless),
+        on_failure=step.on_failure,
     )
 
 

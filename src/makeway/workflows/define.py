@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from msgspec.structs import replace
@@ -25,6 +25,8 @@ from makeway.workflows.annotation import ANYTHING, hints_of, name_of, shown
 from makeway.workflows.bind import Building, building, mismatch, take
 from makeway.workflows.code import code_of
 from makeway.workflows.handle import Call, Definition, Gathered, Handle, Options, user_line
+from makeway.workflows.ruling import Rule as Ruling
+from makeway.workflows.ruling import rules_of
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
@@ -132,6 +134,7 @@ class StepFunction(Definition, Generic[Args, Result]):
         max_memory: str | float | None = None,
         min_rate: float | None = None,
         on_hopeless: str | None = None,
+        on_failure: Ruling | Sequence[Ruling] | None = None,
     ) -> StepFunction[Args, Result]:
         """Give the same step with other settings; what is not named stays as it is.
 
@@ -166,6 +169,7 @@ class StepFunction(Definition, Generic[Args, Result]):
             on_hopeless=old.on_hopeless
             if on_hopeless is None
             else check.on_hopeless(on_hopeless, where),
+            on_failure=old.on_failure if on_failure is None else rules_of(on_failure, where),
         )
         check.fits_bound(new.per_worker, new.max_memory_bytes, where)
         return StepFunction(self.function, new)
@@ -218,6 +222,7 @@ def step(
     max_memory: str | float | None = ...,
     min_rate: float | None = ...,
     on_hopeless: str = ...,
+    on_failure: Ruling | Sequence[Ruling] = ...,
     cache: bool | Cache = ...,
     trigger: str = ...,
 ) -> Callable[[Callable[Args, Result]], StepFunction[Args, Result]]: ...
@@ -239,6 +244,7 @@ def step(
     max_memory: str | float | None = None,
     min_rate: float | None = None,
     on_hopeless: str = "yield",
+    on_failure: Ruling | Sequence[Ruling] = (),
     cache: bool | Cache = False,
     trigger: str = "all_success",
 ) -> Any:
@@ -255,6 +261,7 @@ def step(
                          hour); who falls behind that is not worth trying again
              on_hopeless "yield" lets such a step go on when nobody else wants the room, "stop" ends
                          it, "flag" only says so
+             on_failure  what is done about which failures: each `mw.Rule`, the first that matches
              trigger     what has to have become of the steps before it: `all_done`, `any_success`,
                          `at_least(2)`, `quorum(0.67)`
              cache       True, or a `Cache`: an output of any earlier run with the same code and the
@@ -272,6 +279,7 @@ def step(
         max_memory_bytes=check.max_memory(max_memory, where),
         min_rate=None if min_rate is None else check.min_rate(min_rate, where),
         on_hopeless=check.on_hopeless(on_hopeless, where),
+        on_failure=rules_of(on_failure, where),
         trigger=check.trigger(trigger, where),
     )
     check.fits_bound(options.per_worker, options.max_memory_bytes, where)

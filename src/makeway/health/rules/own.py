@@ -78,7 +78,8 @@ def _first(scene: Scene, text: str) -> LogPattern | None:
 def _finding(scene: Scene, pattern: LogPattern, told: tuple[str, str], tier: Tier) -> Finding:
     assert pattern.cause is not None, "what names a cause has one"
     text, ref = told[0].strip()[:200], told[1]
-    where = f", which {pattern.where} knows" if pattern.where else ""
+    place = pattern.where.rpartition("/")[2]
+    where = f", which {place} knows" if place else ""
     return Finding(
         cause=pattern.cause,
         tier=tier,
