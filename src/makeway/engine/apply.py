@@ -17,6 +17,7 @@ from makeway.engine import (
     dependencies,
     holding,
     jobs,
+    overriding,
     presence,
     runs,
     waiting,
@@ -34,6 +35,7 @@ DEMAND = (
     *(ev.QueuesConfigured, ev.RulesConfigured, ev.JobSubmitted, ev.JobEligible, ev.JobFinished),
     ev.DataFound,
     *(ev.JobChanged, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobRetryRequested),
+    ev.StepOverridden,
 )
 
 
@@ -142,4 +144,5 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     **wishes.HANDLERS,
     **attempts.HANDLERS,
     **runs.HANDLERS,
+    **overriding.HANDLERS,
 }

@@ -292,6 +292,7 @@ ExecutionEnded = run_fact.ExecutionEnded
 RunFinished = run_fact.RunFinished
 LateResult = run_fact.LateResult
 ExecutionReplaced = run_fact.ExecutionReplaced
+ExecutionReopened = run_fact.ExecutionReopened
 NodeDrained = wish.NodeDrained
 NodeUndrained = wish.NodeUndrained
 NodeRemoved = wish.NodeRemoved
@@ -302,6 +303,7 @@ JobKeepRequested = wish.JobKeepRequested
 JobResizeRequested = wish.JobResizeRequested
 JobRetryRequested = wish.JobRetryRequested
 RunCancelRequested = wish.RunCancelRequested
+StepOverridden = wish.StepOverridden
 
 Event = (
     NodeJoined
@@ -320,6 +322,7 @@ Event = (
     | JobKeepRequested
     | JobResizeRequested
     | JobRetryRequested
+    | StepOverridden
     | RunSubmitted
     | RunCancelRequested
     | WorkerReady
@@ -348,6 +351,7 @@ Event = (
     | RunFinished
     | LateResult
     | ExecutionReplaced
+    | ExecutionReopened
 )
 
 

@@ -223,7 +223,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `held` why somebody wants it not to start, if anybody does. `past` is what is known of its attempts
     that have ended; `avoids` names the machines that one of them was ill of, and `only` those that
     are left, where it has room on them; `lacks` the data that must be back before the next one;
-    `replaced` which workers were too slow: rank, its machine, when (ms).
+    `replaced` which workers were too slow: rank, its machine, when (ms); `stop_wanted` who has
+    overridden that it goes on, and why.
     """
 
     id: str
@@ -246,6 +247,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] | None = None
     lacks: tuple[str, ...] = ()
     replaced: tuple[tuple[int, str, int], ...] = ()
+    stop_wanted: str | None = None
 
     @property
     def nodes(self) -> tuple[str, ...]:

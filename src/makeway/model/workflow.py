@@ -199,7 +199,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """One step in one run; `id` is `run.key`, and is its job's id too.
 
     A step that is done again in the same run, since its input was replaced, is another execution of
-    it: `serve`, then `serve~2`.
+    it: `serve`, then `serve~2`. What is `waived` was skipped by somebody: what reads it goes on with
+    None in its place, or in a list with a `Failure`.
     """
 
     id: str
@@ -212,6 +213,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     cache_key: str = ""
     selection: Selection | None = None
     ended_at_ms: int = 0
+    waived: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -280,4 +280,6 @@ def _bad(run: Run, execution: Execution, by_key: Executions) -> bool:
         return not vacant(run.workflow, FromStep(step_key(execution.key)), by_key)
     if not_needed(run, execution):
         return False
+    if execution.waived:
+        return True
     return not execution.phase.good and execution.phase is not ExecutionPhase.SKIPPED
