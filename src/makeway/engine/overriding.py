@@ -155,9 +155,7 @@ def _follows(state: State, event: ev.StepOverridden, _at_ms: int) -> Iterator[ev
     job, attempt = event.job, state.attempts.get(event.job)
     if event.act == "stop":
         if attempt is None:
-            yield ev.JobFinished(
-                job=job, phase=JobPhase.CANCELLED, text=event.text, stopped=True
-            )
+            yield ev.JobFinished(job=job, phase=JobPhase.CANCELLED, text=event.text, stopped=True)
         elif attempt.phase is not AttemptPhase.STOPPING:
             yield stop(state, attempt, "cancel", event.text)
         return

@@ -270,13 +270,14 @@ class JobRequeued(Fact, frozen=True):
 
 
 class JobFinished(Fact, frozen=True):
-    """A job has reached its final phase."""
+    """A job has reached its final phase; `stopped`: somebody has overridden that it goes on."""
 
     job: str
     phase: JobPhase
     text: str = ""
     decision: Decision | None = None
     report: Report | None = None
+    stopped: bool = False
 
 
 class PastUsageTold(Fact, frozen=True):

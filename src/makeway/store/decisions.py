@@ -29,7 +29,7 @@ NUMBER_MAX = 2**63 - 1
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """One decision; its number is that of its event.
 
-    `kind`: start, resize, preempt, reserve, reject, retry, requeue or stop. `workers` are those
+    `kind`: start, resize, preempt, reserve, reject, retry, requeue, stop or override. `workers` are those
     that the job has then, or is kept slots for.
     """
 
@@ -114,6 +114,8 @@ def _about(event: ev.Event) -> dict[str, Any] | None:
             return _concluded("requeue" if decision.ledger is None else "retry", job, decision)
         case ev.JobFinished(job=job, decision=Decision() as decision):
             return _concluded("stop", job, decision)
+        case ev.StepOverridden(job=job, user=user, text=text):
+            return {"kind": "override", "job": job, "rule": f"override by {user}", "text": text}
         case _:
             return None
 

@@ -28,7 +28,7 @@ from makeway.model import event as ev
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase, RunPhase
 from makeway.model.record import Decision
 from makeway.model.workflow import Constant, execution_id
-from makeway.store import schema
+from makeway.store import reopening, schema
 from makeway.store.database import Database
 from makeway.store.decisions import DECISION, decided
 from makeway.store.finals import GIVEN, REPORTED, given, reported
@@ -364,6 +364,7 @@ UNSEEN = (
 )
 
 FOLDS: dict[type, Fold] = {
+    **reopening.FOLDS,
     **dict.fromkeys(UNSEEN, lambda _event, _at_ms: ()),
     ev.AttemptAdopted: _attempt_adopted,
     ev.AttemptResized: _attempt_resized,
