@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -15,7 +17,7 @@ from tests import builders
 from tests.engine.house import House
 from tests.engine.test_runs import flow, step
 
-ADA = {"user": "ada", "reason": "I know better"}
+ADA: dict[str, Any] = {"user": "ada", "reason": "I know better"}
 
 
 def as_it_ended(house: House, job: str, act: str) -> ev.StepOverridden:
