@@ -12,7 +12,7 @@ from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.phase import ExecutionPhase as E
 from makeway.model.phase import JobPhase, RunPhase
-from makeway.model.workflow import Constant, Failure, FromStep, Many, Workflow
+from makeway.model.workflow import Constant, Execution, Failure, FromStep, Many, Workflow
 from tests import builders
 from tests.engine.house import House
 from tests.engine.test_runs import flow, step
@@ -22,7 +22,8 @@ ADA: dict[str, Any] = {"user": "ada", "reason": "I know better"}
 
 def as_it_ended(house: House, job: str, act: str) -> ev.StepOverridden:
     """Override what has ended, with all that the store remembers of it."""
-    state, was, run, executions = State(), None, None, ()
+    state, was, run = State(), None, None
+    executions: tuple[Execution, ...] = ()
     for entry in house.log:
         match entry.event:
             case ev.JobFinished(job=name, phase=phase) if name == job:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makeway.errors import InvalidInput
-from makeway.expression import CHARACTERS_MAX, holds, names, parse
+from makeway.expression import CHARACTERS_MAX, Value, holds, names, parse
 from makeway.model.ruling import KINDS
 
-VALUES = {
+VALUES: dict[str, Value | None] = {
     "last.memory_peak": 190e6, "last.memory_limit": 200e6, "last.exit_code": 3,
     "last.cause": "OOM_HOST", "last.message": "License server is BUSY", "last.duration": 90.0,
     "last.metrics.accuracy.trend": -0.02, "last.rank": None, "last.progress": float("nan"),
