@@ -259,8 +259,7 @@ def step(
              max_memory  a worker that ran out of memory gets more when it is tried again, up to that
              goal, min_rate   what it is to reach, and how fast at the least (the whole is 1, in an
                          hour); who falls behind that is not worth trying again
-             on_hopeless "yield" lets such a step go on when nobody else wants the room, "stop" ends
-                         it, "flag" only says so
+             on_hopeless "yield" lets it go on where nobody wants the room, "stop", or "flag"
              on_failure  what is done about which failures: each `mw.Rule`, the first that matches
              trigger     what has to have become of the steps before it: `all_done`, `any_success`,
                          `at_least(2)`, `quorum(0.67)`
