@@ -32,7 +32,7 @@ from makeway.wire.cluster import (
     QueueView,
     StatusView,
 )
-from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
+from makeway.wire.jobs import JobsWanted, JobView, Overridden, Override, Resize, WhyView
 from makeway.wire.page import PAGE, PAGE_MAX, Page
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 
@@ -121,6 +121,11 @@ class Client:
         body = None if resize is None else _json(resize)
         path = f"{segment('jobs', ref)}:{act}"
         return self._value(Ask(method="POST", path=path, body=body), JobView)
+
+    def override(self, ref: str, wanted: Override) -> Overridden:
+        """Retry, stop or skip a step or a job, whatever was decided about it."""
+        path = f"{segment('steps', ref)}:override"
+        return self._value(Ask(method="POST", path=path, body=_json(wanted)), Overridden)
 
     def why(self, ref: str) -> WhyView:
         """Say why a job does not run and what would start it."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from makeway.engine import wishes
+from makeway.engine import overriding, wishes
 from makeway.engine.attempts import place_of
 from makeway.engine.dependencies import circle
 from makeway.engine.holding import over
@@ -45,6 +45,8 @@ def refusal(state: State, event: ev.Event) -> str | None:
             | ev.JobKeepRequested()
         ):
             return wishes.refusal(state, event)
+        case ev.StepOverridden():
+            return overriding.refusal(state, event)
         case ev.JobResizeRequested():
             return wishes.resize_refusal(state, event)
         case ev.JobSubmitted():

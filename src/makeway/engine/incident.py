@@ -73,6 +73,7 @@ def incident_of(state: State, attempt: Attempt) -> on.Incident:
         ledgers=_ledgers(state, job, inputs),
         # Who left because it was told to is owed nothing but its place: no need to look around.
         cluster=on.Cluster() if ordered else _cluster(state, job, attempt, asked),
+        on_failure=job.spec.on_failure,
     )
 
 

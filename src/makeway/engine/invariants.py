@@ -193,6 +193,13 @@ def check_entries(entries: Iterable[ev.Entry]) -> None:
             case ev.RunFinished(run=run):
                 assert not runs[run], f"{where}: {run} has finished before"
                 runs[run] = True
+            case ev.StepOverridden(job=job, was=was, run=ended):
+                if was is not None:
+                    assert lives[job].final, f"{where}: {job} has not finished"
+                    lives[job].final = False
+                if ended is not None:
+                    assert runs[ended.id], f"{where}: {ended.id} has not finished"
+                    runs[ended.id] = False
             case _:
                 about = getattr(entry.event, "job", None)
                 if isinstance(about, str):

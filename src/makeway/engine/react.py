@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from makeway.engine import wishes, worth
+from makeway.engine import overriding, wishes, worth
 from makeway.engine.attempts import REPLACE, before_node, enough, place_of, staying
 from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
 from makeway.engine.orders import shrink, stop
@@ -257,7 +257,9 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[Consequ
         yield ev.JobFinished(job=job.id, phase=JobPhase.SUCCEEDED, report=event.report)
         return
     if job.cancel_wanted:
-        yield ev.JobFinished(job=job.id, phase=JobPhase.CANCELLED, text=event.diagnosis.text)
+        text = job.stop_wanted or event.diagnosis.text
+        stopped = job.stop_wanted is not None
+        yield ev.JobFinished(job=job.id, phase=JobPhase.CANCELLED, text=text, stopped=stopped)
         return
     yield from again(state, event, at_ms)
 
@@ -277,7 +279,9 @@ def _finished(state: State, event: ev.JobFinished, at_ms: int) -> Iterator[Conse
         report = event.report or NO_REPORT
         yield ev.ExecutionEnded(
             execution=execution.id,
-            phase=ExecutionPhase.STOPPED if _hopeless(event) else EXECUTION_OF[event.phase],
+            phase=ExecutionPhase.STOPPED
+            if event.stopped or _hopeless(event)
+            else EXECUTION_OF[event.phase],
             text=event.text,
             output=report.output,
             metrics=report.metrics,
@@ -327,6 +331,7 @@ def _run_cancel_requested(
 # Any: each rule takes the one type that it is filed under, which a dict cannot express.
 RULES: dict[type, Callable[[State, Any, int], Iterator[Consequence]]] = {
     **wishes.RULES,
+    **overriding.RULES,
     ev.NodeLost: _node_lost,
     ev.NodeRemoved: _node_lost,
     ev.NodeDrained: _node_drained,

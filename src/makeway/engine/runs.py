@@ -56,7 +56,7 @@ def _run_submitted(state: State, event: ev.RunSubmitted, at_ms: int) -> None:
         submitted_at_ms=at_ms,
         fresh=event.fresh,
     )
-    _touch(state, event.run)
+    touch(state, event.run)
     state.executions[event.run] = {
         execution_id(event.run, step.key): Execution(
             id=execution_id(event.run, step.key), run=event.run, key=step.key
@@ -69,7 +69,7 @@ def _run_cancel_requested(state: State, event: ev.RunCancelRequested, _at_ms: in
     run = state.runs[event.run]
     phase = changed(RUN_CHANGES, run.phase, RunPhase.CANCELLING)
     state.runs[run.id] = replace(run, phase=phase)
-    _touch(state, run.id)
+    touch(state, run.id)
 
 
 def _execution_submitted(state: State, event: ev.ExecutionSubmitted, _at_ms: int) -> None:
@@ -95,11 +95,12 @@ def _execution_ended(state: State, event: ev.ExecutionEnded, at_ms: int) -> None
         selection=event.selection,
         ended_at_ms=at_ms,
         awaits=(),
+        waived=event.waived,
     )
     # Whoever waits for it looks first: a run that is over by this leaves the state.
     for run in _waiting_for(state, before):
-        _touch(state, run)
-    _touch(state, before.run)
+        touch(state, run)
+    touch(state, before.run)
 
 
 def _waiting_for(state: State, ended: Execution) -> list[str]:
@@ -124,7 +125,7 @@ def _late_result(state: State, event: ev.LateResult, _at_ms: int) -> None:
     before = executions[event.execution]
     assert before.selection is not None, f"illegal: {before.id} has selected nothing"
     executions[before.id] = replace(before, selection=event.selection, text=event.text)
-    _touch(state, before.run)
+    touch(state, before.run)
 
 
 def _execution_replaced(state: State, event: ev.ExecutionReplaced, _at_ms: int) -> None:
@@ -136,7 +137,15 @@ def _execution_replaced(state: State, event: ev.ExecutionReplaced, _at_ms: int) 
     executions[event.execution] = Execution(
         id=event.execution, run=run, key=key, remakes=event.remakes
     )
-    _touch(state, run)
+    touch(state, run)
+
+
+def _execution_reopened(state: State, event: ev.ExecutionReopened, _at_ms: int) -> None:
+    run = run_of(event.execution)
+    before = state.executions[run][event.execution]
+    changed(EXECUTION_CHANGES, before.phase, ExecutionPhase.PENDING)
+    state.executions[run][before.id] = Execution(id=before.id, run=run, key=before.key)
+    touch(state, run)
 
 
 def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
@@ -146,7 +155,7 @@ def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
     state.touched.pop(event.run, None)
 
 
-def _touch(state: State, run: str) -> None:
+def touch(state: State, run: str) -> None:
     """Let the engine look at the run again, because of the entry that is being applied."""
     state.touched.pop(run, None)  # of those that one entry touches, the last named comes last
     state.touched[run] = state.seq + 1
@@ -162,4 +171,5 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.LateResult: _late_result,
     ev.ExecutionReplaced: _execution_replaced,
     ev.OutputDiverged: lambda _state, _event, _at_ms: None,
+    ev.ExecutionReopened: _execution_reopened,
 }

@@ -38,6 +38,7 @@ from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase, JobPhase
 from makeway.model.resources import Resources
 from makeway.model.rules import Rules
+from makeway.model.ruling import FailureRules
 from makeway.model.wait import Wait
 from makeway.model.workflow import Execution, Run, run_of
 from makeway.policy.held import Held
@@ -53,7 +54,7 @@ class State:
 
     __slots__ = (
         "attempts", "avoiding", "changed", "declared", "demand_seq", "dependents", "draining", "elastic", "ended", "executions",
-        "free", "held", "hits", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
+        "failures", "free", "held", "hits", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
         "order", "past",
         "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
         "rooms", "rules", "running", "running_in", "runs", "seq", "spent", "submits", "timers", "touched",
@@ -66,6 +67,7 @@ class State:
         self.demand_seq = 0
         self.order = 0
         self.rules = Rules()
+        self.failures = FailureRules()
         self.nodes: dict[str, Node] = {}
         self.lost: dict[str, Node] = {}
         self.draining: dict[str, Node] = {}

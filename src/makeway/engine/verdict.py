@@ -21,7 +21,7 @@ from makeway.engine.state import State
 from makeway.engine.worth import yielding
 from makeway.health.causes import MEANING
 from makeway.health.judge import judge
-from makeway.health.remedy import remedy
+from makeway.health.ruled import decide
 from makeway.model import event as ev
 from makeway.model.job import Attempt, JobSpec
 from makeway.model.phase import JobPhase
@@ -50,7 +50,7 @@ def ended(state: State, attempt: Attempt) -> ev.AttemptEnded:
     if attempt.released_at_ms is not None and all(end.started and end.good for end in ends):
         return known
     incident = incident_of(state, attempt)
-    judgement = judge(incident)
+    judgement = judge(incident, state.failures.patterns)
     diagnosis = judgement.diagnosis
     return ev.AttemptEnded(
         job=known.job,
@@ -60,7 +60,7 @@ def ended(state: State, attempt: Attempt) -> ev.AttemptEnded:
         started=known.started,
         report=known.report,
         past=past_of(incident, attempt, diagnosis),
-        decision=remedy(judgement),
+        decision=decide(judgement, state.failures.rules),
     )
 
 

@@ -19,7 +19,7 @@ from makeway.errors import Conflict, InvalidInput, NotFound
 from makeway.executor.folder import worker_folder
 from makeway.intake.located import item_of
 from makeway.intake.nodes import nodes_of
-from makeway.live import control, runs, submission, token_views
+from makeway.live import control, overriding, runs, submission, token_views
 from makeway.live.behind import Behind
 from makeway.live.cached import cache_view, named
 from makeway.live.cluster_views import node_view, node_views
@@ -47,7 +47,7 @@ from makeway.wire.cluster import (
     StatusView,
 )
 from makeway.wire.desk import ACTS
-from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
+from makeway.wire.jobs import JobsWanted, JobView, Overridden, Override, Resize, WhyView
 from makeway.wire.page import PAGE_MAX, Page
 from makeway.wire.runs import RunBrought, RunWanted
 from makeway.wire.search import Found, LineageWanted, SearchWanted
@@ -136,6 +136,10 @@ class ServiceDesk(RunDesk):
             if refused.event is event:
                 raise Conflict(refused.why, where=f"job {row.id}")
         return self.job(row.id)
+
+    def override(self, ref: str, wanted: Override) -> Overridden:
+        """Retry, stop or skip a step or a job, whatever was decided about it."""
+        return overriding.override(self._service, self.caller, ref, wanted)
 
     def why(self, ref: str) -> WhyView:
         """Say why a job does not run and what would start it."""

@@ -17,6 +17,7 @@ from makeway.model.incident import Past, Seen
 from makeway.model.phase import AttemptPhase, JobPhase
 from makeway.model.record import Decision, Exit, Symptom
 from makeway.model.resources import NOTHING, Resources
+from makeway.model.ruling import Rule
 from makeway.model.workflow import Binding, Goal
 
 CLASSES = {"low": -100, "medium": 0, "high": 100, "system": 1000}
@@ -117,6 +118,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     yielded_from         its priority before it was told to yield: it starts only on what nobody else
                          wants, elastic workers included; None: it does not yield
     sample_ms            how often its workers are measured; None: as everybody's are
+    on_failure           its own rules of failures; the first that matches counts
     """
 
     name: str
@@ -146,6 +148,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     on_hopeless: OnHopeless = OnHopeless.YIELD
     yielded_from: int | None = None
     sample_ms: int | None = None
+    on_failure: tuple[Rule, ...] = ()
 
     @property
     def workers_min(self) -> int:
@@ -227,7 +230,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     that have ended; `avoids` names the machines that one of them was ill of, and `only` those that
     are left, where it has room on them; `lacks` the data that must be back before the next one,
     `awaits` the steps of its run that make such data again first;
-    `replaced` which workers were too slow: rank, its machine, when (ms).
+    `replaced` which workers were too slow: rank, its machine, when (ms); `stop_wanted` who has
+    overridden that it goes on, and why.
     """
 
     id: str
@@ -251,6 +255,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     lacks: tuple[str, ...] = ()
     awaits: tuple[str, ...] = ()
     replaced: tuple[tuple[int, str, int], ...] = ()
+    stop_wanted: str | None = None
 
     @property
     def nodes(self) -> tuple[str, ...]:

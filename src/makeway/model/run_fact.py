@@ -37,7 +37,7 @@ class ExecutionSubmitted(Fact, frozen=True):
 
 
 class ExecutionEnded(Fact, frozen=True):
-    """A step has reached its final phase."""
+    """A step has reached its final phase; `waived`: what reads it goes on without."""
 
     execution: str
     phase: ExecutionPhase
@@ -47,6 +47,14 @@ class ExecutionEnded(Fact, frozen=True):
     cache_key: str = ""
     selection: Selection | None = None
     key_parts: dict[str, str] = msgspec.field(default_factory=dict)
+    waived: bool = False
+
+
+class ExecutionReopened(Fact, frozen=True):
+    """A step that had been given up may run after all: somebody has overridden one before it."""
+
+    execution: str
+    text: str = ""
 
 
 class RunFinished(Fact, frozen=True):

@@ -14,6 +14,7 @@ import msgspec
 from makeway.model.phase import ExecutionPhase, RunPhase
 from makeway.model.record import Output
 from makeway.model.resources import NOTHING, Resources
+from makeway.model.ruling import Rule
 
 
 class Constant(msgspec.Struct, frozen=True, tag="constant"):
@@ -105,6 +106,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     `trigger` says what has to have become of the steps before it; empty: all have succeeded. It is
     skipped if anything in `when` turns out to be false. It is a program if it has a `command`.
+    Its own rules of failures are in `on_failure`.
     """
 
     key: str
@@ -129,6 +131,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     when: tuple[Binding, ...] = ()
     command: tuple[str, ...] = ()
     durability: str = "durable"
+    on_failure: tuple[Rule, ...] = ()
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +204,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
 
     awaits   steps that make its lost inputs again before its job is tried again
     remakes  it makes a lost output again: for this execution
+    waived   somebody has skipped it: what reads it goes on with None in its place, or in a list with
+             a `Failure`
     """
 
     id: str
@@ -215,6 +220,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     ended_at_ms: int = 0
     awaits: tuple[str, ...] = ()
     remakes: str = ""
+    waived: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,9 +29,9 @@ NUMBER_MAX = 2**63 - 1
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """One decision; its number is that of its event.
 
-    `kind`: start, resize, preempt, reserve, reject, retry, requeue, yield, stop, rerun (of a step
-    whose output is lost) or diverge (it made something else). `workers` are those that the job has
-    then, or is kept slots for.
+    `kind`: start, resize, preempt, reserve, reject, retry, requeue, yield, stop, override, rerun (of
+    a step whose output is lost) or diverge (it made something else). `workers` are those that the job
+    has then, or is kept slots for.
     """
 
     seq: int
@@ -129,6 +129,8 @@ def _about(event: ev.Event) -> dict[str, Any] | None:
             return {"kind": "rerun", "job": job, "beneficiary": consumer, "text": text}
         case ev.OutputDiverged(execution=job, text=text):
             return {"kind": "diverge", "job": job, "text": text}
+        case ev.StepOverridden(job=job, user=user, text=text):
+            return {"kind": "override", "job": job, "rule": f"override by {user}", "text": text}
         case _:
             return None
 

@@ -17,6 +17,7 @@ import msgspec
 
 from makeway.codec import decode_event
 from makeway.errors import NotFound
+from makeway.intake.written import rule_plain
 from makeway.model import event as ev
 from makeway.model.incident import Past, Seen, Track
 from makeway.model.job import JobSpec
@@ -77,6 +78,8 @@ def document_of(database: Database, job: str, number: int | None = None) -> dict
     ledgers = {name: list(after) for at, name, after in logged.ledgers if at < attempt.number}
     if ledgers:
         found["ledgers"] = ledgers
+    if spec.on_failure:
+        found["on_failure"] = [rule_plain(rule) for rule in spec.on_failure]
     if spec.goal is not None:
         found["goal"] = {
             key: value for key, value in msgspec.to_builtins(spec.goal).items() if value is not None

@@ -28,7 +28,7 @@ from makeway.model import event as ev
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase, RunPhase
 from makeway.model.record import Decision
 from makeway.model.workflow import Constant, execution_id
-from makeway.store import remade, schema
+from makeway.store import remade, reopening, schema
 from makeway.store.database import Database
 from makeway.store.decisions import DECISION, decided
 from makeway.store.finals import GIVEN, REPORTED, given, reported
@@ -350,7 +350,7 @@ def _run_finished(event: ev.RunFinished, at_ms: int) -> Iterator[Write]:
 
 UNSEEN = (
     *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
-    *(ev.RulesConfigured, ev.QueuesConfigured),
+    *(ev.RulesConfigured, ev.QueuesConfigured, ev.FailuresConfigured),
     *(ev.JobCancelRequested, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobResizeRequested),
     ev.JobKeepRequested,
     *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned, ev.PastUsageTold),
@@ -358,6 +358,7 @@ UNSEEN = (
 )
 
 FOLDS: dict[type, Fold] = {
+    **reopening.FOLDS,
     **dict.fromkeys(UNSEEN, lambda _event, _at_ms: ()),
     ev.AttemptAdopted: _attempt_adopted,
     ev.AttemptResized: _attempt_resized,

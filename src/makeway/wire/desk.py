@@ -23,7 +23,7 @@ from makeway.wire.cluster import (
     QueueView,
     StatusView,
 )
-from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
+from makeway.wire.jobs import JobsWanted, JobView, Overridden, Override, Resize, WhyView
 from makeway.wire.page import PAGE, Page
 from makeway.wire.runs import RunBrought, RunView, RunWanted
 from makeway.wire.search import Found, LineageWanted, SearchWanted
@@ -59,6 +59,10 @@ class Desk(Protocol):
 
     def act(self, ref: str, act: str, resize: Resize | None = None) -> JobView:
         """Cancel, hold, keep, release, resize or retry a job, and give it as it is then."""
+        ...
+
+    def override(self, ref: str, wanted: Override) -> Overridden:
+        """Retry, stop or skip a step or a job, whatever was decided about it."""
         ...
 
     def why(self, ref: str) -> WhyView:

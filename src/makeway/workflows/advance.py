@@ -271,6 +271,7 @@ def _job(run: Run, step: Step, arguments: dict[str, Binding], name: str) -> JobS
         goal=step.goal,
         min_rate=step.min_rate,
         on_hopeless=OnHopeless(step.on_hopeless),
+        on_failure=step.on_failure,
     )
 
 
@@ -347,4 +348,6 @@ def _bad(run: Run, execution: Execution, by_key: Executions) -> bool:
         return not vacant(run.workflow, FromStep(step_key(execution.key)), by_key)
     if not_needed(run, execution):
         return False
+    if execution.waived:
+        return True
     return not execution.phase.good and execution.phase is not ExecutionPhase.SKIPPED

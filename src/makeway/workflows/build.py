@@ -93,6 +93,7 @@ def _step(call: Call, keys: Collection[str], into: Building) -> Step:
         max_memory_bytes=options.max_memory_bytes,
         min_rate=options.min_rate,
         on_hopeless=options.on_hopeless,
+        on_failure=options.on_failure,
         cache=options.cache,
         trigger=options.trigger,
         command=call.command,

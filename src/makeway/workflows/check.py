@@ -7,9 +7,10 @@ line that says so.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from makeway.errors import InvalidWorkflow
 from makeway.model import units
@@ -187,6 +188,12 @@ def _ttl_ms(ttl: str | float, where: str) -> int:
         return units.ms_of(ttl, f"{where}: ttl")
     except units.BadAmount as error:
         raise InvalidWorkflow(error.problem, where=error.where) from None
+
+
+def nearest(text: str, known: Iterable[str]) -> str:
+    """Say which of a few words may have been meant."""
+    near = difflib.get_close_matches(text, [*known], n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def is_number(value: object) -> bool:
