@@ -54,15 +54,15 @@ def test_the_rules_of_a_step_and_of_the_configuration_decide(tmp_path: Path) -> 
     )
     terminal.types("run", str(EXAMPLES / "own_rule.py"), expect=5)
     first, second = attempts_of(terminal, "solve")
-    assert first["decision"]["rule"].startswith("rule (own_rule.py:22) says retry: ")
-    assert (first["decision"]["memory"], first["decision"]["ledger"]) == ("300MB", "app")
+    assert first["decision"]["rule"].startswith("rule (own_rule.py:21) says retry: ")
+    assert (first["decision"]["memory_bytes"], first["decision"]["ledger"]) == (300_000_000, "app")
     assert second["diagnosis"]["cause"] == "NONE"
     first, second = attempts_of(terminal, "render")
     assert (first["diagnosis"]["cause"], first["decision"]["action"]) == ("CONNECTION", "retry")
     assert first["decision"]["rule"].startswith("rule seat (makeway.toml:9) says retry: ")
     (only,) = attempts_of(terminal, "stubborn")
     assert only["decision"]["rule"] == (
-        "rule (own_rule.py:41) says stop: ask Ada (without it: retry)"
+        "rule (own_rule.py:38) says stop: ask Ada (without it: retry)"
     )
     again = terminal.reads("diagnose", "stubborn")["decision"]
     assert again["action"] == "stop"
@@ -129,6 +129,7 @@ def test_rules_are_read_again_while_the_service_works(shop: Shop, tmp_path: Path
     shop.service.process.send_signal(signal.SIGHUP)
     watching.waits_for("FailuresConfigured")
     watching.process.terminate()
+    watching.process.wait()
     job = shop.submits("--", "sh", "-c", "exit 3")
     shop.types("wait", job, expect=5)
     (told,) = [one for one in shop.reads("decisions", "--job", job)["items"]

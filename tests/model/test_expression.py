@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeway.errors import InvalidInput
-from makeway.expression import CHARACTERS_MAX, Value, holds, names, parse
+from makeway.expression import CHARACTERS_MAX, BadCondition, Value, holds, names, parse
 from makeway.model.ruling import KINDS
 
 VALUES: dict[str, Value | None] = {
@@ -81,7 +80,7 @@ def test_what_is_false_or_unknown_does_not_hold(text: str) -> None:
     ],
 )
 def test_what_is_wrong_is_shown_at_its_place(text: str, problem: str, at: int) -> None:
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(BadCondition) as caught:
         parse(text, KINDS)
     said = caught.value.problem
     first, shown, caret = said.split("\n")
@@ -96,7 +95,7 @@ def test_what_is_wrong_is_shown_at_its_place(text: str, problem: str, at: int) -
     "text", ["1" * (CHARACTERS_MAX + 1), "(" * 300, "1" + "+1" * 150, "not " * 250 + "true"]
 )
 def test_a_condition_beyond_all_reason_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="at most"):
+    with pytest.raises(BadCondition, match="at most"):
         parse(text, KINDS)
 
 
@@ -109,7 +108,7 @@ def test_the_deepest_that_is_allowed_is_evaluated() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         found = parse(text, KINDS)
-    except InvalidInput:
+    except BadCondition:
         return
     assert holds(found, VALUES) in (True, False)
 
@@ -127,7 +126,7 @@ def test_evaluation_raises_nothing_whatever_the_values_are(
 ) -> None:
     try:
         found = parse(" ".join(words), KINDS)
-    except InvalidInput:
+    except BadCondition:
         return
     assert holds(found, values) in (True, False)  # type: ignore[arg-type]  # that is what is tried
     assert names(found) <= {*KINDS}

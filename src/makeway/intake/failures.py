@@ -17,7 +17,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from makeway.errors import InvalidInput
-from makeway.expression import parse
+from makeway.expression import BadCondition, parse
 from makeway.intake import shape as of
 from makeway.intake.located import Item
 from makeway.intake.shape import Shape
@@ -105,7 +105,7 @@ def condition(item: Item, key: str) -> str:
     text = of.free_text(item, key)
     try:
         parse(text, KINDS)
-    except InvalidInput as error:
+    except BadCondition as error:
         raise InvalidInput(f"{key}: {error.problem}", where=item.where, hint=error.hint) from None
     return text
 

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from makeway.errors import InvalidInput, InvalidWorkflow, Retry
-from makeway.expression import parse
+from makeway.expression import BadCondition, parse
 from makeway.model import ruling, units
 from makeway.model.record import Cause, CauseClass
 from makeway.workflows import check
@@ -147,7 +147,7 @@ def assert_sound(rules: Iterable[ruling.Rule], where: str) -> None:
         if rule.when:
             try:
                 parse(rule.when, ruling.KINDS)
-            except InvalidInput as error:
+            except BadCondition as error:
                 raise InvalidWorkflow(error.problem, where=where, hint=error.hint) from None
 
 
