@@ -248,6 +248,8 @@ class Crew(abc.ABC):
         if isinstance(message, Measured):
             self._measured(message)
             return
+        if not isinstance(message, Ready | Started):
+            return  # what only agents of other machines say
         team = self._teams.get((message.job, message.fence))
         worker = None if team is None else team.members.get(message.rank)
         if team is None or worker is None:
