@@ -59,9 +59,8 @@ def known_door(store: Path) -> Door:
     return known or Door(host="", port=0, key=secrets.token_hex(KEY_BYTES))
 
 
-def open_door(store: Path, host: str, port: int) -> tuple[Door, socket.socket]:
+def open_door(store: Path, known: Door, host: str, port: int) -> tuple[Door, socket.socket]:
     """Listen, and write down where; port 0: that of the last time, or any."""
-    known = known_door(store)
     wanted = port or (known.port if known.host == host else 0)
     try:
         listening = _listen(host, wanted)

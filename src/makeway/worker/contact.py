@@ -103,16 +103,12 @@ class Nearby:
 
 
 class Seated(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent is told by whoever started it: where the door is, and with what right it calls.
-
-    devices   the GPUs that it may see, as the place gave them out; None: nothing is said of them
-    """
+    """What an agent is told by whoever started it: where the door is, and with what right it calls."""
 
     door: str
     hello: Hello
     lease_ms: int
     seat: int
-    devices: tuple[int, ...] | None = None
 
 
 class Remote:
