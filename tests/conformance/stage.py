@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from makeway.executor.base import Observed, Readings
+from makeway.executor.crew import Crew
 from makeway.executor.equipment import Site
 from makeway.executor.folder import AGENT, AgentRecord, read_whole, worker_folder
 from makeway.executor.local import DEFAULT, LocalExecutor
@@ -23,7 +24,6 @@ from makeway.model.job import JobSpec, Program, WorkerGroup
 from makeway.model.record import Exit
 from makeway.model.resources import Resources
 
-NODE = "here"
 PATIENCE_S = 30.0
 
 
@@ -39,21 +39,29 @@ def spec_of(program: Program, user: str, asked: Mapping[str, int]) -> JobSpec:
     return JobSpec(name="j", user=user, queue="q", groups=(group,), program=program)
 
 
-def on_nodes(workers: int | dict[str, int]) -> Allocation:
+def on_nodes(workers: int | dict[str, int], home: str) -> Allocation:
     """An allocation on these nodes, all of which are this machine."""
-    counts = {NODE: workers} if isinstance(workers, int) else workers
+    counts = {home: workers} if isinstance(workers, int) else workers
     return Allocation(tuple(Placement(node, "worker", count) for node, count in counts.items()))
 
 
 class Stage:
-    """An executor on a store, and all that it has told so far."""
+    """An executor on a store, and all that it has told so far; `home` is the node at `address`."""
+
+    home, address = "here", "127.0.0.1"
+    zygote: Zygote
 
     def __init__(self, store: Path, site: Site = DEFAULT) -> None:
         self.store, self.site = store, site
-        self.zygote = Zygote(store)
-        self.executor = LocalExecutor(store, self.zygote, sample_ms=100, site=site)
+        self.executor = self.begin()
         self.events: list[ev.Event] = []
+        self.machines: list[ev.Event] = []
         self.readings: list[Readings] = []
+
+    def begin(self) -> Crew:
+        """Make the executor, as a controller that begins does."""
+        self.zygote = Zygote(self.store)
+        return LocalExecutor(self.store, self.zygote, sample_ms=100, site=self.site)
 
     def launch(
         self,
@@ -71,7 +79,7 @@ class Stage:
             number=fence,
             fence=fence,
             spec=spec_of(program, user, asked),
-            allocation=on_nodes(workers),
+            allocation=on_nodes(workers, self.home),
         )
         self.executor.carry_out(order)
 
@@ -90,7 +98,7 @@ class Stage:
             fence=1,
             generation=generation,
             spec=spec_of(program, "u", {}),
-            allocation=on_nodes(workers),
+            allocation=on_nodes(workers, self.home),
             grace_ms=grace_ms,
         )
         self.executor.carry_out(order)
@@ -127,7 +135,9 @@ class Stage:
     def look(self, timeout_ms: int = 100) -> Observed:
         """Let the executor tell what happened."""
         observed = self.executor.observe(timeout_ms)
-        self.events += observed.events
+        for event in observed.events:
+            machine = isinstance(event, ev.NodeJoined | ev.NodeLost)
+            (self.machines if machine else self.events).append(event)
         self.readings += observed.readings
         return observed
 
@@ -191,8 +201,7 @@ class Stage:
     def restart(self) -> None:
         """Do what a killed controller and its successor do: let go of all, and begin again."""
         self.executor.close()
-        self.zygote = Zygote(self.store)
-        self.executor = LocalExecutor(self.store, self.zygote, sample_ms=100, site=self.site)
+        self.executor = self.begin()
         self.events, self.readings = [], []
 
     def close(self) -> None:

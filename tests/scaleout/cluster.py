@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from makeway.executor.envoy import Envoy, Nodes
 from makeway.executor.processes import descendants
 
 HEAD = "127.0.0.10"
@@ -115,6 +116,18 @@ class RayCluster:
         self.nodes[name] = RayNode(name, options, self._folder)
         return self.nodes[name]
 
+    def until_there(self, names: set[str]) -> None:
+        """Wait until Ray counts these nodes, and no others that could work."""
+        envoy = Envoy(self.address, "makeway-nobody")
+        try:
+            nodes = envoy.connected().nodes
+            envoy.socket.settimeout(START_S)
+            while {one.node.name for one in nodes} != names:
+                for word in envoy.words() or ():
+                    nodes = word.nodes if isinstance(word, Nodes) else nodes
+        finally:
+            envoy.close()
+
     def stop(self) -> None:
         """End all of it."""
         for node in reversed(self.nodes.values()):
@@ -160,6 +173,7 @@ def running() -> Iterator[RayCluster]:
     try:
         for number in (1, 2, 3):
             cluster.add(f"n{number}", host=10 + number, own={"slot": 4})
+        cluster.until_there({"n1", "n2", "n3"})
         yield cluster
     finally:
         cluster.stop()
