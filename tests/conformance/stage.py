@@ -55,7 +55,7 @@ class Stage:
         self.store, self.site = store, site
         self.executor = self.begin()
         self.events: list[ev.Event] = []
-        self.machines: list[ev.Event] = []
+        self.machines: list[ev.NodeJoined | ev.NodeLost] = []
         self.readings: list[Readings] = []
 
     def begin(self) -> Crew:
@@ -136,8 +136,10 @@ class Stage:
         """Let the executor tell what happened."""
         observed = self.executor.observe(timeout_ms)
         for event in observed.events:
-            machine = isinstance(event, ev.NodeJoined | ev.NodeLost)
-            (self.machines if machine else self.events).append(event)
+            if isinstance(event, ev.NodeJoined | ev.NodeLost):
+                self.machines.append(event)
+            else:
+                self.events.append(event)
         self.readings += observed.readings
         return observed
 
@@ -193,6 +195,18 @@ class Stage:
     def kill_agent(self, rank: int = 0) -> None:
         """Kill a worker's agent, as somebody might."""
         os.kill(self.agent(rank), signal.SIGKILL)
+
+    def until_machine(self, kind: type[ev.NodeJoined | ev.NodeLost], name: str) -> None:
+        """Wait until a machine has come, or is lost."""
+        end = time.monotonic() + 2 * PATIENCE_S
+        while time.monotonic() < end:
+            for event in self.machines:
+                told = event.node.name if isinstance(event, ev.NodeJoined) else event.name
+                if isinstance(event, kind) and told == name:
+                    return
+            self.look()
+        message = f"never told: {kind.__name__} {name}; told was {self.machines}"
+        raise AssertionError(message)
 
     def until_true(self, true: Callable[[], bool]) -> None:
         """Wait until something is true, and listen meanwhile."""

@@ -17,7 +17,6 @@ from makeway.model import event as ev
 from makeway.model.job import Program
 from tests.conformance.stage import Stage, alive, eventually, pids_in, script
 
-
 # ── from PREPARE to the end ───────────────────────────────────────────────────────────────────────
 
 
@@ -91,6 +90,7 @@ def test_memory_and_processor_time_of_the_tree_are_sampled(stage: Stage) -> None
 
 
 def test_whoever_waits_for_news_can_be_woken_from_another_thread(stage: Stage) -> None:
+    stage.look()  # at the machines, where the executor finds them
     begun = time.monotonic()
     bell = threading.Timer(0.1, stage.executor.wake)
     bell.start()
@@ -100,6 +100,7 @@ def test_whoever_waits_for_news_can_be_woken_from_another_thread(stage: Stage) -
 
 
 def test_a_call_that_comes_before_the_wait_is_not_lost_and_comes_once(stage: Stage) -> None:
+    stage.look()
     stage.executor.wake()
     stage.executor.wake()
     begun = time.monotonic()

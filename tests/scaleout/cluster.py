@@ -105,11 +105,16 @@ class RayCluster:
         self.nodes = {"head": RayNode("head", options, self._folder)}
         self._until_listening(port)
 
-    def add(self, name: str, *, host: int, cpus: int = 2, own: Mapping[str, int] = {}) -> RayNode:
+    def add(self, name: str, *, host: int, gpus: int = 0, own: Mapping[str, int] = {}) -> RayNode:
         """Start one more node, at 127.0.0.`host`; it joins when it is ready."""
         options = [
             *(f"--address={self.address}", f"--node-ip-address=127.0.0.{host}"),
-            *(f"--num-cpus={cpus}", f"--memory={MEMORY_BYTES}", f"--resources={json.dumps(own)}"),
+            *(
+                "--num-cpus=2",
+                f"--num-gpus={gpus}",
+                f"--memory={MEMORY_BYTES}",
+                f"--resources={json.dumps(own)}",
+            ),
             f"--labels=zone=z{host}",
             *_ports(f"127.0.0.{host}"),
         ]
@@ -153,7 +158,9 @@ PORTS = (
 def _ports(host: str, *more: str) -> list[str]:
     """Give each listener of a node a port of its own: those that start at once take each other's."""
     names = (*PORTS, *more)
-    return [f"{name}={port}" for name, port in zip(names, _free_ports(host, len(names)), strict=True)]
+    return [
+        f"{name}={port}" for name, port in zip(names, _free_ports(host, len(names)), strict=True)
+    ]
 
 
 def _free_ports(host: str, count: int) -> list[int]:
@@ -172,7 +179,8 @@ def running() -> Iterator[RayCluster]:
     cluster = RayCluster()
     try:
         for number in (1, 2, 3):
-            cluster.add(f"n{number}", host=10 + number, own={"slot": 4})
+            gpus = 2 if number == 3 else 0  # Ray gives out the numbers of what is said to be there
+            cluster.add(f"n{number}", host=10 + number, gpus=gpus, own={"slot": 4})
         cluster.until_there({"n1", "n2", "n3"})
         yield cluster
     finally:

@@ -23,11 +23,12 @@ import msgspec
 
 from makeway.errors import Unavailable
 from makeway.executor.folder import read_whole
-from makeway.executor.protocol import Hello
+from makeway.executor.protocol import Hello, Message, send
 
 FILE = "door.json"
 KEY_BYTES = 32
 WAITING = 1024
+PROBE_S = 0.5
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +74,31 @@ def open_door(store: Path, known: Door, host: str, port: int) -> tuple[Door, soc
     door = Door(host=host, port=int(listening.getsockname()[1]), key=known.key)
     _write(store, door)
     return door, listening
+
+
+def answer(peer: socket.socket, message: Message) -> None:
+    """Say something to who calls; who does not take it is cut off, and calls again."""
+    try:
+        send(peer, message)
+    except OSError:
+        hang_up(peer)
+
+
+def hang_up(peer: socket.socket) -> None:
+    """End a conversation; it is forgotten when the end of it is read."""
+    with contextlib.suppress(OSError):
+        peer.shutdown(socket.SHUT_RDWR)
+
+
+def refuses(address: str, port: int) -> bool:
+    """Say whether surely nobody listens there; no answer is none."""
+    try:
+        socket.create_connection((address, port), timeout=PROBE_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -20,7 +20,6 @@ Holds:   nothing is begun twice · no worker of an attempt that is over goes on 
 
 from __future__ import annotations
 
-import contextlib
 import selectors
 import socket
 import time
@@ -34,7 +33,7 @@ from makeway.executor import folder as files
 from makeway.executor.base import Observed
 from makeway.executor.crew import Crew, now_ms
 from makeway.executor.door import FILE as DOOR
-from makeway.executor.door import known_door, open_door
+from makeway.executor.door import answer, hang_up, known_door, open_door, refuses
 from makeway.executor.envoy import Envoy, FromEnvoy, Terms
 from makeway.executor.launches import Place, launches
 from makeway.executor.protocol import (
@@ -50,7 +49,6 @@ from makeway.executor.protocol import (
     Renewed,
     Started,
     Stop,
-    send,
 )
 from makeway.executor.ray_fleet import Fleet
 from makeway.executor.ray_places import SEAT, Held, Order, Seating, bundles_of, seating_of
@@ -65,7 +63,6 @@ from makeway.model.resources import GPU, Resources
 LEASE_MS = 15_000
 TURN_MS = 500
 AGAIN_MS = 5_000
-PROBE_S = 0.5
 SEND_S = 1.0
 NS_PER_MS = 1_000_000
 
@@ -231,7 +228,8 @@ class RayExecutor(Crew):
             groups = {one.seating.group for one in self._held.values()}
             self._envoy.ask(words.Keep(groups=tuple(sorted(groups))))
         self._tell_news()
-        observed = super().observe(min(timeout_ms, TURN_MS))
+        looked_at = self._held or self._again_at_ms is not None
+        observed = super().observe(min(timeout_ms, TURN_MS) if looked_at else timeout_ms)
         self._keep_leases()
         if self._again_at_ms is not None and now_ms() >= self._again_at_ms:
             self._again_at_ms = None
@@ -295,23 +293,23 @@ class RayExecutor(Crew):
     def _heard(self, peer: socket.socket, message: FromAgent) -> None:
         if isinstance(message, Hello):
             if not self._entry.knows(message):
-                _hang_up(peer)
+                hang_up(peer)
                 return
             self._callers[peer] = message
         caller = self._callers.get(peer)
         if caller is None:
-            _hang_up(peer)
+            hang_up(peer)
             return
         team = self._teams.get((caller.job, caller.fence))
         worker = None if team is None else team.members.get(caller.rank)
         if worker is None:
-            _answer(peer, Stop(fence=caller.fence, cause="over", grace_ms=0))
+            answer(peer, Stop(fence=caller.fence, cause="over", grace_ms=0))
             return
         held = self._held[str(worker.folder)]
         held.heard_ns, held.swept = _now_ns(), False
         match message:
             case Renew(sent_ns=sent_ns):
-                _answer(peer, Renewed(sent_ns=sent_ns))
+                answer(peer, Renewed(sent_ns=sent_ns))
             case Ended(exit=ended):
                 self._ended(worker, ended)
             case Measured(job=job, number=number, rank=rank):
@@ -331,7 +329,7 @@ class RayExecutor(Crew):
         """Believe an agent; where it lost its place, see first whether its node is there at all."""
         name = worker.launch.node
         node = self._fleet.find(name)
-        if ended.lost is not None and node is not None and _refuses(node.address, node.port):
+        if ended.lost is not None and node is not None and refuses(node.address, node.port):
             self._fleet.refuses(name)
             ended = msgspec.structs.replace(ended, lost=f"node {name} is gone: {ended.lost}")
         self._held[str(worker.folder)].heard_ns = None
@@ -357,9 +355,9 @@ class RayExecutor(Crew):
                 self._fleet.count(nodes)
             case words.Connected(nodes=nodes):
                 self._fleet.count(nodes)
-                for folder, held in self._held.items():
-                    if folder in self._by_folder:
-                        self._envoy.ask(words.Find(folder=folder, seat=held.seating.seat))
+                for folder in self._by_folder:
+                    seat = self._held[folder].seating.seat
+                    self._envoy.ask(words.Find(folder=folder, seat=seat))
             case words.Echoed(node_id=node_id):
                 self._fleet.heard(node_id)
             case Failed():
@@ -378,30 +376,6 @@ class RayExecutor(Crew):
 
 def _lost(text: str, *, started: bool = True) -> Exit:
     return Exit(at_ms=now_ms(), lost=text, started=started)
-
-
-def _answer(peer: socket.socket, message: Renewed | Stop) -> None:
-    try:
-        send(peer, message)
-    except OSError:
-        _hang_up(peer)
-
-
-def _hang_up(peer: socket.socket) -> None:
-    """End a conversation; it is forgotten when the end of it is read."""
-    with contextlib.suppress(OSError):
-        peer.shutdown(socket.SHUT_RDWR)
-
-
-def _refuses(address: str, port: int) -> bool:
-    """Say whether surely nobody listens there; no answer is none."""
-    try:
-        socket.create_connection((address, port), timeout=PROBE_S).close()
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _now_ns() -> int:

@@ -8,15 +8,17 @@ in it; a database on a server has another, since it may be reached from elsewher
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from makeway.engine.engine import Engine
 from makeway.errors import Unavailable
+from makeway.executor.crew import Crew
 from makeway.executor.equipment import Site
 from makeway.executor.local import LocalExecutor
+from makeway.executor.ray import RayExecutor, RaySite
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
@@ -24,6 +26,7 @@ from makeway.live.probe import Probe
 from makeway.live.upkeep import Upkeep
 from makeway.live.watch import Lookout
 from makeway.live.witness import Witness
+from makeway.model.cluster import Node
 from makeway.policy.choose import decide
 from makeway.store.database import Database, Location
 from makeway.store.earlier import EarlierOutputs
@@ -39,11 +42,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a house is built with.
 
     database   a URL; empty: SQLite in the store
+    ray        where the workers live; None: on this machine
     patience_s how long to wait for another controller to end, or to be gone
     """
 
     database: str = ""
     site: Site = Site()
+    ray: RaySite | None = None
     sample_ms: int = 1000
     patience_s: float = 0
     keep: Keep = Keep()
@@ -60,14 +65,12 @@ class House:
         self.store, self.plan, self.database = store, plan, database
         self.zygote = Zygote(store)
         self.clock, self._lease = WallClock(), lease
-        self._executor: LocalExecutor | None = None
+        self._executor: Crew | None = None
         self.series = SeriesWriter(database)
 
     def controller(self) -> Controller:
         """Make the controller; from here on agents can call."""
-        self._executor = LocalExecutor(
-            self.store, self.zygote, sample_ms=self.plan.sample_ms, site=self.plan.site
-        )
+        self._executor = self._made()
         log = Log(self.database, self._lease)
         engine = Engine(decide, EarlierOutputs(self.database, self.store))
         controller = Controller(engine, log, self.series, self._executor, self.clock)
@@ -76,6 +79,17 @@ class House:
         controller.probe = Probe()
         controller.upkeep = Upkeep(Packer(self.database, self.series, self.plan.keep))
         return controller
+
+    def _made(self) -> Crew:
+        plan = self.plan
+        if plan.ray is not None:
+            return RayExecutor(self.store, plan.ray, sample_ms=plan.sample_ms)
+        return LocalExecutor(self.store, self.zygote, sample_ms=plan.sample_ms, site=plan.site)
+
+    def believe(self, nodes: Iterable[Node]) -> None:
+        """Let an executor that finds its nodes by itself know which were there before."""
+        if isinstance(self._executor, RayExecutor):
+            self._executor.believe(nodes)
 
     def reader(self) -> Database:
         """Open another connection, for whoever only reads."""
@@ -87,8 +101,7 @@ class House:
             self.series.flush()
         if self._executor is not None:
             self._executor.close()
-        else:
-            self.zygote.close()
+        self.zygote.close()
 
 
 @contextlib.contextmanager

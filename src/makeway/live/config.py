@@ -23,13 +23,26 @@ import msgspec
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.intake.located import Item, item_of, option
-from makeway.live.settings import SETTINGS, CpuLimits, Folders, MemoryLimits, Secret, Setting
+from makeway.live.settings import (
+    SETTINGS,
+    CpuLimits,
+    ExecutorKind,
+    Folders,
+    MemoryLimits,
+    Secret,
+    Setting,
+)
 from makeway.model.cluster import Node, Queue
 from makeway.model.rules import LIVE, Rules
 from makeway.store.keep import Keep
 
-SECTIONS = ("service", "limits", "retention", "nodes", "policy", "queues")
-OF_VALUES = ("service", "limits", "retention")  # sections of single values: see `settings`
+SECTIONS = ("service", "limits", "executor", "retention", "nodes", "policy", "queues")
+OF_VALUES = (
+    "service",
+    "limits",
+    "executor",
+    "retention",
+)  # sections of single values: see `settings`
 FILE = "makeway.toml"
 USERS_FILE = Path("makeway") / "config.toml"
 STORE = ".makeway"
@@ -68,6 +81,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     sample_interval_ms: int = 1000
 
 
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes workers real, and how it is reached.
+
+    host, port   where agents of other machines call; empty: the address by which Ray knows this
+                 one; 0: any
+    """
+
+    kind: ExecutorKind = ExecutorKind.LOCAL
+    ray_address: str = "auto"
+    host: str = ""
+    port: int = 0
+    lease_ms: int = 15_000
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
@@ -80,6 +107,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     service: Service = Service()
     limits: Limits = Limits()
+    executor: Execution = Execution()
     retention: Keep = Keep()
     nodes: tuple[Node, ...] = ()
     rules: Rules = LIVE
@@ -139,6 +167,7 @@ def load(
     tables: dict[str, Any] = {
         "service": msgspec.structs.replace(Service(), **values["service"]),
         "limits": msgspec.structs.replace(Limits(), **values["limits"]),
+        "executor": msgspec.structs.replace(Execution(), **values["executor"]),
         "retention": msgspec.structs.replace(Keep(), **values["retention"]),
     }
     if cluster:

@@ -31,6 +31,8 @@ URL = re.compile(r"https?://[^\s/@]+(/\S*)?")
 ORIGIN = re.compile(r"https?://[^\s/@]+")
 DATABASE = re.compile(r"postgresql://\S+")
 HOST = re.compile(r"[^\s/@]+")
+RAY = re.compile(r"auto|(ray://)?[^\s/@]+:[0-9]+")
+LEASE_MIN_MS, LEASE_MAX_MS = 3_000, 86_400_000
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -62,6 +64,13 @@ class CpuLimits(StrEnum):
     PIN = "pin"
     WEIGHT = "weight"
     OFF = "off"
+
+
+class ExecutorKind(StrEnum):
+    """What makes workers real: this machine, or the nodes of a Ray cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 class Folders(msgspec.Struct, frozen=True):
@@ -187,6 +196,25 @@ def _cpu(item: Item, key: str, _: Folders) -> CpuLimits:
     return CpuLimits(item.one_of(tuple(CpuLimits), f"limit of {key}"))
 
 
+def _executor(item: Item, key: str, _: Folders) -> ExecutorKind:
+    return ExecutorKind(item.one_of(tuple(ExecutorKind), f"{key} of executor"))
+
+
+def _ray(item: Item, key: str, _: Folders) -> str:
+    return _matching(item, key, RAY, "auto, HOST:PORT or ray://HOST:PORT") or "auto"
+
+
+def _agents(item: Item, key: str, _: Folders) -> str:
+    return _matching(item, key, HOST, "empty, a name or an address")
+
+
+def _lease(item: Item, key: str, _: Folders) -> int:
+    lease_ms = item.span_ms(key)
+    if not LEASE_MIN_MS <= lease_ms <= LEASE_MAX_MS:
+        raise item.wrong(f"{key} must be 3s to 1d")
+    return lease_ms
+
+
 def _typed(item: Item) -> Item:
     """Give the whole number, or true and false, that a text from outside a file stands for."""
     if item.line or not isinstance(item.value, str):
@@ -238,6 +266,11 @@ def _kept(key: str, read: Reader, field: str = "") -> Setting:
     return Setting(section="retention", key=key, read=read, variable=variable, field=field)
 
 
+def _executed(key: str, read: Reader, field: str = "") -> Setting:
+    variable = "MAKEWAY_EXECUTOR" + ("" if key == "kind" else f"_{key.upper()}")
+    return Setting(section="executor", key=key, read=read, variable=variable, field=field)
+
+
 SETTINGS = (
     _service("host", _host),
     _service("port", _port),
@@ -253,6 +286,11 @@ SETTINGS = (
     _limit("cpu", _cpu),
     _limit("run_as_user", _flag),
     _limit("sample_interval", _span, "sample_interval_ms"),
+    _executed("kind", _executor),
+    _executed("ray_address", _ray),
+    _executed("host", _agents),
+    _executed("port", _port),
+    _executed("lease", _lease, "lease_ms"),
     _kept("samples", _while, "samples_ms"),
     _kept("points", _points),
     _kept("keys", _while, "keys_ms"),
