@@ -32,10 +32,10 @@ def script(text: str) -> Program:
     return Program(argv=("/bin/sh", "-c", text))
 
 
-def spec_of(program: Program, user: str, asked: Mapping[str, int]) -> JobSpec:
+def spec_of(program: Program, user: str, asked: Mapping[str, int], least: int = 1) -> JobSpec:
     """A job that may have one worker, or as many as it is given."""
     shape = Resources.of(asked)
-    group = WorkerGroup(count_min=1, count_max=8, per_worker=shape)
+    group = WorkerGroup(count_min=least, count_max=8, per_worker=shape)
     return JobSpec(name="j", user=user, queue="q", groups=(group,), program=program)
 
 
@@ -72,13 +72,14 @@ class Stage:
         fence: int = 1,
         user: str = "u",
         asked: Mapping[str, int] = {},
+        least: int = 1,
     ) -> None:
         """PREPARE: so many workers here, or by node; each is to have what is `asked`."""
         order = LaunchWorkers(
             job=job,
             number=fence,
             fence=fence,
-            spec=spec_of(program, user, asked),
+            spec=spec_of(program, user, asked, least),
             allocation=on_nodes(workers, self.home),
         )
         self.executor.carry_out(order)

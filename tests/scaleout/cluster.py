@@ -71,15 +71,18 @@ class RayNode:
         message = f"{self.name} has no raylet: {self.log.read_text('utf-8')}"
         raise AssertionError(message)
 
-    def processes(self) -> list[int]:
-        """All of its processes, and those that its workers started."""
-        return [self._process.pid, *descendants(self._process.pid)]
+    def works(self) -> bool:
+        """Whether its raylet is there, and does something."""
+        for pid in descendants(self._process.pid):
+            with contextlib.suppress(OSError):
+                stat = Path(f"/proc/{pid}/stat").read_text("utf-8")
+                if "(raylet)" in stat and stat.rpartition(")")[2].split()[0] not in "TZ":
+                    return True
+        return False
 
-    def signal(self, number: int) -> None:
-        """Send a signal to all of its processes, parents first."""
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+    def processes(self) -> list[int]:
+        """All of its processes; agents of workers are nobody's children."""
+        return [self._process.pid, *descendants(self._process.pid)]
 
     def end(self) -> None:
         """End it with all that it started."""

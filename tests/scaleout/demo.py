@@ -22,7 +22,7 @@ READY = "ends the service"
 def main() -> int:
     """Start everything, run the workflow, and give its exit code."""
     file = str(Path(sys.argv[1]).resolve())
-    print("starting a Ray of four nodes …", file=sys.stderr)
+    sys.stderr.write("starting a Ray of four nodes …\n")
     with tempfile.TemporaryDirectory(prefix="makeway-ray-") as folder, running() as cluster:
         environment = {
             **os.environ,
@@ -34,7 +34,7 @@ def main() -> int:
         assert service.stderr is not None
         try:
             for line in service.stderr:
-                print(line, end="", file=sys.stderr)
+                sys.stderr.write(line)
                 if READY in line:
                     break
             assert local_service(Path(folder) / "store") is not None, "the service has begun"

@@ -70,7 +70,7 @@ def test_an_attempt_is_one_group_on_the_chosen_nodes_and_gone_when_it_is_over(
 ) -> None:
     asked = {"cpu_milli": 1500, "memory_bytes": 64 << 20, "slot": 2}
     program = script("sleep 60")
-    stage.launch(program, workers={"n2": 1, "n3": 1}, asked=asked)
+    stage.launch(program, workers={"n2": 1, "n3": 1}, asked=asked, least=2)
     stage.ready(0)
     stage.ready(1)
     there = seen(stage, ray_cluster)
@@ -82,6 +82,22 @@ def test_an_attempt_is_one_group_on_the_chosen_nodes_and_gone_when_it_is_over(
     stage.exit(0)
     stage.exit(1)
     assert seen(stage, ray_cluster) == {"bundles": [], "nodes": [], "actors": []}
+
+
+def test_a_worker_above_the_minimum_has_a_group_that_goes_with_it(
+    stage: RayStage, ray_cluster: RayCluster
+) -> None:
+    program = script("trap 'exit 75' TERM; while :; do sleep 0.1; done")
+    stage.launch(program, workers={"n1": 1, "n2": 1}, asked={"slot": 1})
+    for rank in (0, 1):
+        stage.ready(rank)
+    stage.release()
+    for rank in (0, 1):
+        stage.started(rank)
+    assert seen(stage, ray_cluster)["bundles"] == [{"0": {"slot": 1.0}}] * 2
+    stage.resize(program, workers=1)
+    stage.exit(1)
+    assert seen(stage, ray_cluster)["bundles"] == [{"0": {"slot": 1.0}}]
 
 
 def test_what_nobody_knows_any_more_is_cleaned_up_by_the_next_controller(

@@ -1,14 +1,17 @@
 """Hold a worker's place in Ray: the actor in which its agent lives.
 
-The agent is a process of its own below the actor, for an actor's process has threads and cannot be
-forked, and Ray ends it without a word where a node is lost or memory is short. The agent watches
-the actor and ends the worker's whole tree when that is gone; the actor watches the agent and sweeps
-up what an agent that was killed has left.
+The agent is a process of its own, for an actor's process has threads and cannot be forked, and Ray
+ends it without a word where a node is lost or memory is short. It is no child of the actor either:
+whoever dies as a worker process of Ray kills its children first, and then nobody would be left to
+end the user's program. The agent watches the actor and ends the worker's whole tree when that is
+gone; the actor watches the agent and sweeps up what an agent that was killed has left.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -25,7 +28,6 @@ from makeway.model.record import Exit
 # What Ray says to its own worker process alone; OMP_NUM_THREADS is its guess for that one.
 RAYS_OWN = ("RAY_JOB_ID", "RAY_RAYLET_PID", "RAY_LD_PRELOAD_ON_WORKERS", "SPT_NOENV",
             "PYTHONBREAKPOINT", "OMP_NUM_THREADS")  # fmt: skip
-BORN_BEFORE = 3
 
 
 class Seat:
@@ -38,37 +40,40 @@ class Seat:
             message = f"{folder} is not there: the store must lie where all nodes can reach it"
             raise FileNotFoundError(message)
         kept = {name: value for name, value in os.environ.items() if name not in RAYS_OWN}
-        self._agent = subprocess.Popen(
+        born = subprocess.run(
             [sys.executable, "-m", "makeway.worker.seat", folder, str(os.getpid())],
-            stdin=subprocess.PIPE,
-            env=kept,  # it begins a session of its own
+            input=terms,
+            stdout=subprocess.PIPE,
+            env=kept,
+            check=False,
         )
-        assert self._agent.stdin is not None, "it was asked for"
-        self._agent.stdin.write(terms)
-        self._agent.stdin.close()
+        if born.returncode != 0:
+            message = "another agent was brought to life for this worker before, or it could not be"
+            raise RuntimeError(message)
+        self._pid = int(born.stdout)
+        self._agent: int | None = None
+        with contextlib.suppress(ProcessLookupError):  # it has been killed already
+            self._agent = os.pidfd_open(self._pid)
 
     def begun(self) -> int:
         """Give the agent's pid: the seat is there."""
-        return self._agent.pid
+        return self._pid
 
     def wait(self) -> bytes:
         """Wait until nobody lives here any more, and say how the worker ended."""
-        code = self._agent.wait()
-        if code == BORN_BEFORE:
-            message = "another agent was brought to life for this worker before"
-            raise RuntimeError(message)
-        return self._ended()
+        if self._agent is not None:
+            gone = select.poll()
+            gone.register(self._agent, select.POLLIN)
+            gone.poll()
+        ended: Exit = files.read_exit(self._folder) or swept(self._folder)
+        return msgspec.json.encode(ended)
 
     def sweep(self) -> bytes:
         """End whatever lives here, and say how the worker ended."""
-        if read_exit(self._folder) is None:
-            self._agent.send_signal(signal.SIGKILL)
-        self._agent.wait()
-        return self._ended()
-
-    def _ended(self) -> bytes:
-        ended: Exit = files.read_exit(self._folder) or swept(self._folder)
-        return msgspec.json.encode(ended)
+        if self._agent is not None and read_exit(self._folder) is None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._agent, signal.SIGKILL)
+        return self.wait()
 
 
 def encoded(terms: Terms) -> bytes:
