@@ -91,9 +91,10 @@ class Free(Message, frozen=True):
 
 
 class Echo(Message, frozen=True):
-    """Find out whether a node does anything."""
+    """Find out whether a node does anything, and whether it sees a path."""
 
     node_id: str
+    path: str = ""
 
 
 class Connected(Message, frozen=True):
@@ -134,9 +135,11 @@ class Left(Message, frozen=True):
 
 
 class Echoed(Message, frozen=True):
-    """The node has answered."""
+    """The node has answered: with its version, and whether the path is there."""
 
     node_id: str
+    version: str
+    sees: bool
 
 
 ToEnvoy = Keep | Place | Find | Sweep | Free | Echo

@@ -48,7 +48,7 @@ from makeway.executor.envoy import (
 )
 from makeway.executor.protocol import Failed, Frames, send
 from makeway.executor.ray_nodes import nodes_of
-from makeway.executor.ray_seat import Seat, encoded
+from makeway.executor.ray_seat import Seat, encoded, seen
 from makeway.model.record import Exit
 
 LOOK_S = 1.0
@@ -93,8 +93,8 @@ class RayEnvoy:
                         self._sweep(folder, seat)
                     case Free(group=group):
                         self._free(group)
-                    case Echo(node_id=node_id):
-                        self._echo(node_id)
+                    case Echo():
+                        self._echo(message)
 
     # ── nodes ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,10 +106,15 @@ class RayEnvoy:
                 self._nodes = nodes
                 self.say(Nodes(nodes=nodes))
 
-    def _echo(self, node_id: str) -> None:
-        there = NodeAffinitySchedulingStrategy(node_id, soft=False)
-        answer = ray.remote(_nothing).options(num_cpus=0, scheduling_strategy=there).remote()
-        self._then(answer, lambda _value: Echoed(node_id=node_id), None)
+    def _echo(self, asked: Echo) -> None:
+        there = NodeAffinitySchedulingStrategy(asked.node_id, soft=False)
+        options = {"num_cpus": 0, "scheduling_strategy": there}
+
+        def echoed(answer: object) -> Echoed:
+            version, sees = msgspec.convert(answer, tuple[str, bool])
+            return Echoed(node_id=asked.node_id, version=version, sees=sees)
+
+        self._then(ray.remote(seen).options(**options).remote(asked.path), echoed, None)
 
     # ── groups and seats ──────────────────────────────────────────────────────────────────────────
 
@@ -240,10 +245,6 @@ def main() -> None:
         return
     with contextlib.suppress(ConnectionResetError):
         RayEnvoy(control, house).serve()
-
-
-def _nothing() -> None:
-    """Do nothing: that it is done at all is the answer."""
 
 
 def _exit(record: object) -> Exit:

@@ -24,6 +24,7 @@ from makeway.executor.adoption import swept
 from makeway.executor.envoy import Terms
 from makeway.executor.folder import LAUNCH, read_exit
 from makeway.model.record import Exit
+from makeway.version import __version__
 
 # What Ray says to its own worker process alone; OMP_NUM_THREADS is its guess for that one.
 RAYS_OWN = ("RAY_JOB_ID", "RAY_RAYLET_PID", "RAY_LD_PRELOAD_ON_WORKERS", "SPT_NOENV",
@@ -79,3 +80,8 @@ class Seat:
 def encoded(terms: Terms) -> bytes:
     """Give terms as a seat takes them."""
     return msgspec.json.encode(terms)
+
+
+def seen(path: str) -> tuple[str, bool]:
+    """Say on a node which version is there, and whether it sees a path."""
+    return __version__, Path(path).exists()
