@@ -7,8 +7,6 @@ whose worker does nothing. The controller is the real one, with its store; only 
 
 from __future__ import annotations
 
-import os
-import select
 import socket
 import subprocess
 import sys
@@ -20,7 +18,7 @@ import msgspec
 
 from makeway.executor.door import known_door
 from makeway.executor.envoy import Connected, RayNode
-from makeway.executor.protocol import LENGTH, Launch, Measured, Message, Ready, Renew, Started, send
+from makeway.executor.protocol import LENGTH, Measured, Message, Ready, Renew, Started, send
 from makeway.executor.ray import RayExecutor, RaySite
 from makeway.executor.watched import Watched
 from makeway.live import assemble
@@ -48,12 +46,15 @@ class NoRay:
         self.socket, self._other = socket.socketpair()
 
     def connected(self) -> Connected:
+        """Be there at once."""
         return Connected(address="127.0.0.1", nodes=(NODE,))
 
     def ask(self, message: Message) -> None:
+        """Do nothing."""
         del message
 
     def close(self) -> None:
+        """End."""
         self.socket.close()
 
 
@@ -91,11 +92,6 @@ def play(store: Path, jobs: list[str], seconds: float) -> None:
                 said.append(Renew(sent_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME)))
             bodies = [encoder.encode(one) for one in said]
             peer.sendall(b"".join(LENGTH.pack(len(body)) + body for body in bodies))
-        readable, _, _ = select.select([peer for peer, _, _ in agents], [], [], 0) if len(
-            agents
-        ) < 1000 else ([], [], [])
-        for peer in readable:
-            peer.recv(1 << 16)
         second += 1
         time.sleep(max(0.0, 1 - (time.monotonic() - began)))
 

@@ -127,4 +127,5 @@ def test_a_seat_that_is_taken_away_takes_its_worker_along(
 
 
 def _is_seat(pid: int) -> bool:
-    return Path(f"/proc/{pid}/cmdline").read_text("utf-8").startswith("ray::Seat")
+    name = Path(f"/proc/{pid}/cmdline").read_text("utf-8")
+    return name.startswith("ray::") and "Agent" not in name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,9 @@ def test_rays_nodes_are_the_machines_and_nobody_else_may_add_one(lab: Cluster) -
     assert {"n1", "n2", "n3"} <= labels.keys()
     assert labels["n1"] == {"zone": "z11"}
     assert "head" not in labels
+    looked = json.loads(lab.shop.types("doctor", "-o", "json", expect=None).stdout)
+    (found,) = [row for row in looked if row["check"] == "ray"]
+    assert (found["state"], found["text"].split(",")[0]) == ("ok", f"{len(labels)} nodes")
     refused = lab.shop.types("nodes", "add", "mine", "--cpus", "2", expect=None)
     assert "the machines are those of Ray" in refused.stderr
     assert refused.returncode != 0

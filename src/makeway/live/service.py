@@ -114,6 +114,8 @@ class Service:
         rules = wanted.rules or (before.rules if before.rules != Rules() else LIVE)
         controller.start(rules=rules)
         self._settle()
+        if wanted.nodes is None:
+            controller.turn(0)  # the executor tells which there are
         return counted(controller.state)
 
     def _settle(self) -> None:
