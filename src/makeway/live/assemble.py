@@ -28,6 +28,7 @@ from makeway.live.watch import Lookout
 from makeway.live.witness import Witness
 from makeway.model.cluster import Node
 from makeway.policy.choose import decide
+from makeway.store import depot
 from makeway.store.database import Database, Location
 from makeway.store.earlier import EarlierOutputs
 from makeway.store.elsewhere import note, noted
@@ -43,12 +44,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     database   a URL; empty: SQLite in the store
     ray        where the workers live; None: on this machine
+    depot      the URL of an object store that has the artifacts as well; None: what was noted
     patience_s how long to wait for another controller to end, or to be gone
     """
 
     database: str = ""
     site: Site = Site()
     ray: RaySite | None = None
+    depot: str | None = None
     sample_ms: int = 1000
     patience_s: float = 0
     keep: Keep = Keep()
@@ -115,6 +118,8 @@ def embedded(store: Path, plan: Plan = USUAL) -> Iterator[House]:
         database = stack.enter_context(Database.open(location))
         if plan.database:
             note(store, plan.database)
+        if plan.depot is not None:
+            depot.note(store, plan.depot)
         house = House(store, plan, database, lease)
         stack.callback(house.close)
         yield house

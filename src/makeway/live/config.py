@@ -36,13 +36,14 @@ from makeway.model.cluster import Node, Queue
 from makeway.model.rules import LIVE, Rules
 from makeway.store.keep import Keep
 
-SECTIONS = ("service", "limits", "executor", "retention", "nodes", "policy", "queues")
+SECTIONS = ("service", "limits", "executor", "artifacts", "retention", "nodes", "policy", "queues")
 OF_VALUES = (
     "service",
     "limits",
     "executor",
+    "artifacts",
     "retention",
-)  # sections of single values: see `settings`
+)  # of single values: see `settings`
 FILE = "makeway.toml"
 USERS_FILE = Path("makeway") / "config.toml"
 STORE = ".makeway"
@@ -95,6 +96,12 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     lease_ms: int = 15_000
 
 
+class Artifacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where artifacts are kept beside the folder of the store; empty: nowhere."""
+
+    url: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
@@ -108,6 +115,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     service: Service = Service()
     limits: Limits = Limits()
     executor: Execution = Execution()
+    artifacts: Artifacts = Artifacts()
     retention: Keep = Keep()
     nodes: tuple[Node, ...] = ()
     rules: Rules = LIVE
@@ -167,6 +175,7 @@ def load(
     tables: dict[str, Any] = {
         "service": msgspec.structs.replace(Service(), **values["service"]),
         "limits": msgspec.structs.replace(Limits(), **values["limits"]),
+        "artifacts": msgspec.structs.replace(Artifacts(), **values["artifacts"]),
         "executor": msgspec.structs.replace(Execution(), **values["executor"]),
         "retention": msgspec.structs.replace(Keep(), **values["retention"]),
     }

@@ -321,6 +321,7 @@ def plan_of(config: Config, patience_s: float = 0) -> Plan:
         database=service.database,
         site=site,
         ray=_ray_of(config),
+        depot=config.artifacts.url,
         sample_ms=limits.sample_interval_ms,
         patience_s=patience_s,
         keep=config.retention,

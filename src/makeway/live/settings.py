@@ -31,6 +31,7 @@ URL = re.compile(r"https?://[^\s/@]+(/\S*)?")
 ORIGIN = re.compile(r"https?://[^\s/@]+")
 DATABASE = re.compile(r"postgresql://\S+")
 HOST = re.compile(r"[^\s/@]+")
+DEPOT = re.compile(r"[a-z][a-z0-9+]*://\S+")
 RAY = re.compile(r"auto|(ray://)?[^\s/@]+:[0-9]+")
 LEASE_MIN_MS, LEASE_MAX_MS = 3_000, 86_400_000
 
@@ -215,6 +216,10 @@ def _lease(item: Item, key: str, _: Folders) -> int:
     return lease_ms
 
 
+def _depot(item: Item, key: str, _: Folders) -> str:
+    return _matching(item, key, DEPOT, "empty or a URL like s3://bucket/folder").rstrip("/")
+
+
 def _typed(item: Item) -> Item:
     """Give the whole number, or true and false, that a text from outside a file stands for."""
     if item.line or not isinstance(item.value, str):
@@ -272,6 +277,7 @@ def _executed(key: str, read: Reader, field: str = "") -> Setting:
 
 
 SETTINGS = (
+    Setting(section="artifacts", key="url", read=_depot, variable="MAKEWAY_ARTIFACTS_URL"),
     _service("host", _host),
     _service("port", _port),
     _service("store", _store),

@@ -8,6 +8,9 @@ content at once do no harm, each renames its own.
 A folder is stored as a tar file that depends on names, contents, links and the right to execute
 alone: not on times, owners, or the order in which the disk lists it.
 
+Where the folder notes an object store (`depot`), each artifact is sent there as well, and fetched
+from there when it is not here.
+
 It is imported in every worker, so it takes the standard library and our errors, nothing else.
 
 Takes:   the folder of the store; artifacts lie under it as `artifacts/ab/cdef…`
@@ -28,6 +31,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
+from makeway.store.depot import Depot, noted
 
 CHUNK_BYTES = 1 << 20
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -39,6 +43,8 @@ class Blobs:
     def __init__(self, directory: Path) -> None:
         """Take the folder of the store; nothing is made before the first put."""
         self.root = directory / "artifacts"
+        self._folder = directory
+        self._kept: Depot | None = None
 
     def put_bytes(self, data: bytes) -> str:
         """Store these bytes and give their digest."""
@@ -46,6 +52,8 @@ class Blobs:
         with _plainly(self.root):
             if not self._complete(digest, len(data)):
                 self._put(lambda file: file.write(data), digest)
+            elif (depot := self._depot()) is not None:
+                depot.send(digest, self.path(digest))  # it was here before there was one
         return digest
 
     def put_file(self, path: Path) -> str:
@@ -79,8 +87,11 @@ class Blobs:
         return self.root / digest[:2] / digest[2:]
 
     def has(self, digest: str) -> bool:
-        """Say whether the artifact is there."""
-        return self.path(digest).is_file()
+        """Say whether the artifact is there, or can be fetched."""
+        if self.path(digest).is_file():
+            return True
+        depot = self._depot()
+        return depot is not None and depot.has(digest)
 
     def size(self, digest: str) -> int:
         """Give its size in bytes."""
@@ -138,9 +149,30 @@ class Blobs:
                     os.fchmod(file.fileno(), 0o444)  # an artifact never changes
                     os.fsync(file.fileno())
                     self._publish(name, digest)
+                if (depot := self._depot()) is not None:
+                    depot.send(digest, self.path(digest))
         finally:
             name.unlink(missing_ok=True)  # unless it has its own name by now
         return digest
+
+    def _depot(self) -> Depot | None:
+        if self._kept is None and (url := noted(self._folder)):
+            self._kept = Depot(url)
+        return self._kept
+
+    def _fetch(self, digest: str) -> None:
+        """Have what is not here from the object store, if there is one and it is there."""
+        depot = self._depot()
+        if depot is None or not depot.has(digest):
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        name = self.root / f".new-{os.urandom(8).hex()}"
+        try:
+            depot.fetch(digest, name)
+            name.chmod(0o444)
+            self._publish(name, digest)
+        finally:
+            name.unlink(missing_ok=True)
 
     def _publish(self, name: Path, digest: str) -> None:
         target = self.path(digest)
@@ -161,6 +193,8 @@ class Blobs:
     def _found(self, digest: str) -> Iterator[Path]:
         path = self.path(digest)
         with _plainly(path):
+            if not path.exists():
+                self._fetch(digest)
             try:
                 yield path
             except FileNotFoundError:
