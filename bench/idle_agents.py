@@ -100,8 +100,8 @@ def idle() -> None:
     """Measure the controller's processor time while nothing happens."""
     from makeway.executor import ray as module
 
-    module.Envoy = NoRay  # type: ignore[assignment,misc]
-    assemble.RayExecutor = Played  # type: ignore[attr-defined,misc]
+    module.Envoy = NoRay
+    assemble.RayExecutor = Played
     with tempfile.TemporaryDirectory(prefix="makeway-bench-") as folder:
         store = Path(folder)
         with embedded(store, Plan(ray=RaySite(host="127.0.0.1"))) as house:
@@ -138,7 +138,7 @@ def _bring(controller: object) -> str:
     count = AGENTS // JOBS
     group = WorkerGroup(count_min=count, count_max=count, per_worker=Resources.of({CPU: 1000}))
     spec = JobSpec(name="j", user="u", queue="q", groups=(group,), program=Program(argv=("true",)))
-    controller.submit(ev.JobSubmitted(job=job, spec=spec))  # type: ignore[attr-defined]
+    controller.submit(ev.JobSubmitted(job=job, spec=spec))
     return job
 
 

@@ -136,10 +136,10 @@ def gangs(cluster: RayCluster) -> None:
             theirs.append(float(plain.stdout.readline()))
             since, began = len(loop.told), time.perf_counter()
             job = loop.bring(Program(argv=("sleep", "60")), workers=3)
-            loop.until(lambda since=since: loop.count(ev.WorkerStarted, since) == 3)  # type: ignore[misc]
+            loop.until(lambda since=since: loop.count(ev.WorkerStarted, since) == 3)
             ours.append(time.perf_counter() - began)
             loop.controller.submit(ev.JobCancelRequested(job=job))
-            loop.until(lambda since=since: loop.count(ev.JobFinished, since) == 1)  # type: ignore[misc]
+            loop.until(lambda since=since: loop.count(ev.JobFinished, since) == 1)
     plain.stdin.close()
     plain.wait()
     mine, other = statistics.median(ours[1:]), statistics.median(theirs[1:])
