@@ -6,7 +6,6 @@ with its version of makeway and whether the store is there, which no file can te
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Iterator
 
@@ -28,11 +27,8 @@ def ray(whom: Asked) -> Iterator[Finding]:
     wanted = configured({}, cluster=False).executor
     if wanted.kind is ExecutorKind.LOCAL and not (whom.store / DOOR).exists():
         return
-    if importlib.util.find_spec("ray") is None:
-        yield _finding("fail", "Ray is not installed here", "pip install 'makeway[ray]'")
-        return
-    envoy = Envoy(wanted.ray_address, "makeway-doctor")
     try:
+        envoy = Envoy(wanted.ray_address, "makeway-doctor")
         nodes = envoy.connected().nodes
     except Unavailable as error:
         yield _finding("fail", f"{wanted.ray_address}: {error.problem}", error.hint)

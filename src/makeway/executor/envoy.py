@@ -14,6 +14,7 @@ A *seat* is an actor of Ray in which the agent of one worker lives. A *group* is
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import socket
 import subprocess
@@ -150,7 +151,9 @@ class Envoy:
     """The process that speaks to Ray; `address` is Ray's, `house` names what is ours there."""
 
     def __init__(self, address: str, house: str) -> None:
-        """Start it; it connects meanwhile."""
+        """Start it; it connects meanwhile. Unavailable: there is no Ray to speak to it with."""
+        if importlib.util.find_spec("ray") is None:
+            raise Unavailable("Ray is not installed here", hint="pip install 'makeway[ray]'")
         self._address, self._house = address, house
         self._start()
 

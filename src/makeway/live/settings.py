@@ -32,7 +32,7 @@ ORIGIN = re.compile(r"https?://[^\s/@]+")
 DATABASE = re.compile(r"postgresql://\S+")
 HOST = re.compile(r"[^\s/@]+")
 DEPOT = re.compile(r"[a-z][a-z0-9+]*://\S+")
-RAY = re.compile(r"auto|(ray://)?[^\s/@]+:[0-9]+")
+RAY = re.compile(r"auto|[^\s/@]+:[0-9]+")
 LEASE_MIN_MS, LEASE_MAX_MS = 3_000, 86_400_000
 
 
@@ -202,7 +202,7 @@ def _executor(item: Item, key: str, _: Folders) -> ExecutorKind:
 
 
 def _ray(item: Item, key: str, _: Folders) -> str:
-    return _matching(item, key, RAY, "auto, HOST:PORT or ray://HOST:PORT") or "auto"
+    return _matching(item, key, RAY, "auto or HOST:PORT") or "auto"
 
 
 def _agents(item: Item, key: str, _: Folders) -> str:
