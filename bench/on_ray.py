@@ -8,7 +8,7 @@
     idle       the controller's processor time while 1,000 simulated agents are idle: each renews
                its lease and brings samples once a second, over the network
 
-`python -m bench.on_ray`; figures belong to the machine on which they were measured, ratios less so.
+`python -m bench.on_ray`, or only some of them: `… gangs losses`; figures belong to the machine on which they were measured, ratios less so.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from makeway.model.job import JobSpec, Program, WorkerGroup
 from makeway.model.resources import CPU, Resources
 from tests.scaleout.cluster import HEAD, RayCluster, running
 
-ROUNDS = 7
+ROUNDS = 5
 JOBS = 40
 PATIENCE_S = 120.0
 
@@ -143,7 +143,7 @@ def gangs(cluster: RayCluster) -> None:
     plain.stdin.close()
     plain.wait()
     mine, other = statistics.median(ours[1:]), statistics.median(theirs[1:])
-    print(f"gang of 3: makeway {mine:.2f} s, plain Ray {other:.2f} s: {mine / other:.2f} x "
+    say(f"gang of 3: makeway {mine:.2f} s, plain Ray {other:.2f} s: {mine / other:.2f} x "
           f"(medians of {ROUNDS}, in turns)")  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def trivial(cluster: RayCluster) -> None:
             loop.bring(Program(argv=("true",)), cpu_milli=500)
         loop.until(lambda: loop.count(ev.JobFinished) == JOBS)
         took_s = time.perf_counter() - began
-    print(f"trivial jobs: {JOBS / took_s:.1f} a second ({JOBS} in {took_s:.1f} s)")
+    say(f"trivial jobs: {JOBS / took_s:.1f} a second ({JOBS} in {took_s:.1f} s)")
 
 
 def losses(cluster: RayCluster) -> None:
@@ -183,16 +183,25 @@ def losses(cluster: RayCluster) -> None:
         loop.controller.submit(ev.JobCancelRequested(job=job))
         loop.until(lambda: loop.count(ev.JobFinished, since) == 1)
         node.end()
-    print(f"raylet killed: known after {known_s:.1f} s, begun anew elsewhere after {anew_s:.1f} s")
+    say(f"raylet killed: known after {known_s:.1f} s, begun anew elsewhere after {anew_s:.1f} s")
+
+
+def say(text: str) -> None:
+    """Print it now, with how busy the machine is with other things."""
+    print(f"{text} [load {os.getloadavg()[0]:.0f}]", flush=True)
 
 
 def main() -> None:
     """Measure all of it."""
-    with running() as cluster:
-        gangs(cluster)
-        trivial(cluster)
-        losses(cluster)
-    idle()
+    wanted = sys.argv[1:] or ("gangs", "trivial", "losses", "idle")
+    parts = {"gangs": gangs, "trivial": trivial, "losses": losses}
+    if parts.keys() & set(wanted):
+        with running() as cluster:
+            for name, measure in parts.items():
+                if name in wanted:
+                    measure(cluster)
+    if "idle" in wanted:
+        idle()
 
 
 if __name__ == "__main__":

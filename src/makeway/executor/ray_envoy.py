@@ -48,7 +48,7 @@ from makeway.executor.envoy import (
 )
 from makeway.executor.protocol import Failed, Frames, send
 from makeway.executor.ray_nodes import nodes_of
-from makeway.executor.ray_seat import Seat, encoded, seen
+from makeway.executor.ray_seat import Seat, seen
 from makeway.model.record import Exit
 
 LOOK_S = 1.0
@@ -141,7 +141,7 @@ class RayEnvoy:
                 memory=amounts.pop("memory", None),
                 resources=amounts,
                 scheduling_strategy=PlacementGroupSchedulingStrategy(group, message.index),
-            ).remote(message.folder, encoded(message.terms))
+            ).remote(message.folder, msgspec.json.encode(message.terms))
         except Exception as error:  # noqa: BLE001 - whatever Ray says is told of this worker
             self.say(Left(folder=message.folder, seat=message.seat, problem=_text(error)))
             return

@@ -5,6 +5,10 @@ ends it without a word where a node is lost or memory is short. It is no child o
 whoever dies as a worker process of Ray kills its children first, and then nobody would be left to
 end the user's program. The agent watches the actor and ends the worker's whole tree when that is
 gone; the actor watches the agent and sweeps up what an agent that was killed has left.
+
+Ray imports this in a fresh process for each worker, so it takes only what the beginning needs.
+
+Cost:    an agent takes 130 ms of a processor until it has called, an actor of Ray about 600 ms
 """
 
 from __future__ import annotations
@@ -17,18 +21,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
-
-from makeway.executor import folder as files
-from makeway.executor.adoption import swept
-from makeway.executor.envoy import Terms
-from makeway.executor.folder import LAUNCH, read_exit
-from makeway.model.record import Exit
 from makeway.version import __version__
 
 # What Ray says to its own worker process alone; OMP_NUM_THREADS is its guess for that one.
 RAYS_OWN = ("RAY_JOB_ID", "RAY_RAYLET_PID", "RAY_LD_PRELOAD_ON_WORKERS", "SPT_NOENV",
             "PYTHONBREAKPOINT", "OMP_NUM_THREADS")  # fmt: skip
+LAUNCH, EXIT = "launch.json", "exit.json"  # as `folder` has them
 
 
 class Seat:
@@ -66,20 +64,23 @@ class Seat:
             gone = select.poll()
             gone.register(self._agent, select.POLLIN)
             gone.poll()
-        ended: Exit = files.read_exit(self._folder) or swept(self._folder)
-        return msgspec.json.encode(ended)
+        return _ended(self._folder)
 
     def sweep(self) -> bytes:
         """End whatever lives here, and say how the worker ended."""
-        if self._agent is not None and read_exit(self._folder) is None:
+        if self._agent is not None and not (self._folder / EXIT).exists():
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._agent, signal.SIGKILL)
         return self.wait()
 
 
-def encoded(terms: Terms) -> bytes:
-    """Give terms as a seat takes them."""
-    return msgspec.json.encode(terms)
+def _ended(folder: Path) -> bytes:
+    import msgspec
+
+    from makeway.executor.adoption import swept
+    from makeway.executor.folder import read_exit
+
+    return msgspec.json.encode(read_exit(folder) or swept(folder))
 
 
 def seen(path: str) -> tuple[str, bool]:

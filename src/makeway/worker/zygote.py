@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import select
 import signal
@@ -91,6 +92,7 @@ def warm_up() -> None:
     Codecs find out about their types, the system loads what it needs to know of users: 4 of the 9 ms
     that an agent cost without this.
     """
+    importlib.import_module("makeway.worker.runner")
     boot_id()
     own_name()
     for kind in (Launch, Exit, Report, ErrorRecord, Yielded):
