@@ -1,14 +1,15 @@
 """Measure the executor for Ray, on a Ray of several nodes on this machine.
 
-    gang       a gang of three, from its submission to its three programs; beside plain Ray code
+    gangs      a gang of three, from its submission to its three programs; beside plain Ray code
                that does the same: a placement group, three actors, a program each. Both in turns
-    jobs       trivial jobs one after another, as many at once as fit
-    loss       a raylet is killed: until its node is known to be lost, and until the work is begun
+    trivial    trivial jobs one after another, as many at once as fit
+    losses     a raylet is killed: until its node is known to be lost, and until the work is begun
                anew elsewhere
     idle       the controller's processor time while 1,000 simulated agents are idle: each renews
                its lease and brings samples once a second, over the network
 
-`python -m bench.on_ray`, or only some of them: `… gangs losses`; figures belong to the machine on which they were measured, ratios less so.
+`python -m bench.on_ray`, or only some: `python -m bench.on_ray gangs losses`. Figures belong to the
+machine on which they were measured, and to what else it did; ratios less so.
 """
 
 from __future__ import annotations

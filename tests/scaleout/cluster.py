@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -98,12 +99,12 @@ class RayCluster:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="mwray", dir="/tmp"))
-        (port,) = _free_ports(HEAD, 1)
+        (port,) = _free_ports(1)
         self.address = f"{HEAD}:{port}"
         options = [
             *("--head", f"--port={port}", f"--node-ip-address={HEAD}", "--num-cpus=0"),
             "--include-dashboard=false",
-            *_ports(HEAD, "--ray-client-server-port"),
+            *_ports("--ray-client-server-port"),
         ]
         self.nodes = {"head": RayNode("head", options, self._folder)}
         self._until_listening(port)
@@ -119,7 +120,7 @@ class RayCluster:
                 f"--resources={json.dumps(own)}",
             ),
             f"--labels=zone=z{host}",
-            *_ports(f"127.0.0.{host}"),
+            *_ports(),
         ]
         self.nodes[name] = RayNode(name, options, self._folder)
         return self.nodes[name]
@@ -129,9 +130,14 @@ class RayCluster:
         envoy = Envoy(self.address, "makeway-nobody")
         try:
             nodes = envoy.connected().nodes
-            envoy.socket.settimeout(START_S)
+            envoy.socket.settimeout(2 * START_S)
             while {one.node.name for one in nodes} != names:
-                for word in envoy.words() or ():
+                words = envoy.words()
+                logs = {
+                    node.name: node.log.read_text("utf-8")[-500:] for node in self.nodes.values()
+                }
+                assert words is not None, f"not all of {names} are there: {logs}"
+                for word in words:
                     nodes = word.nodes if isinstance(word, Nodes) else nodes
         finally:
             envoy.close()
@@ -158,21 +164,27 @@ PORTS = (
 )
 
 
-def _ports(host: str, *more: str) -> list[str]:
+def _ports(*more: str) -> list[str]:
     """Give each listener of a node a port of its own: those that start at once take each other's."""
     names = (*PORTS, *more)
+    ports = zip(names, _free_ports(len(names)), strict=True)
     return [
-        f"{name}={port}" for name, port in zip(names, _free_ports(host, len(names)), strict=True)
+        "--min-worker-port=0",
+        "--max-worker-port=0",
+        *(f"{name}={port}" for name, port in ports),
     ]
 
 
-def _free_ports(host: str, count: int) -> list[int]:
+def _free_ports(count: int) -> list[int]:
+    """Find ports that nobody listens at, below those that the kernel gives to whoever calls."""
+    numbers = random.Random(f"{os.getpid()} {time.time_ns()}")
     with contextlib.ExitStack() as held:
-        found = []
-        for _ in range(count):
-            one = held.enter_context(socket.socket())
-            one.bind((host, 0))
-            found.append(one.getsockname()[1])
+        found: list[int] = []
+        while len(found) < count:
+            one, port = held.enter_context(socket.socket()), numbers.randrange(20_000, 32_000)
+            with contextlib.suppress(OSError):
+                one.bind(("", port))
+                found.append(port)
         return found
 
 
