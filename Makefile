@@ -50,6 +50,7 @@ test: $(DEV) $(DEMO) ## every test there is, with real processes too
 .PHONY: demo
 demo: $(DEMO) ## run the example workflow: tag entities with three models, serve the best two
 	@$(BIN)/makeway run $(DEMO_FLOW)
+	@echo "look at it in a browser: $(BIN)/makeway up, and in another terminal $(BIN)/makeway ui"
 
 .PHONY: demo-ray
 demo-ray: $(DEV) $(DEMO) ## the same workflow, on the nodes of a Ray cluster that is started for it

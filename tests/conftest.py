@@ -13,7 +13,7 @@ from tests.project import Project, fresh_project
 from tests.scaleout.cluster import RayCluster, running
 
 # Real processes and real databases: `make check` has no time for them.
-SLOW_FOLDERS = {"acceptance", "conformance", "faults", "live", "scaleout"}
+SLOW_FOLDERS = {"acceptance", "conformance", "faults", "live", "pages", "scaleout"}
 
 # No deadline and no complaint about speed: on a busy machine both fail for no fault of the code.
 # How many examples is the one thing in which the profiles differ.

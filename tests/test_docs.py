@@ -194,7 +194,8 @@ def test_every_package_is_on_the_map_and_every_module_on_it_exists() -> None:
     modules = [*(ROOT / "src" / "makeway").glob("*/*.py")]
     packages = {path.parent.name for path in modules}
     assert not [name for name in sorted(packages) if f"**{name}**" not in code_map]
-    known = {path.stem for path in modules} | {"migrations"}
+    deeper = (ROOT / "src" / "makeway").glob("*/*/*.py")
+    known = {path.stem for path in (*modules, *deeper)} | {"migrations"}
     assert not set(re.findall(r"`(\w+)`", code_map)) - known
 
 

@@ -25,7 +25,7 @@ FLOORS = {
     ),
     3: ("engine", "store", "client", "answers"),
     4: ("live", "sim", "worker", "training"),
-    5: ("server", "compat", "__init__", "torch"),
+    5: ("server", "compat", "export", "__init__", "torch"),
     6: ("cli",),
 }
 

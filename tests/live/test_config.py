@@ -9,7 +9,16 @@ import msgspec
 import pytest
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
-from makeway.live.config import Artifacts, Config, Execution, Limits, Service, load, rows
+from makeway.live.config import (
+    Artifacts,
+    Config,
+    Execution,
+    Export,
+    Limits,
+    Service,
+    load,
+    rows,
+)
 from makeway.live.service import settings_of
 from makeway.live.settings import SETTINGS, CpuLimits, MemoryLimits
 from makeway.model.cluster import Queue
@@ -194,6 +203,8 @@ def test_every_single_value_can_come_from_the_environment(places: Places) -> Non
         "retention.keys": "1d", "artifacts.url": "s3://bucket/a", "executor.kind": "ray",
         "executor.ray_address": "h:6379", "executor.host": "10.0.0.1", "executor.port": "7071",
         "executor.lease": "1m",
+        "export.openlineage_url": "http://m/api", "export.openlineage_key": "k",
+        "export.otlp_url": "http://c:4318", "export.namespace": "lab",
     }  # fmt: skip
     assert {setting.name for setting in SETTINGS} == texts.keys()
     environ = {setting.variable: texts[setting.name] for setting in SETTINGS}
@@ -213,6 +224,7 @@ def test_every_field_can_be_set() -> None:
     fields |= {f"executor.{name}" for name in Execution.__struct_fields__}
     fields |= {f"artifacts.{name}" for name in Artifacts.__struct_fields__}
     fields |= {f"retention.{name}" for name in Keep.__struct_fields__}
+    fields |= {f"export.{name}" for name in Export.__struct_fields__}
     assert fields == {f"{setting.section}.{setting.attribute}" for setting in SETTINGS}
 
 
@@ -237,6 +249,9 @@ WRONG = {
     "[retention]\npoints = 3": "2: points must be 4 to 100000, not 3",
     '[retention]\nsamples = "-1d"': "2: samples",
     "[retention]\nevents = 1": "2: retention has no key 'events'",
+    "[export]\notlp_url = 'collector'": "2: otlp_url must be empty or like http://host:7070",
+    "[export]\nnamespace = 'a lab'": "2: namespace must be a name of letters, digits and",
+    "[export]\nopenlineage_key = 'k'": "2: openlineage_key does not belong into the configuration",
     "[servce]": "1: the configuration has no key 'servce'; did you mean 'service'?",
     "port = 7070": "1: the configuration has no key 'port'",
     "service = 7": "1: service must be a mapping, not 7",

@@ -21,6 +21,7 @@ from makeway.live.service import Service, owner_of
 from makeway.live.service import Settings as ServiceSettings
 from makeway.live.tracker import Tracker
 from makeway.server.app import create_app
+from makeway.server.front import Front
 from makeway.server.listen import Running, serve
 from makeway.server.office import Settings
 from makeway.wire.tokens import Scope, TokenRequest
@@ -91,8 +92,8 @@ class Person:
 class Site:
     """A service with its server, and who may come."""
 
-    def __init__(self, service: Service, running: Running, office: Office) -> None:
-        self.service, self.running, self.office = service, running, office
+    def __init__(self, service: Service, running: Running, front: Front) -> None:
+        self.service, self.running, self.front = service, running, front
         self.root = self.person("root", *Scope)
         self.ada = self.person("ada")
         self.nobody = Person(running, None)
@@ -100,7 +101,7 @@ class Site:
     def person(self, user: str, *scopes: Scope, lasts: str | None = None) -> Person:
         """Let somebody in, with a token of their own."""
         wanted = TokenRequest(user=user, scopes=scopes or (Scope.READ, Scope.SUBMIT), lasts=lasts)
-        made = self.office.desk(OWNER).make_token(wanted)
+        made = self.front.office.desk(OWNER).make_token(wanted)
         return Person(self.running, made.token)
 
 
@@ -128,7 +129,7 @@ def site_in(store: Path, settings: Settings | None = None) -> Iterator[Site]:
     running = serve(app, "127.0.0.1", 0)
     app.state.front.tracker = Tracker(services[0].ground(running.url))
     try:
-        yield Site(services[0], running, office)
+        yield Site(services[0], running, app.state.front)
     finally:
         services[0].stop()
         running.stop()

@@ -165,7 +165,7 @@ def test_our_own_mistake_is_told_without_its_inside(
     def broken(token: str) -> None:
         raise RuntimeError("the secret inside")
 
-    monkeypatch.setattr(site.office, "verify", broken)
+    monkeypatch.setattr(site.front.office, "verify", broken)
     answer = site.ada.get("/jobs")
     assert (answer.status, answer.headers["content-type"]) == (500, PROBLEM_JSON)
     assert answer.json["code"] == "internal"

@@ -19,6 +19,7 @@ from makeway.cli.connect import Asked, opened
 from makeway.cli.news import News, in_peace, last_event
 from makeway.cli.output import print_data
 from makeway.cli.summary import print_summary
+from makeway.cli.ui import link_to
 from makeway.cli.view import run_view
 from makeway.cli.watch import view_for
 from makeway.errors import Unreachable
@@ -83,6 +84,9 @@ def bring(asking: Served, wanted: RunWanted, watching: Watching) -> int:
             queue=run.queue,
             resumed_from=run.resumed_from,
         )
+    if asking.whom.url is not None:
+        page = link_to(asking.whom.url, f"/runs/{run.id}")
+        click.echo(f"its page: {page}   (makeway ui /runs/{run.id} signs you in)", err=True)
     return _follow(asking, Board(submission), after, watching)
 
 

@@ -57,6 +57,7 @@ COMMANDS = {
     "config": ("makeway.cli.config:config", "Show the configuration, and where it came from."),
     "token": ("makeway.cli.tokens:token", "Make, list and revoke tokens."),
     "up": ("makeway.cli.up:up", "Run the service that a team shares."),
+    "ui": ("makeway.cli.ui:ui", "Print or open the link to the web pages."),
     "down": ("makeway.cli.status:down", "Let the service end; what runs goes on."),
     "status": ("makeway.cli.status:status", "Say how the service is, and as whom you ask."),
     "doctor": ("makeway.cli.doctor:doctor", "Look for what may be wrong here, and what to do."),

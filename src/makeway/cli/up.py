@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -17,6 +17,7 @@ from makeway.cli.configured import configured
 from makeway.errors import MakewayError
 from makeway.executor.folder import write_whole
 from makeway.executor.tracking import Endpoint, known_endpoint
+from makeway.export.begin import exporting
 from makeway.live.assemble import embedded
 from makeway.live.config import Config
 from makeway.live.counts import Counts
@@ -80,8 +81,12 @@ def up(
             service.url = running.url
             app.state.front.tracker = tracker = Tracker(service.ground(running.url))
             write_whole(store / ADDRESS, {"url": running.url, "pid": os.getpid()})
-            _greet(service, counts, token)
-            with _signals(service, flags), _where_it_was(earlier, service, tracker):
+            with (
+                exporting(service, service.reader, wanted.export) as told,
+                _signals(service, flags),
+                _where_it_was(earlier, service, tracker),
+            ):
+                _greet(service, counts, token, told)
                 service.run()
         finally:
             running.stop()
@@ -108,12 +113,15 @@ def _settings(config: Config) -> Settings:
     )
 
 
-def _greet(service: Service, counts: Counts, token: Path) -> None:
+def _greet(service: Service, counts: Counts, token: Path, told: Sequence[str]) -> None:
     kinds = amounts_text(counts.capacity)
     nodes = count_of(counts.nodes, "node")
     click.echo(f"makeway {__version__} at {service.url}", err=True)
     click.echo(f"  {nodes}: {kinds}; {counts.running} jobs run, {counts.queued} wait", err=True)
     click.echo(f"  store {service.store} ({service.reader.where})", err=True)
+    click.echo("  the web pages: makeway ui prints a link that signs you in", err=True)
+    for receiver in told:
+        click.echo(f"  tells {receiver}", err=True)
     for damage in service.damaged:
         about = f", of {damage.owner}, which is left out" if damage.owner else ""
         click.echo(f"  entry {damage.seq} does not read as it was written{about}", err=True)

@@ -36,14 +36,12 @@ from makeway.model.cluster import Node, Queue
 from makeway.model.rules import LIVE, Rules
 from makeway.store.keep import Keep
 
-SECTIONS = ("service", "limits", "executor", "artifacts", "retention", "nodes", "policy", "queues")
-OF_VALUES = (
-    "service",
-    "limits",
-    "executor",
-    "artifacts",
-    "retention",
-)  # of single values: see `settings`
+SECTIONS = (
+    *("service", "limits", "executor", "artifacts", "retention", "export"),
+    *("nodes", "policy", "queues"),
+)
+# Sections of single values: see `settings`.
+OF_VALUES = ("service", "limits", "executor", "artifacts", "retention", "export")
 FILE = "makeway.toml"
 USERS_FILE = Path("makeway") / "config.toml"
 STORE = ".makeway"
@@ -102,6 +100,20 @@ class Artifacts(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
 
 
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """Who else is told what happens here; an empty URL: nobody.
+
+    openlineage_url  where events of OpenLineage are posted to
+    otlp_url         a collector of OpenTelemetry, over OTLP and HTTP
+    namespace        of jobs and datasets there, and the name of the service
+    """
+
+    openlineage_url: str = ""
+    openlineage_key: Secret = Secret()
+    otlp_url: str = ""
+    namespace: str = "makeway"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
@@ -117,6 +129,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     executor: Execution = Execution()
     artifacts: Artifacts = Artifacts()
     retention: Keep = Keep()
+    export: Export = Export()
     nodes: tuple[Node, ...] = ()
     rules: Rules = LIVE
     queues: tuple[Queue, ...] = ()
@@ -178,6 +191,7 @@ def load(
         "artifacts": msgspec.structs.replace(Artifacts(), **values["artifacts"]),
         "executor": msgspec.structs.replace(Execution(), **values["executor"]),
         "retention": msgspec.structs.replace(Keep(), **values["retention"]),
+        "export": msgspec.structs.replace(Export(), **values["export"]),
     }
     if cluster:
         tables |= _cluster(files, origins)
@@ -211,7 +225,9 @@ def _fields(path: Path) -> dict[str, Item]:
         table = fields[section].mapping(section) if section in fields else {}
         for setting in known:
             if not setting.in_files and setting.key in table:
-                hint = "put it into a file that only you can read, and name that in token_file"
+                other = ", or put it into a file and name that in token_file"
+                hint = f"say it in the environment, as {setting.variable}"
+                hint += other if setting.key == "token" else ""
                 problem = f"{setting.key} does not belong into the configuration"
                 raise InvalidInput(problem, where=table[setting.key].where, hint=hint)
         if section in fields:

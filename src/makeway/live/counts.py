@@ -41,6 +41,11 @@ def counted(state: State) -> Counts:
 def census(state: State) -> Census:
     """Count open jobs by phase, and those that wait by their reason."""
     phases = Counter(job.phase.value for job in state.jobs.values())
-    queued = (name for name, job in state.jobs.items() if job.phase is JobPhase.QUEUED)
-    reasons = Counter(state.waits[name].reason.value for name in queued if name in state.waits)
-    return Census(phases=phases, reasons=reasons)
+    reasons: Counter[str] = Counter()
+    steps: Counter[str] = Counter()
+    for name, job in state.jobs.items():
+        if job.phase is JobPhase.QUEUED and name in state.waits:
+            reason = state.waits[name].reason.value
+            reasons[reason] += 1
+            steps[reason] += job.spec.run is not None
+    return Census(phases=phases, reasons=reasons, steps=steps)

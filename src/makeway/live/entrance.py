@@ -12,6 +12,7 @@ from pathlib import Path
 from makeway.live.behind import Behind
 from makeway.live.counts import census
 from makeway.live.desk import ServiceDesk
+from makeway.live.records import Records
 from makeway.store.tokens import TokenWanted, make_token, verify_token
 from makeway.wire.census import Census
 from makeway.wire.tokens import Caller, Scope
@@ -29,6 +30,10 @@ class Office:
     def desk(self, caller: Caller) -> ServiceDesk:
         """Answer one caller."""
         return ServiceDesk(self._service, caller)
+
+    def records(self, caller: Caller) -> Records:
+        """Let one caller read what the pages show."""
+        return Records(self._service, caller)
 
     def verify(self, token: str) -> Caller | None:
         """Say whose token this is, if it is one that is still good."""

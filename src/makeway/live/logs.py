@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -49,3 +50,19 @@ class WorkerLogs:
             data = data[: data.rfind(b"\n") + 1]
         self._at[rank] = at + len(data)
         return data
+
+
+def tails(folder: Path, rank: int | None, most: int) -> list[tuple[int, bytes]]:
+    """Read the end of each log of an attempt, whole lines of at most so many bytes."""
+    ranks = [int(path.name) for path in folder.glob("[0-9]*")] if rank is None else [rank]
+    found = []
+    for one in sorted(ranks):
+        try:
+            with (folder / str(one) / LOG).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - most))
+                data = file.read(most)
+        except FileNotFoundError:
+            continue
+        found.append((one, data if size <= most else data[data.find(b"\n") + 1 :]))
+    return found

@@ -30,6 +30,7 @@ WHOLE = re.compile(r"[0-9]{1,18}")
 URL = re.compile(r"https?://[^\s/@]+(/\S*)?")
 ORIGIN = re.compile(r"https?://[^\s/@]+")
 DATABASE = re.compile(r"postgresql://\S+")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 HOST = re.compile(r"[^\s/@]+")
 DEPOT = re.compile(r"[a-z][a-z0-9+]*://\S+")
 RAY = re.compile(r"auto|[^\s/@]+:[0-9]+")
@@ -150,6 +151,10 @@ def _token(item: Item, key: str, _: Folders) -> Secret:
     if not text.isprintable() or not text.isascii() or " " in text:
         raise item.wrong(f"{key} must be letters, digits and signs without a space")
     return Secret(text)
+
+
+def _name(item: Item, key: str, _: Folders) -> str:
+    return _matching(item, key, NAME, "a name of letters, digits and . _ - :")
 
 
 def _hosts(item: Item, key: str, _: Folders) -> tuple[str, ...]:
@@ -276,6 +281,11 @@ def _executed(key: str, read: Reader, field: str = "") -> Setting:
     return Setting(section="executor", key=key, read=read, variable=variable, field=field)
 
 
+def _export(key: str, read: Reader, *, in_files: bool = True) -> Setting:
+    variable = f"MAKEWAY_EXPORT_{key.upper()}"
+    return Setting(section="export", key=key, read=read, variable=variable, in_files=in_files)
+
+
 SETTINGS = (
     Setting(section="artifacts", key="url", read=_depot, variable="MAKEWAY_ARTIFACTS_URL"),
     _service("host", _host),
@@ -300,4 +310,8 @@ SETTINGS = (
     _kept("samples", _while, "samples_ms"),
     _kept("points", _points),
     _kept("keys", _while, "keys_ms"),
+    _export("openlineage_url", _url),
+    _export("openlineage_key", _token, in_files=False),
+    _export("otlp_url", _url),
+    _export("namespace", _name),
 )

@@ -1,8 +1,7 @@
 """Put the app together: routes, the guard before them, one shape for what goes wrong.
 
 Routes are plain functions that block while the controller thinks, so they run in threads, of which
-there are `Settings.threads`; streams take none of them. The web pages, and what else speaks HTTP,
-are added to what `create_app` gives.
+there are `Settings.threads`; streams take none of them.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ from makeway.server.front import Front
 from makeway.server.guard import Guard
 from makeway.server.identity import AtDesk
 from makeway.server.office import Office, Settings
+from makeway.server.pages.site import add_pages
 from makeway.server.problems import install
 from makeway.server.replies import answer
 
@@ -91,6 +91,7 @@ def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **PAGES)
     app.add_middleware(Guard, front=front)
     install(app)
+    add_pages(app)
     return app
 
 

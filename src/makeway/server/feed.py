@@ -30,6 +30,7 @@ from makeway.codec import encode_entry
 from makeway.errors import MakewayError
 from makeway.model.event import Entry, Event, JobFinished
 from makeway.server.office import SELF, Office
+from makeway.server.tally import Tally
 from makeway.wire.desk import Desk
 
 LOG = logging.getLogger("makeway.server")
@@ -85,6 +86,7 @@ class Feed:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._pump, name="makeway-feed", daemon=True)
         self.ended: Counter[str] = Counter()
+        self.tally = Tally(lambda job: office.desk(SELF).job(job))
         # Reading the log for those who are behind takes no thread away from other requests.
         self.readers = CapacityLimiter(READERS)
 
@@ -171,6 +173,7 @@ class Feed:
 
     def _add(self, entry: Entry) -> None:
         item = item_of(entry)
+        self.tally.add(entry)
         if isinstance(entry.event, JobFinished):
             self.ended[entry.event.phase.value] += 1
         with self._lock:

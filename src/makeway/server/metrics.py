@@ -11,18 +11,21 @@ Source:  Prometheus' text exposition format, version 0.0.4
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from makeway.model.phase import JobPhase
 from makeway.model.wait import Reason
 from makeway.server.counts import Counts
+from makeway.server.tally import Step, Tally
 from makeway.wire.census import Census
 from makeway.wire.cluster import NodeView, StatusView
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 OPEN = tuple(phase.value for phase in JobPhase if not phase.final)
+WASTED = ("resource", "cause")
 NODE_STATES = ("ready", "draining", "drained", "lost")
 
 Labels = Mapping[str, str]
@@ -37,6 +40,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeView, ...]
     ended: Mapping[str, int]
     counts: Counts
+    tally: Tally
 
 
 def written(shown: Shown) -> str:
@@ -71,6 +75,48 @@ def _families(shown: Shown) -> Iterator[Iterator[str]]:
     ]
     yield _family("http_requests_total", counter, text, requests)
     yield _latencies(counts)
+    yield from _of_steps(shown)
+
+
+def _of_steps(shown: Shown) -> Iterator[Iterator[str]]:
+    """Show what becomes of attempts; the names and labels are those that dashboards are built on."""
+    tally, counter = shown.tally, "counter"
+    pending = {reason.value: shown.census.steps.get(reason.value, 0) for reason in Reason}
+    yield _family("pending_steps", "gauge", "Steps that wait.", _by("reason", pending))
+    text = "Attempts that ended."
+    ended = _each(("workflow", "step", "outcome", "cause"), tally.attempts)
+    yield _family("step_attempts_total", counter, text, ended)
+    yield _summary("step_queue_seconds", "How long steps waited.", tally.queued_ms, tally.starts)
+    yield _summary("step_run_seconds", "How long attempts ran.", tally.ran_ms, tally.ends)
+    text = "Attempts that were made again, by the ledger that paid."
+    yield _family("retries_total", counter, text, _each(("ledger",), tally.retries))
+    text = "What attempts held that came to nothing."
+    wasted = {key: amount / 1000 for key, amount in dict(tally.wasted).items()}
+    yield _family("wasted_resource_seconds_total", counter, text, _each(WASTED, wasted))
+    text = "Diagnoses of attempts that did not end well."
+    found = _each(("cause", "confidence"), tally.diagnoses)
+    yield _family("diagnoses_total", counter, text, found)
+    text = "Samples that programs could not hand over in time."
+    yield _family("samples_dropped_total", counter, text, [({}, tally.dropped)])
+
+
+def _each(labels: Sequence[str], amounts: Mapping[Any, float]) -> list[Value]:
+    """Give a value for each key; a key is one text, or one for each label."""
+    found = sorted(
+        (key if isinstance(key, tuple) else (key,), amount) for key, amount in dict(amounts).items()
+    )
+    return [(dict(zip(labels, key, strict=True)), amount) for key, amount in found]
+
+
+def _summary(
+    name: str, text: str, sums_ms: Mapping[Step, int], counts: Mapping[Step, int]
+) -> Iterator[str]:
+    yield f"# HELP makeway_{name} {text}"
+    yield f"# TYPE makeway_{name} summary"
+    for step, count in sorted(dict(counts).items()):
+        labels = _labels({"workflow": step[0], "step": step[1]})
+        yield f"makeway_{name}_sum{labels} {sums_ms.get(step, 0) / 1000:.3f}"
+        yield f"makeway_{name}_count{labels} {count}"
 
 
 def _latencies(counts: Counts) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from makeway.live.records import Records
 from makeway.wire.census import Census
 from makeway.wire.desk import Desk
 from makeway.wire.tokens import Caller, Scope
@@ -23,6 +24,10 @@ class Office(Protocol):
 
     def desk(self, caller: Caller) -> Desk:
         """Give the desk at which this caller is answered; several threads may use it at once."""
+        ...
+
+    def records(self, caller: Caller) -> Records:
+        """Give what this caller may read for the pages."""
         ...
 
     def verify(self, token: str) -> Caller | None:

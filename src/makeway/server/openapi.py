@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from makeway.errors import Unavailable
+from makeway.live.records import Records
 from makeway.server.app import create_app
 from makeway.server.describe import document, text
 from makeway.wire.census import Census
@@ -19,6 +20,10 @@ class Nobody:
     """An office without a service behind it: enough to describe what could be asked."""
 
     def desk(self, caller: Caller) -> Desk:
+        """Refuse."""
+        raise Unavailable("there is no service", where=caller.user)
+
+    def records(self, caller: Caller) -> Records:
         """Refuse."""
         raise Unavailable("there is no service", where=caller.user)
 

@@ -59,6 +59,7 @@ def numbers(request: Request, desk: AtDesk) -> Response:
         census=front.office.census(),
         nodes=tuple(desk.nodes()),
         ended=front.feed.ended.copy(),
+        tally=front.feed.tally,
         counts=front.counts,
     )
     return Response(written(shown), media_type=TEXT_FORMAT)

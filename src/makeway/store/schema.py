@@ -2,7 +2,8 @@
 
 `event` is the truth and only ever grows; each row has a checksum of all that is in it. `run` to
 `decision` are views: folded from the events in the transaction that appends them, and to be had
-again from the log alone. `token`, `idempotency` and `lease` are what a service keeps beside them.
+again from the log alone. `token`, `idempotency`, `lease` and `outbox` are what a service keeps beside
+them.
 Series are no events: a series has a short number, and a sample is a row of three numbers and a
 value under it. Samples of workers that have ended are put together, a thousand in one row of
 `sample_chunk`; `stage` of a series says how far that is (0 there may be rows, 1 none, 2 thinned out).
@@ -56,6 +57,7 @@ __all__ = [
     "lease",
     "metadata",
     "metric",
+    "outbox",
     "param",
     "run",
     "sample",
@@ -324,4 +326,15 @@ lease = Table(
     Column("host", Text, nullable=False),
     Column("pid", BigInteger, nullable=False),
     Column("since_ms", BigInteger, nullable=False),
+)
+
+# How far in the log a receiver elsewhere has been told.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
 )

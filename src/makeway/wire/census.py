@@ -8,7 +8,8 @@ import msgspec
 
 
 class Census(msgspec.Struct, frozen=True, kw_only=True):
-    """Open jobs by phase, and those that wait by their reason; what is absent is 0."""
+    """Open jobs by phase, those that wait by their reason, the steps among them; absent is 0."""
 
     phases: Mapping[str, int]
     reasons: Mapping[str, int]
+    steps: Mapping[str, int] = {}

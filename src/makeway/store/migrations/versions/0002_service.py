@@ -183,6 +183,13 @@ def _service() -> None:
         *_always(Text, "host"),
         *_always(Big, "pid", "since_ms"),
     )
+    op.create_table(
+        "outbox",
+        *_key(Text, "sink"),
+        *_always(Big, "seq", "refused"),
+        *_always(Text, "problem"),
+        *_always(Big, "at_ms"),
+    )
 
 
 def _series() -> None:
