@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -26,7 +27,7 @@ from makeway.executor.processes import descendants
 HEAD = "127.0.0.10"
 STORE_BYTES = 80_000_000
 MEMORY_BYTES = 2 << 30
-START_S = 60.0
+START_S, JOIN_S = 60.0, 100.0
 ROOT = Path(__file__).parents[2]
 # A dead node is to be noticed soon, and what is not looked at is not started.
 QUICK = {
@@ -45,7 +46,7 @@ class RayNode:
     """One `ray start --block`, with all that it started."""
 
     def __init__(self, name: str, options: list[str], folder: Path) -> None:
-        self.name, self.log = name, folder / f"{name}.log"
+        self.name, self.options, self.log = name, options, folder / f"{name}.log"
         paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -71,6 +72,10 @@ class RayNode:
                     return pid
         message = f"{self.name} has no raylet: {self.log.read_text('utf-8')}"
         raise AssertionError(message)
+
+    def ended(self) -> bool:
+        """Whether it has given up."""
+        return self._process.poll() is not None
 
     def works(self) -> bool:
         """Whether its raylet is there, and does something."""
@@ -126,21 +131,31 @@ class RayCluster:
         return self.nodes[name]
 
     def until_there(self, names: set[str]) -> None:
-        """Wait until Ray counts these nodes, and no others that could work."""
-        envoy = Envoy(self.address, "makeway-nobody")
+        """Wait until Ray counts these nodes, and no others that could work.
+
+        On a machine that is very busy a raylet gives up before its own helpers are there; such a
+        node is started again.
+        """
+        envoy, end = Envoy(self.address, "makeway-nobody"), time.monotonic() + JOIN_S
         try:
             nodes = envoy.connected().nodes
-            envoy.socket.settimeout(2 * START_S)
             while {one.node.name for one in nodes} != names:
-                words = envoy.words()
                 logs = {
                     node.name: node.log.read_text("utf-8")[-500:] for node in self.nodes.values()
                 }
-                assert words is not None, f"not all of {names} are there: {logs}"
-                for word in words:
-                    nodes = word.nodes if isinstance(word, Nodes) else nodes
+                assert time.monotonic() < end, f"not all of {names} are there: {logs}"
+                self._start_again()
+                if select.select([envoy.socket], [], [], 1.0)[0]:
+                    for word in envoy.words() or ():
+                        nodes = word.nodes if isinstance(word, Nodes) else nodes
         finally:
             envoy.close()
+
+    def _start_again(self) -> None:
+        for name, node in [*self.nodes.items()]:
+            if node.ended():
+                node.end()
+                self.nodes[name] = RayNode(name, node.options, self._folder)
 
     def stop(self) -> None:
         """End all of it."""
