@@ -31,7 +31,13 @@ def stage(store_dir: Path, ray_cluster: RayCluster) -> Iterator[RayStage]:
 def spare(ray_cluster: RayCluster, stage: RayStage) -> RayNode:
     """Another node, with which a test may do what it likes; it is left as it is then."""
     node = ray_cluster.nodes.get("spare")
-    if node is None or not node.works():
+    if node is not None and not node.works():
+        node.end()
+        del ray_cluster.nodes["spare"]
+        ray_cluster.until_there(set(ray_cluster.nodes) - {"head"})  # Ray knows that it is gone
+        stage.machines.clear()
+        node = None
+    if node is None:
         node = ray_cluster.add("spare", host=20)
     stage.until_machine(ev.NodeJoined, "spare")
     return node
@@ -61,7 +67,7 @@ def test_a_raylet_that_is_killed_is_a_node_lost_and_it_may_come_back(
     assert not alive(worker), "whoever is told to have ended must not be at work"
     stage.until_machine(ev.NodeLost, "spare")
     begin(stage, ticking(truth), "n1", fence=2)
-    assert [alive(pid) for pid in pids_in(truth)] == [False, True]
+    assert eventually(lambda: [alive(pid) for pid in pids_in(truth)] == [False, True])
     stage.stop(grace_ms=0, fence=2)
     stage.exit()
     spare.end()
@@ -90,7 +96,7 @@ def test_a_node_that_freezes_is_lost_after_its_leases_and_its_workers_do_not_com
     for pid in reversed(frozen):
         os.kill(pid, signal.SIGCONT)
     assert eventually(lambda: not alive(worker))
-    assert [alive(pid) for pid in pids_in(truth)] == [False, True]
+    assert eventually(lambda: [alive(pid) for pid in pids_in(truth)] == [False, True])
     assert not [event for event in stage.events if isinstance(event, ev.WorkerExited)]
 
 
