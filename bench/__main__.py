@@ -9,7 +9,7 @@ import sys
 from bench.rows import Row
 
 MODULES = (
-    *("commands", "workflows", "engine_events", "cycles", "mixed", "diagnoses"),
+    *("commands", "workflows", "engine_events", "cycles", "mixed", "diagnoses", "worth"),
     *("service", "series", "search"),
 )
 

@@ -229,6 +229,9 @@ def test_every_reason_that_a_policy_gives_is_described_with_a_text_of_it() -> No
         Reason.HELD: {explain.held(replace(job("train"), held=HELD)).text},
         Reason.BACKOFF: {explain.backoff(job("train", attempts=1)).text},
         Reason.NOT_READY: {why.READY.text},
+        Reason.DEPENDENCY_PENDING: {
+            explain.remaking(replace(job("train"), awaits=("ingest",))).text
+        },
         Reason.DATA_UNAVAILABLE: {explain.unavailable(replace(job("train"), lacks=AWAY)).text},
     }
     for world in WORLDS:

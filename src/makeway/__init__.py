@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from makeway.workflows.fan_in import gather as gather
     from makeway.workflows.fan_in import select_top as select_top
     from makeway.workflows.fan_in import when as when
+    from makeway.workflows.ruling import Rule as Rule
+    from makeway.workflows.ruling import Stop as Stop
 
 HOMES = {
     "connect": "makeway.client.client",
@@ -85,6 +87,8 @@ HOMES = {
     "checkpoint": "makeway.worker.saving",
     "step": "makeway.workflows.define",
     "when": "makeway.workflows.fan_in",
+    "Rule": "makeway.workflows.ruling",
+    "Stop": "makeway.workflows.ruling",
     "workflow": "makeway.workflows.define",
 }
 

@@ -80,10 +80,18 @@ class Permanent(MakewayError):
 
 
 class Retry(MakewayError):
-    """Raise it in a step: the failure is temporary, try again after so long (seconds or "5m")."""
+    """Raise it in a step: the failure is temporary, try again after so long (seconds or "5m").
 
-    def __init__(self, problem: str = "", *, after: str | float = 0) -> None:
-        """Take why, and how long to wait at least."""
+    In `mw.Rule(on=…, do=mw.Retry(5, memory_factor=2))` it says how often, and with what changes.
+    """
+
+    def __init__(
+        self, problem: str | int = "", *, after: str | float = 0, **changes: object
+    ) -> None:
+        """Take why, and how long to wait at least; of a rule how many times, and what changes."""
+        self.changes = {**changes, **({"after": after} if after else {})}
+        if isinstance(problem, int):
+            self.changes, problem = {"times": problem, **self.changes}, ""
         self.after_s = _seconds(after)
         super().__init__(f"retry after {self.after_s:g} s" + (f": {problem}" if problem else ""))
 

@@ -5,58 +5,62 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.acceptance.cluster import AT_ONCE, Cluster, cluster
+from tests.acceptance.cluster import AT_ONCE, Cluster, Fact, cluster
 
+PROGRAM = str(Path(__file__).parents[2] / "examples" / "failures" / "too_slow.py")
 THREE = '[[nodes]]\nname = "n"\ncpus = 3\n' + AT_ONCE
-SLOW = """
-import os, sys, time
-import makeway as mw
-for step in range(1, 6 if os.environ["MAKEWAY_ATTEMPT"] == "1" else 100):
-    mw.progress(step / 100)
-    time.sleep(0.4)
-sys.exit("it lost its way")
-"""
-# Two or three workers share the work: whoever is there takes the next piece of it.
-SHARES = """
-trap 'exit 75' TERM
-while [ $(stat -c %s "$0/work") -lt 360 ]; do printf x >> "$0/work"; sleep 0.2; done
-"""
 
 
-def dies_beside(folder: Path, on_hopeless: str) -> tuple[Cluster, str]:
-    """Let a slow step die beside an elastic sibling; give what was told, and what was decided."""
+def beside(folder: Path, how: str, on_hopeless: str) -> tuple[Cluster, int]:
+    """Let a slow step run, or die, beside an elastic sibling; count the steps of its first worker."""
     folder.mkdir()
-    (folder / "slow.py").write_text(SLOW, "utf-8")
-    (folder / "work").touch()
     job = f"min_rate: 1000\non_hopeless: {on_hopeless}\nretries: 3\n"
     (folder / "slow.yaml").write_text(job, "utf-8")
     with cluster(folder, THREE) as here:
-        slow = here.brings("slow", "-f", "slow.yaml", program=(sys.executable, "slow.py"))
+        slow = here.brings("slow", "-f", "slow.yaml", program=(sys.executable, PROGRAM, how))
         here.waits_for("AttemptReleased", "slow")
-        program = ("sh", "-c", SHARES, str(folder))
+        work = folder / "work"
+        program = (sys.executable, PROGRAM, "sibling", str(work))
         here.brings("sibling", "--min", "2", "--max", "3", program=program)
-        ended = here.waits_for("AttemptEnded", "slow")
-        here.waits_for("JobFinished", "sibling")
+        assert here.waits_for("JobFinished", "sibling")["phase"] == "succeeded"
+        if on_hopeless == "yield":
+            here.waits_for("AttemptStarted", "slow", times=2)
+            shown = here.shop.types("decisions").stdout
+            assert "% an hour" in shown, "what was decided, and why, stands where people look"
         here.shop.types("job", "cancel", slow)
         here.waits_for("JobFinished", "slow")
-        return here, ended["decision"]["action"]
+        return here, int((work / "rank-0").read_text("utf-8"))
 
 
-def test_m6_the_slow_one_makes_room_for_its_sibling_until_that_is_done(tmp_path: Path) -> None:
-    here, said = dies_beside(tmp_path / "yields", "yield")
-    assert said == "yield"
-    assert len(here.facts("AttemptResized", "sibling")) >= 1, "the sibling took its place"
-    assert went_on(here) > done(here), "it goes on when nobody else wants the room"
-    there, _ = dies_beside(tmp_path / "flags", "flag")
-    assert went_on(there) < done(there), "without that its sibling has to share"
+def order(fact: Fact) -> int:
+    number: int = fact["seq"]
+    return number
 
 
-def went_on(here: Cluster) -> float:
-    """Give where in the log the slow one began again, if it did."""
-    starts = [one["seq"] for one in here.facts("AttemptStarted", "slow")]
-    return starts[1] if len(starts) > 1 else float("inf")
+def made_room(here: Cluster) -> None:
+    """Hold to it that its sibling grew, and that it began again only when that was done."""
+    assert here.facts("AttemptResized", "sibling"), "the sibling took its place"
+    done = order(here.facts("JobFinished", "sibling")[0])
+    starts = here.facts("AttemptStarted", "slow")
+    assert order(starts[1]) > done, "it goes on when nobody else wants the room"
 
 
-def done(here: Cluster) -> float:
-    """Give where in the log its sibling was done."""
-    return float(here.facts("JobFinished", "sibling")[0]["seq"])
+def test_m6_the_slow_one_makes_room_for_its_sibling_which_has_less_to_do(tmp_path: Path) -> None:
+    there, without = beside(tmp_path / "flagged", "slow", "flag")
+    assert not there.facts("AttemptResized", "sibling"), "without that it has to share"
+    judged = [one for one in there.facts("AttemptJudged", "slow") if one["decision"]]
+    assert {one["decision"]["action"] for one in judged} == {"continue"}
+
+    here, ran = beside(tmp_path / "runs", "slow", "yield")
+    made_room(here)
+    stopped = here.facts("AttemptStopped", "slow")[0]
+    ended = here.facts("AttemptEnded", "slow")[0]
+    assert stopped["cause"] == "yielded"
+    assert (ended["decision"]["action"], ended["decision"]["ledger"]) == ("requeue", None)
+    assert ran < 0.9 * without
+
+    here, died = beside(tmp_path / "dies", "dies", "yield")
+    made_room(here)
+    ended = here.facts("AttemptEnded", "slow")[0]
+    assert (ended["diagnosis"]["cause"], ended["decision"]["action"]) == ("CONNECTION", "yield")
+    assert died < 0.9 * without

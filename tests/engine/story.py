@@ -79,6 +79,7 @@ def _about(event: ev.Event) -> str:
             ev.ExecutionSubmitted(execution=execution)
             | ev.LateResult(execution=execution)
             | ev.ExecutionReplaced(execution=execution)
+            | ev.OutputDiverged(execution=execution)
         ):
             return execution
         case ev.ExecutionEnded(execution=execution, phase=phase):

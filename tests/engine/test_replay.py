@@ -220,6 +220,7 @@ def without_the_past(state: State, now_ms: int) -> dict[str, Any]:
     """Give what is believed but for traces of what has ended: numbers in between, and how it ended."""
     facts = believed(state, now_ms)
     del facts["demand_seq"]  # who has ended may have been the last to change it
+    del facts["hits"]  # evidence about others, which is missed where they are not read any more
     places = {
         order: place for place, order in enumerate(sorted(j.order for j in facts["jobs"].values()))
     }

@@ -30,6 +30,8 @@ class Shelf:
     def there(self, output: Output) -> bool:
         return output.digest not in self.gone
 
+    has = there
+
     def truth(self, output: Output) -> bool | None:
         return {"yes": True, "no": False}.get(output.digest)
 

@@ -12,8 +12,10 @@ from makeway.executor.folder import LOG, checkpoints, worker_folder
 from makeway.live.probe import EVERY_MS, Probe
 from makeway.live.witness import LINES_MAX, Witness, tail
 from makeway.model import event as ev
-from makeway.model.incident import InputSeen, Seen
-from makeway.model.record import Sample
+from makeway.model.incident import InputSeen, Phase, Seen
+from makeway.model.job import Program, StepCall
+from makeway.model.record import Output, Sample
+from makeway.model.workflow import Stored
 from makeway.store.checkpoint import publish
 from makeway.store.database import Database
 from makeway.store.series_writer import SeriesWriter
@@ -49,8 +51,42 @@ def write_model(folder: Path) -> None:
     (folder / "model").write_text("weights", encoding="utf-8")
 
 
+def reads(store: Path, database: Database, output: Output) -> list[InputSeen]:
+    """Give what is seen of the input of a step that reads this and fails."""
+    house = House("n1")
+    call = StepCall(file="flow.py", function="train", arguments={"data": Stored(output)})
+    house.submit("a", program=Program(call=call))
+    house.go("a")
+    witness = Witness(store, database, lambda: None)
+    events = witness.watch(house.engine.state, [house.exited("a", 0, code=1)])
+    return list(seen_in(events).inputs)
+
+
+def test_an_output_in_memory_that_nobody_holds_any_more_is_told_as_gone(tmp_path: Path) -> None:
+    output = Output(digest="a" * 64, codec="json", size_bytes=1, durability="memory")
+    with Database.open(tmp_path) as database:
+        [seen] = reads(tmp_path, database, output)
+    assert (seen.name, seen.durability, seen.available) == ("data", "memory", False)
+
+
+def test_a_durable_output_is_lost_only_if_its_store_can_be_reached(tmp_path: Path) -> None:
+    output = Output(digest="a" * 64, codec="json", size_bytes=1)
+    with Database.open(tmp_path) as database:
+        [away] = reads(tmp_path, database, output)
+        assert (away.durability, away.available) == ("durable", False)
+        (tmp_path / "artifacts").mkdir()
+        [gone] = reads(tmp_path, database, output)
+    assert (gone.durability, gone.available) == ("node", False)
+
+
 def seen_in(events: list[ev.Event]) -> Seen:
     return next(event.seen for event in events if isinstance(event, ev.AttemptSeen))
+
+
+def test_the_part_of_its_program_that_a_worker_was_in_is_seen(scene: Scene) -> None:
+    scene.witness.phase_of = lambda _attempt, rank: Phase(name=f"eval-{rank}", since_s=3.0)
+    seen = seen_in(scene.sees(scene.ends(1, code=1)))
+    assert seen.phase == Phase(name="eval-1", since_s=3.0)
 
 
 def test_a_good_end_is_not_looked_at(scene: Scene) -> None:

@@ -11,7 +11,7 @@ from tests.pages.town import Town, Visitor
 
 PAGES = ("/", "/queue", "/workflows", "/runs/{run}", "/steps/{run}.train-bert",
          "/steps/{run}.serve-bert", "/jobs/{held}", "/jobs/{held}/what-if",
-         "/steps/{running}")  # fmt: skip
+         "/steps/{running}", "/timeline", "/timeline?by=machine", "/decisions", "/tokens")  # fmt: skip
 
 
 def paths(town: Town) -> list[str]:

@@ -151,6 +151,18 @@ def test_names_that_are_not_unicode_are_kept_readable(agent: Agent) -> None:
     assert written_down(report()).params == {"file\\ud800": "a\\ud800"}
 
 
+def test_what_is_told_of_another_worker_says_so_and_is_no_final_value(agent: Agent) -> None:
+    mw.log_metric("rtt_ms", 4.0, worker=3)
+    mw.log_metric("rtt_ms", 5.0, step=1)
+    theirs, own = agent.wait_for(2)
+    assert (theirs.worker, own.worker) == (3, None)
+    assert report().metrics == {"rtt_ms": 5.0}
+    wrong: list[Any] = [-1, True, 1.5, "0", 10**9]
+    for worker in wrong:
+        with pytest.raises(InvalidInput, match="worker is a rank"):
+            mw.log_metric("rtt_ms", 1.0, worker=worker)
+
+
 def test_long_names_arrive_too(agent: Agent) -> None:
     for number in range(3000):
         mw.log_metric("ä" * 240 + str(number), number)

@@ -102,7 +102,11 @@ class Board:
                 self.never = True
             case ev.ExecutionSubmitted(execution=job) | ev.ExecutionEnded(execution=job):
                 self._execution(event, job, at_ms)
-            case ev.LateResult(execution=job) | ev.ExecutionReplaced(replaces=job):
+            case (
+                ev.LateResult(execution=job)
+                | ev.ExecutionReplaced(replaces=job)
+                | ev.OutputDiverged(execution=job)
+            ):
                 row = self._row(job)
                 if row is not None:
                     self._late(event, row, at_ms)
@@ -130,8 +134,13 @@ class Board:
         )
         return row
 
-    def _late(self, event: ev.LateResult | ev.ExecutionReplaced, row: Row, at_ms: int) -> None:
-        if isinstance(event, ev.LateResult):
+    def _late(
+        self, event: ev.LateResult | ev.ExecutionReplaced | ev.OutputDiverged, row: Row, at_ms: int
+    ) -> None:
+        if isinstance(event, ev.OutputDiverged):
+            row.text = event.text
+            self._tell(at_ms, row.key, f"warning: {event.text}")
+        elif isinstance(event, ev.LateResult):
             row.selection, row.text = event.selection, event.text
             self._tell(at_ms, row.key, event.text)
         else:

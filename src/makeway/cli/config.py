@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -40,13 +41,20 @@ def _said(row: Row) -> str:
         case bool():
             return str(value).lower()
         case [dict(), *_]:
-            names = ", ".join(str(one["name"]) for one in value[:NAMED_MAX])
+            names = ", ".join(_name(one) for one in value[:NAMED_MAX])
             return f"{len(value)}: {names}{', …' if len(value) > NAMED_MAX else ''}"
         case str():
             return value
     return msgspec.json.encode(value).decode()
 
 
+def _name(one: Mapping[str, object]) -> str:
+    """Name one of a list: by its name, else by what it is for."""
+    known = (one[key] for key in NAMES if key in one)
+    return str(next(known, next(iter(one.values()), "")))
+
+
+NAMES = ("name", "pattern", "cause", "exception", "when")
 NAMED_MAX = 5
 COLUMNS = (
     Column("key", lambda row: row.key),

@@ -33,15 +33,18 @@ def diagnose(
     """Name the cause of a failure, its evidence, and what is to be done about it.
 
     ID is a step or a job of the store; or FILE tells of an attempt anywhere. The exit code is 0
-    whenever there is a diagnosis, also where nothing is wrong.
+    whenever there is a diagnosis, also where nothing is wrong. The patterns and rules of failures in
+    the configuration count.
     """
     if (attempt_of is None) == (evidence_file is None):
         raise click.UsageError("give either the ID of a step or job, or --evidence-file FILE")
     if evidence_file is not None and (evidence or attempt is not None):
         raise click.UsageError("--evidence and --attempt are for an ID")
+    from makeway.cli.configured import configured
     from makeway.cli.diagnosefile import read_incident
     from makeway.health.judge import judge
-    from makeway.health.remedy import remedy
+    from makeway.health.ruled import decide
+    from makeway.live.config import failures_in
     from makeway.wire.diagnosis import written
 
     if attempt_of is not None:
@@ -53,8 +56,9 @@ def diagnose(
     else:
         assert evidence_file is not None, "one of the two was given"
         incident = read_incident(evidence_file)
-    judgement = judge(incident)
-    decision = remedy(judgement)
+    failures = failures_in(configured({}, cluster=False).files)
+    judgement = judge(incident, failures.patterns)
+    decision = decide(judgement, failures.rules)
     match output:
         case "table" | "wide":
             print_diagnosis(judgement.diagnosis, decision)

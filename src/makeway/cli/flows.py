@@ -13,6 +13,7 @@ import click
 from makeway.cli.board import Board
 from makeway.cli.brought import Watching, bring, built, how_it_ended, served
 from makeway.cli.codes import CTRL_C
+from makeway.cli.configured import configured
 from makeway.cli.connect import asked
 from makeway.cli.output import OUTPUT, print_data
 from makeway.cli.summary import print_summary
@@ -21,10 +22,11 @@ from makeway.cli.watch import View, view_for
 from makeway.errors import InvalidInput, NotFound
 from makeway.live.assemble import House, embedded
 from makeway.live.clock import fresh_id
+from makeway.live.config import failures_in
 from makeway.live.controller import Controller
 from makeway.live.machine import this_machine
 from makeway.live.owner import user_name
-from makeway.model.event import RunCancelRequested, RunSubmitted
+from makeway.model.event import FailuresConfigured, RunCancelRequested, RunSubmitted
 from makeway.model.job import CLASSES
 from makeway.model.workflow import Workflow
 from makeway.server.offered import offered
@@ -112,11 +114,12 @@ def define(house: House, file: Path, name: str | None, params: dict[str, str]) -
 
 def follow_new(house: House, submission: RunSubmitted, watching: Watching) -> int:
     """Bring a run, and watch it to its end."""
-    node = this_machine()
+    node, rules = this_machine(), _own_rules()
     controller = house.controller()
     controller.recover()
     _tell_of_others(controller)
     controller.start(node)
+    controller.submit(rules)
     board = Board(submission)
     with offered(house, controller.inbox):
         board.take(controller.submit(submission))
@@ -127,14 +130,20 @@ def follow_old(house: House, run_id: str, file: Path, watching: Watching) -> int
     """Take over a run that another command left behind, and watch it to its end."""
     if file.is_file():
         house.zygote.load(file)
-    node = this_machine()
+    node, rules = this_machine(), _own_rules()
     controller = house.controller()
     controller.recover()
     board = Board(controller.state.runs[run_id])
     board.adopt(controller.state)
     with offered(house, controller.inbox):
         board.take(controller.start(node))
+        board.take(controller.submit(rules))
         return _follow(house, controller, board, watching)
+
+
+def _own_rules() -> FailuresConfigured:
+    """Take the rules of failures of the configuration; what is wrong with them is told first."""
+    return FailuresConfigured(failures=failures_in(configured({}, cluster=False).files))
 
 
 def _follow(house: House, controller: Controller, board: Board, watching: Watching) -> int:

@@ -17,6 +17,7 @@ from makeway.store.database import Database
 from makeway.store.read import list_runs
 from makeway.store.resolve import resolve_execution, resolve_run
 from makeway.store.rows import AttemptRow, RunRow
+from makeway.store.troubles import Trouble
 
 RUN_COLUMNS = (
     Column("run", lambda run: run.id),
@@ -28,7 +29,7 @@ RUN_COLUMNS = (
     Column("user", lambda run: run.user, wide=True),
     Column("queue", lambda run: run.queue, wide=True),
     Column("resumed from", lambda run: run.resumed_from or "–", wide=True),
-    Column("text", lambda run: run.text, wide=True),
+    Column("text", lambda run: run.text),
 )
 
 
@@ -78,6 +79,8 @@ def _print_run(view: RunView, store: Path) -> None:
     click.echo("  ".join(head) + (f"  (resumes {view.resumed_from})" if view.resumed_from else ""))
     if view.text:
         click.echo(view.text)
+    for one in view.troubles:
+        _print_trouble(one)
     if view.params:
         click.echo(
             "params  " + "  ".join(f"{name}={value!r}" for name, value in view.params.items())
@@ -99,6 +102,16 @@ def _print_run(view: RunView, store: Path) -> None:
             click.echo("\n" + selection_text(step.key, step.selection).rstrip())
     if view.result is not None:
         click.echo("\nresult\n" + value_text(view.result, Blobs(store)))
+
+
+def _print_trouble(one: Trouble) -> None:
+    state = one.phase.value
+    tried = f" after {one.attempts} attempts" if one.attempts > 1 else ""
+    click.echo(f"  {one.step} {state}{tried}{f': {one.cause}' if one.cause else ''}, {one.text}")
+    if one.hint:
+        click.echo(f"    hint      {one.hint}")
+    if one.holds_up:
+        click.echo(f"    holds up  {', '.join(one.holds_up)}")
 
 
 @click.command("run-graph")

@@ -1,4 +1,4 @@
-"""Show one job, and act on jobs: cancel, hold, keep, release, resize, retry."""
+"""Show one job, and act on jobs: cancel, hold, keep, override, release, resize, retry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from makeway.cli.job_text import JOBS, print_job, state_of
 from makeway.cli.listing import print_one
 from makeway.cli.output import OUTPUT, print_data, print_list
 from makeway.errors import MakewayError, NotFound
-from makeway.wire.jobs import JobView, Resize
+from makeway.wire.jobs import JobView, Override, Resize
 
 if TYPE_CHECKING:
     from makeway.wire.desk import Desk
@@ -78,6 +78,23 @@ def release(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
 def retry(ctx: click.Context, /, ids: tuple[str, ...], output: str) -> None:
     """Try jobs again: at once if they wait, from anew if they have ended, restarted if they run."""
     _act(ctx, ids, "retry", output)
+
+
+@click.command()
+@click.argument("wanted", metavar="ID")
+@click.argument("what", metavar="retry|stop|skip", type=click.Choice(("retry", "stop", "skip")))
+@click.option("--reason", default="", help="Why; it is kept beside what had been decided.")
+@OUTPUT
+@click.pass_context
+def override(ctx: click.Context, /, wanted: str, what: str, reason: str, output: str) -> None:
+    """Do otherwise than was decided about a step, or a job.
+
+    retry: its next attempt, beyond every ledger and charged to none. stop: it ends now, and is not
+    tried again. skip: what reads it goes on with None, or in a list with a Failure.
+    """
+    with ordering(ctx) as desk:
+        done = desk.override(wanted, Override(act=what, reason=reason))
+    print_one(done, output, "step", lambda: click.echo(f"{done.step}  {done.state}\n  {done.text}"))
 
 
 @click.command()

@@ -35,6 +35,7 @@ COMMANDS = {
     "cancel": ("makeway.cli.jobs:cancel", "Let jobs end."),
     "hold": ("makeway.cli.jobs:hold", "Keep jobs that wait from starting."),
     "keep": ("makeway.cli.jobs:keep", "Keep jobs going, whatever they seem to be worth."),
+    "override": ("makeway.cli.jobs:override", "Do otherwise than was decided about a step."),
     "release": ("makeway.cli.jobs:release", "Let held jobs start."),
     "resize": ("makeway.cli.jobs:resize", "Change how many workers a job may have."),
     "retry": ("makeway.cli.jobs:retry", "Try jobs again."),

@@ -7,9 +7,12 @@ import msgspec
 
 from makeway.cli.history import opened, step
 from makeway.cli.output import OUTPUT, Column, clock, print_list
+from makeway.errors import InvalidInput
+from makeway.model.units import BadAmount, ms_of
 from makeway.store.read import list_attempts
 from makeway.store.resolve import resolve_execution
-from makeway.store.series import Point, Series, SeriesKey, list_series, read_series
+from makeway.store.rows import AttemptRow
+from makeway.store.series import WHOLE_MAX, Point, Series, SeriesKey, list_series, read_series
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARK_POINTS = 24
@@ -52,6 +55,10 @@ POINT_COLUMNS = (
 @click.argument("name", required=False)
 @click.option("--rank", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt (default: the last).")
+@click.option(
+    "--from", "begins", metavar="TIME", help="Only later than 90s, 5m, 2h after its start."
+)
+@click.option("--to", "ends", metavar="TIME", help="Only up to so long after its start.")
 @click.option("--max-points", type=click.IntRange(min=4), default=1000, show_default=True)
 @OUTPUT
 @click.pass_context
@@ -62,18 +69,22 @@ def samples(
     name: str | None,
     rank: int,
     attempt: int | None,
+    begins: str | None,
+    ends: str | None,
     max_points: int,
     output: str,
 ) -> None:
     """List the series of a step, or print the points of the one called NAME."""
     with opened(ctx) as database:
         execution = resolve_execution(database, step_id)
+        if name is None and (begins is not None or ends is not None):
+            raise InvalidInput("--from and --to are for one series", hint="name it behind the step")
         if name is not None:
-            number_of = attempt or max(
-                (each.number for each in list_attempts(database, execution)), default=1
-            )
+            tries = {each.number: each for each in list_attempts(database, execution)}
+            number_of = attempt or max(tries, default=1)
             key = SeriesKey(execution, number_of, rank, name)
-            points = read_series(database, key, max_points=max_points)
+            within = _within(tries.get(number_of), begins, ends)
+            points = read_series(database, key, *within, max_points=max_points)
             print_list(points, POINT_COLUMNS, output, name="value")
             return
         views = [
@@ -85,6 +96,23 @@ def samples(
             if attempt is None or series.number == attempt
         ]
     print_list(views, SERIES_COLUMNS, output, name="name")
+
+
+def _within(one: AttemptRow | None, begins: str | None, ends: str | None) -> tuple[int, int]:
+    """Give two instants, from times since the attempt began."""
+    began_ms = 0 if one is None else one.released_at_ms or one.started_at_ms
+    from_ms = 0 if begins is None else began_ms + _since_ms(begins, "--from")
+    to_ms = WHOLE_MAX - 1 if ends is None else began_ms + _since_ms(ends, "--to")
+    if from_ms > to_ms:
+        raise InvalidInput(f"{begins} is later than {ends}", where="--from")
+    return from_ms, to_ms
+
+
+def _since_ms(text: str, where: str) -> int:
+    try:
+        return ms_of(text, where)
+    except BadAmount as error:
+        raise InvalidInput(error.problem, where=where) from None
 
 
 def number(value: float | None) -> str:

@@ -10,13 +10,17 @@ from makeway.store.database import Database
 from makeway.store.read import get_execution, get_run, last_samples, list_attempts, list_executions
 from makeway.store.rows import AttemptRow, ExecutionRow
 from makeway.store.series import Series
+from makeway.store.troubles import Trouble, troubles_of
 from makeway.workflows.inputs import Missing, resolve
 
 NO_RESULT = Constant(None)
 
 
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
-    """A run with its steps in the order of the workflow; `result` when it is there."""
+    """A run with its steps in the order of the workflow; `result` when it is there.
+
+    `troubles` are the steps that failed: why, and what they hold up.
+    """
 
     id: str
     workflow: str
@@ -29,6 +33,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at_ms: int
     ended_at_ms: int | None
     params: dict[str, object]
+    troubles: tuple[Trouble, ...]
     steps: tuple[ExecutionRow, ...]
     result: Binding | None
 
@@ -58,6 +63,7 @@ def run_view(database: Database, run: str) -> RunView:
         submitted_at_ms=row.submitted_at_ms,
         ended_at_ms=row.ended_at_ms,
         params=detail.params,
+        troubles=troubles_of(steps),
         steps=steps,
         result=_result(detail.workflow, steps),
     )

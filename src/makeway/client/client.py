@@ -32,8 +32,8 @@ from makeway.wire.cluster import (
     QueueView,
     StatusView,
 )
-from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
-from makeway.wire.page import PAGE_MAX, Page
+from makeway.wire.jobs import JobsWanted, JobView, Overridden, Override, Resize, WhyView
+from makeway.wire.page import PAGE, PAGE_MAX, Page
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 
 if TYPE_CHECKING:  # each costs milliseconds, and most commands need neither
@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # each costs milliseconds, and most commands need neither
     from makeway.client.stream import Events
     from makeway.model.event import Entry
     from makeway.model.lineage import Comparison, Lineage
-    from makeway.wire.runs import RunBrought, RunWanted
+    from makeway.wire.runs import RunBrought, RunView, RunWanted
     from makeway.wire.search import Found, LineageWanted, SearchWanted
     from makeway.wire.series import SeriesView, SeriesWanted
     from makeway.wire.worth import DatasetView, ModelView, WorthWanted
@@ -122,6 +122,11 @@ class Client:
         path = f"{segment('jobs', ref)}:{act}"
         return self._value(Ask(method="POST", path=path, body=body), JobView)
 
+    def override(self, ref: str, wanted: Override) -> Overridden:
+        """Retry, stop or skip a step or a job, whatever was decided about it."""
+        path = f"{segment('steps', ref)}:override"
+        return self._value(Ask(method="POST", path=path, body=_json(wanted)), Overridden)
+
     def why(self, ref: str) -> WhyView:
         """Say why a job does not run and what would start it."""
         return self._value(Ask(path=segment("jobs", ref, "why")), WhyView)
@@ -140,6 +145,20 @@ class Client:
         query = msgspec.to_builtins(wanted)
         query["from"], query["to"] = query.pop("from_s"), query.pop("to_s")
         return self._value(Ask(path="/series", query=query), Page[SeriesView])
+
+    def runs(self, limit: int = PAGE, cursor: str | None = None) -> Page[RunView]:
+        """List runs, the newest first, without their steps."""
+        from makeway.wire.runs import RunView
+
+        return self._value(
+            Ask(path="/runs", query={"limit": limit, "cursor": cursor}), Page[RunView]
+        )
+
+    def run(self, ref: str) -> RunView:
+        """Give one run with its steps, which of them failed, why, and what they hold up."""
+        from makeway.wire.runs import RunView
+
+        return self._value(Ask(path=segment("runs", ref)), RunView)
 
     def bring_run(self, wanted: RunWanted) -> RunBrought:
         """Bring a run of a workflow whose file and store are on the machine of the service."""

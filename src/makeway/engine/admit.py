@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from makeway.engine import wishes
+from makeway.engine import overriding, wishes
 from makeway.engine.attempts import place_of
 from makeway.engine.dependencies import circle
 from makeway.engine.holding import over
 from makeway.engine.state import State
+from makeway.engine.worth import WORTH
 from makeway.model import event as ev
 from makeway.model.job import Worker
 from makeway.model.phase import AttemptPhase, RunPhase
@@ -44,6 +45,8 @@ def refusal(state: State, event: ev.Event) -> str | None:
             | ev.JobKeepRequested()
         ):
             return wishes.refusal(state, event)
+        case ev.StepOverridden():
+            return overriding.refusal(state, event)
         case ev.JobResizeRequested():
             return wishes.resize_refusal(state, event)
         case ev.JobSubmitted():
@@ -138,7 +141,7 @@ def _seen_refusal(state: State, event: ev.AttemptSeen) -> str | None:
     return None if attempt.seen is None else "it was looked at already"
 
 
-SAID_ANEW = (NOT_READY, SLOW)  # these may name other workers
+SAID_ANEW = (NOT_READY, SLOW, *WORTH)  # these may name other workers, or lead to something new
 
 
 def _judgement_refusal(state: State, event: ev.AttemptJudged) -> str | None:

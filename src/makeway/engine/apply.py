@@ -17,6 +17,7 @@ from makeway.engine import (
     dependencies,
     holding,
     jobs,
+    overriding,
     presence,
     runs,
     waiting,
@@ -32,8 +33,9 @@ from makeway.model.record import Cause
 DEMAND = (
     *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
     *(ev.QueuesConfigured, ev.RulesConfigured, ev.JobSubmitted, ev.JobEligible, ev.JobFinished),
-    ev.DataFound,
+    *(ev.DataFound, ev.InputsRestored),
     *(ev.JobChanged, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobRetryRequested),
+    ev.StepOverridden,
 )
 
 
@@ -117,6 +119,10 @@ def _rules_configured(state: State, event: ev.RulesConfigured, at_ms: int) -> No
     state.changed = True
 
 
+def _failures_configured(state: State, event: ev.FailuresConfigured, _at_ms: int) -> None:
+    state.failures = event.failures
+
+
 def _past_told(state: State, event: ev.PastUsageTold, at_ms: int) -> None:
     if state.past is not None:
         state.past.told(event.amounts, at_ms)
@@ -132,9 +138,11 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.NodeRemoved: _node_removed,
     ev.QueuesConfigured: _queues_configured,
     ev.RulesConfigured: _rules_configured,
+    ev.FailuresConfigured: _failures_configured,
     ev.PastUsageTold: _past_told,
     **jobs.HANDLERS,
     **wishes.HANDLERS,
     **attempts.HANDLERS,
     **runs.HANDLERS,
+    **overriding.HANDLERS,
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from makeway.engine import dependencies, holding, limits
+from makeway.engine import dependencies, hits, holding, limits
 from makeway.engine.avoiding import ill_of
 from makeway.engine.jobs import step_forward
 from makeway.engine.runs import move
@@ -36,7 +36,7 @@ from makeway.policy.snapshot import Running
 
 Slot = tuple[str, str]  # its node, and the group of its worker
 REPLACE = "replace_worker"
-NOTICES = ("preempted", "drained", "restarted")  # who leaves for these is not at fault
+NOTICES = ("preempted", "drained", "restarted", "yielded")  # who leaves for these is not at fault
 
 
 # ── from its start to its end ─────────────────────────────────────────────────────────────────────
@@ -186,6 +186,7 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> None:
     past = event.past or Past(
         attempt=attempt.number, cause=known.cause, fingerprint=known.fingerprint
     )
+    hits.keep(state, event, past, at_ms)
     state.jobs[job.id] = replace(job, past=(*job.past, past))
     state.changed = True
 

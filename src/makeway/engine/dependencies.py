@@ -93,13 +93,13 @@ def inherited_by(state: State, job: Job) -> int | None:
     return highest if highest > job.spec.priority else None
 
 
-def put(state: State, job: Job) -> None:
-    """Believe something else of a job, wherever it stands."""
+def put(state: State, job: Job, at_ms: int = 0) -> None:
+    """Believe something else of a job, wherever it stands; `at_ms` counts if its class changes."""
     state.jobs[job.id] = job
     if job.id in state.waiting:
         waiting.exchange(state, job)
     elif job.id in state.running:
-        holding.exchange(state, job)
+        holding.exchange(state, job, at_ms)
 
 
 def circle(state: State, name: str, spec: JobSpec) -> list[str] | None:

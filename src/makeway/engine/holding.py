@@ -117,9 +117,13 @@ def end(state: State, name: str, at_ms: int) -> None:
     _charge(state, spec, NOTHING - row.usage, at_ms, jobs=-1)
 
 
-def exchange(state: State, job: Job) -> None:
-    """Put a changed job into the row of what it holds."""
-    _file(state, replace(state.running[job.id], job=job))
+def exchange(state: State, job: Job, at_ms: int) -> None:
+    """Put a changed job into the row of what it holds, which is that of its class now."""
+    row = state.running[job.id]
+    if row.job.spec.priority != job.spec.priority:
+        _charge(state, row.job.spec, NOTHING - row.usage, at_ms, jobs=-1)
+        _charge(state, job.spec, row.usage, at_ms, jobs=1)
+    _file(state, replace(row, job=job))
 
 
 def assert_room(state: State, job: str, spec: JobSpec, placements: Iterable[Placement]) -> None:

@@ -13,15 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from makeway.engine import hits
+from makeway.engine.remake import known_makers, ledger
 from makeway.engine.state import State
 from makeway.model import incident as on
 from makeway.model.cluster import lineage_of
 from makeway.model.job import Attempt, Job, Worker
-from makeway.model.record import Cause, Diagnosis, ErrorRecord, Exit
+from makeway.model.record import NOT_IMPROVING, TOO_SLOW, Cause, Diagnosis, ErrorRecord, Exit
 from makeway.model.resources import CPU, GPU, MEMORY, NOTHING, Resources
 
 INTENTS = {"preempted": "preempt", "drained": "drain", "restarted": "restart", "timeout": "timeout",
-           "cancel": "cancel", "hang": "hang", "barrier": "barrier"}  # fmt: skip
+           "cancel": "cancel", "hang": "hang", "barrier": "barrier", "yielded": "preempt",
+           "hopeless": "stop"}  # fmt: skip
+CAUSES = {NOT_IMPROVING: Cause.NOT_IMPROVING, TOO_SLOW: Cause.TOO_SLOW}
 NODE = "node "  # how an exit begins that is told of a machine, and not of its worker alone
 YIELDS = 75
 MILLI = 1000
@@ -31,6 +35,7 @@ NOTHING_SEEN = on.Seen()
 def incident_of(state: State, attempt: Attempt) -> on.Incident:
     """Put together all that is known of an attempt."""
     job, seen = state.jobs[attempt.job], attempt.seen or NOTHING_SEEN
+    inputs = known_makers(state, job.id, seen.inputs)
     begun_ms = attempt.released_at_ms or attempt.started_at_ms
     ends = [exit_of(worker) for worker in attempt.workers]
     steps = [end.step for end in ends if end.step is not None]
@@ -58,16 +63,41 @@ def incident_of(state: State, attempt: Attempt) -> on.Incident:
         },
         log=seen.log,
         disk=seen.disk,
-        inputs=seen.inputs,
+        inputs=inputs,
         checkpoint=_checkpoint(ends, attempt, seen),
         goal=_goal(job),
         past_runs=seen.past_runs,
         stacks=seen.stacks,
         phase=seen.phase,
         history=job.past,
-        ledgers=_ledgers(job),
+        ledgers=_ledgers(state, job, inputs),
         # Who left because it was told to is owed nothing but its place: no need to look around.
         cluster=on.Cluster() if ordered else _cluster(state, job, attempt, asked),
+        on_failure=job.spec.on_failure,
+    )
+
+
+def running_of(state: State, attempt: Attempt, seen: on.Seen, now_ms: int) -> on.Incident:
+    """Put together what counts for whether it is worth it that an attempt goes on."""
+    job, begun_ms = state.jobs[attempt.job], attempt.released_at_ms or attempt.started_at_ms
+    asked = job.spec.groups[0].per_worker
+    return on.Incident(
+        name=attempt.id,
+        step=job.spec.name,
+        now_s=_seconds(now_ms, begun_ms),
+        request=_request(state, job, asked),
+        samples={name: on.series_of(track) for name, track in seen.samples.items()},
+        worker_samples={
+            rank: {name: on.series_of(track) for name, track in known.items()}
+            for rank, known in seen.worker_samples.items()
+        },
+        checkpoint=seen.checkpoint,
+        goal=_goal(job),
+        past_runs=seen.past_runs,
+        phase=seen.phase,
+        history=job.past,
+        ledgers=_ledgers(state, job, ()),
+        cluster=_cluster(state, job, attempt, asked),
     )
 
 
@@ -139,12 +169,14 @@ def _record(end: Exit, attempt: Attempt) -> str | None:
 
 def _kernel(ends: Iterable[Exit]) -> on.Kernel:
     """Tell what was counted; no kill may also mean that nothing counted."""
-    kills, peaks = 0, [0]
+    kills, elsewhere, peaks = 0, 0, [0]
     for end in ends:
         kills += end.oom_kills
+        elsewhere = max(elsewhere, 0 if end.over_memory else end.host_oom_kills)
         peaks.append(end.memory_peak_bytes)
     return on.Kernel(
         oom_kill=kills or None,
+        host_oom_kill=elsewhere or None,
         memory_peak_bytes=max(peaks) or None,
         cgroup=True if kills else None,
     )
@@ -177,7 +209,7 @@ def _intent(attempt: Attempt, begun_ms: int) -> on.Intent | None:
         missing = ", ".join(str(w.rank) for w in attempt.workers if not w.ready) or "none"
         waited_s = (attempt.barrier_at_ms - attempt.started_at_ms) / 1000
         text = f"after {waited_s:g} s missing: rank {missing}"
-    stuck = symptom if kind == "hang" else None
+    stuck = symptom if kind in ("hang", "stop") else None
     at_ms = attempt.stopped_at_ms
     return on.Intent(
         kind=kind,
@@ -185,6 +217,7 @@ def _intent(attempt: Attempt, begun_ms: int) -> on.Intent | None:
         text=text,
         evidence=() if stuck is None else stuck.evidence,
         ranks=() if stuck is None else stuck.ranks,
+        cause=CAUSES.get(stuck.name) if kind == "stop" and stuck is not None else None,
     )
 
 
@@ -237,12 +270,17 @@ def _goal(job: Job) -> on.Goal | None:
     return on.Goal(metric=goal.metric, mode=goal.mode, target=goal.target, min_delta=goal.min_delta)
 
 
-def _ledgers(job: Job) -> dict[str, tuple[int, int | None]]:
-    found = {
+def _ledgers(
+    state: State, job: Job, inputs: Iterable[on.InputSeen]
+) -> dict[str, tuple[int, int | None]]:
+    found: dict[str, tuple[int, int | None]] = {
         one.ledger: one.ledger_after
         for one in job.history
         if one.ledger is not None and one.ledger_after is not None
     }
+    data = ledger(state, job.id, inputs)  # it is kept by what is lost, and for the whole run
+    if data is not None:
+        found["data"] = data
     used = found.pop("app", (0, 0))[0]
     return {**found, "app": (used, job.spec.retries)} if job.spec.retries else found
 
@@ -273,8 +311,9 @@ def _cluster(state: State, job: Job, attempt: Attempt, asked: Resources) -> on.C
     return on.Cluster(
         largest_node=_most(node.capacity for node in there.values()),
         free=_most(rooms),
-        waiting=len(state.waiting) + _could_grow(state, job.id),
+        waiting=others_waiting(state, job.id),
         other_nodes=len(others),
+        others_hit=hits.of_others(state, job.id, _last_ms(attempt)),
     )
 
 
@@ -291,6 +330,18 @@ def _most(amounts: Iterable[Resources]) -> on.Amounts:
 
 def _seconds(at_ms: int, begun_ms: int) -> float:
     return (at_ms - begun_ms) / 1000
+
+
+def _last_ms(attempt: Attempt) -> int:
+    """Give when its last worker ended, else when it began."""
+    ends = [worker.exit.at_ms for worker in attempt.workers if worker.exit is not None]
+    return max(ends, default=attempt.started_at_ms)
+
+
+def others_waiting(state: State, but: str) -> int:
+    """Count who would take room that becomes free; who yields itself wants nobody's."""
+    waiting = sum(one.spec.yielded_from is None for one in state.waiting.values())
+    return waiting + _could_grow(state, but)
 
 
 def _could_grow(state: State, but: str) -> int:

@@ -18,11 +18,12 @@ from collections.abc import Iterable
 import msgspec
 
 from makeway.engine.recount import check_sums
+from makeway.engine.remake import awaited
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase
-from makeway.model.workflow import Execution, execution_id, latest
+from makeway.model.workflow import Execution, execution_id, latest, step_key
 
 ACTIVE = (JobPhase.RUNNING, JobPhase.EVICTING)
 
@@ -108,6 +109,10 @@ def _check_runs(state: State) -> None:
         assert not all(execution.phase.final for execution in executions.values()), (
             f"run {run.id} is over and has not ended"
         )
+        open_ones = [
+            step_key(one.key) for one in executions.values() if one.remakes and not one.phase.final
+        ]
+        assert len(open_ones) == len({*open_ones}), f"run {run.id} makes one output twice at once"
         for execution in executions.values():
             _check_execution(state, execution, state.jobs.get(execution.id))
     for job in state.jobs.values():
@@ -117,6 +122,12 @@ def _check_runs(state: State) -> None:
 
 def _check_execution(state: State, execution: Execution, job: Job | None) -> None:
     name, phase = execution.id, execution.phase
+    awaits = () if job is None else job.awaits
+    assert execution.awaits == awaits, f"{name} awaits {execution.awaits}, its job {awaits}"
+    if awaits:
+        open_ones = [one for one in awaited(state, execution) if not one.phase.final]
+        assert open_ones, f"{name} waits for what is made already"
+        assert name in state.paused, f"{name} may start although its data are gone"
     if job is None:
         assert phase.final or phase is ExecutionPhase.PENDING, f"{name} {phase.value} has no job"
         return
@@ -182,6 +193,13 @@ def check_entries(entries: Iterable[ev.Entry]) -> None:
             case ev.RunFinished(run=run):
                 assert not runs[run], f"{where}: {run} has finished before"
                 runs[run] = True
+            case ev.StepOverridden(job=job, was=was, run=ended):
+                if was is not None:
+                    assert lives[job].final, f"{where}: {job} has not finished"
+                    lives[job].final = False
+                if ended is not None:
+                    assert runs[ended.id], f"{where}: {ended.id} has not finished"
+                    runs[ended.id] = False
             case _:
                 about = getattr(entry.event, "job", None)
                 if isinstance(about, str):

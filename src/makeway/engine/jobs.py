@@ -8,11 +8,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from makeway.engine import avoiding, dependencies, limits, presence, waiting
-from makeway.engine.runs import assert_final, move
+from makeway.engine.runs import assert_final, await_makers, move
 from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.job import Job
 from makeway.model.phase import JOB_CHANGES, ExecutionPhase, JobPhase, changed
+
+RERUN = "rerun_upstream"
 
 
 def step_forward(state: State, name: str) -> None:
@@ -97,8 +99,10 @@ def _requeued(state: State, event: ev.JobRequeued, at_ms: int) -> None:
         not_before_ms=event.not_before_ms,
         history=(*before.history, event.decision),
         lacks=event.decision.lacks if event.decision.action == "wait" else (),
+        awaits=event.decision.rerun if event.decision.action == RERUN else (),
     )
     job = avoiding.ill_of(state, job, event.decision.exclude_nodes)
+    await_makers(state, job.id, job.awaits)
     later = event.not_before_ms > at_ms
     move(state, job.id, ExecutionPhase.BACKOFF if later else ExecutionPhase.QUEUED)
     state.jobs[job.id] = job
@@ -113,6 +117,14 @@ def _requeued(state: State, event: ev.JobRequeued, at_ms: int) -> None:
 
 def _found(state: State, event: ev.DataFound, at_ms: int) -> None:
     job = state.jobs[event.job] = replace(state.jobs[event.job], lacks=())
+    if job.id in state.waiting:
+        waiting.resume(state, job, at_ms)
+    state.changed = True
+
+
+def _restored(state: State, event: ev.InputsRestored, at_ms: int) -> None:
+    job = state.jobs[event.job] = replace(state.jobs[event.job], awaits=())
+    await_makers(state, job.id, ())
     if job.id in state.waiting:
         waiting.resume(state, job, at_ms)
     state.changed = True
@@ -147,5 +159,6 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.StartPlanned: _planned,
     ev.JobRequeued: _requeued,
     ev.DataFound: _found,
+    ev.InputsRestored: _restored,
     ev.JobFinished: _finished,
 }

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from makeway.engine import wishes
+from makeway.engine import overriding, wishes, worth
 from makeway.engine.attempts import REPLACE, before_node, enough, place_of, staying
 from makeway.engine.dependencies import behind, broken, broken_wait, pending_wait, still_open
 from makeway.engine.orders import shrink, stop
+from makeway.engine.remake import after_it_ended, with_inputs
 from makeway.engine.state import State
 from makeway.engine.verdict import again, ended
 from makeway.engine.waiting import wake
@@ -226,6 +227,9 @@ def _judged(state: State, event: ev.AttemptJudged, _at_ms: int) -> Iterator[Cons
     found = event.symptom
     if found is None or found.name == NOT_READY:  # a meeting has a deadline of its own
         return
+    if found.name in worth.WORTH:
+        yield from worth.follows(state, event)
+        return
     if found.name == SLOW:
         if event.decision is not None and event.decision.action == REPLACE:
             yield stop(state, state.attempts[event.job], "restarted", event.decision.text)
@@ -253,7 +257,9 @@ def _ended(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[Consequ
         yield ev.JobFinished(job=job.id, phase=JobPhase.SUCCEEDED, report=event.report)
         return
     if job.cancel_wanted:
-        yield ev.JobFinished(job=job.id, phase=JobPhase.CANCELLED, text=event.diagnosis.text)
+        text = job.stop_wanted or event.diagnosis.text
+        stopped = job.stop_wanted is not None
+        yield ev.JobFinished(job=job.id, phase=JobPhase.CANCELLED, text=text, stopped=stopped)
         return
     yield from again(state, event, at_ms)
 
@@ -273,13 +279,21 @@ def _finished(state: State, event: ev.JobFinished, at_ms: int) -> Iterator[Conse
         report = event.report or NO_REPORT
         yield ev.ExecutionEnded(
             execution=execution.id,
-            phase=EXECUTION_OF[event.phase],
+            phase=ExecutionPhase.STOPPED
+            if event.stopped or _hopeless(event)
+            else EXECUTION_OF[event.phase],
             text=event.text,
             output=report.output,
             metrics=report.metrics,
         )
     yield from _dependents(state, event.job)
     yield from _past(state, at_ms)
+
+
+def _hopeless(event: ev.JobFinished) -> bool:
+    """Say whether a job ended because going on was not worth it, and not because it failed."""
+    why = None if event.decision is None else event.decision.cause
+    return why in (Cause.NOT_IMPROVING, Cause.TOO_SLOW) and event.phase is JobPhase.FAILED
 
 
 def _past(state: State, at_ms: int) -> Iterator[Consequence]:
@@ -291,6 +305,14 @@ def _past(state: State, at_ms: int) -> Iterator[Consequence]:
     if told_at_ms is None or at_ms - told_at_ms >= every_ms:
         amounts = {} if past is None else past.tell(at_ms)
         yield ev.PastUsageTold(amounts=amounts, spent=spent.read(at_ms))
+
+
+def _execution_ended(state: State, event: ev.ExecutionEnded, _at_ms: int) -> Iterator[Consequence]:
+    yield from after_it_ended(state, event)
+
+
+def _restored(state: State, event: ev.InputsRestored, _at_ms: int) -> Iterator[Consequence]:
+    yield ev.JobChanged(job=event.job, spec=with_inputs(state.jobs[event.job].spec, event))
 
 
 def _run_cancel_requested(
@@ -309,6 +331,7 @@ def _run_cancel_requested(
 # Any: each rule takes the one type that it is filed under, which a dict cannot express.
 RULES: dict[type, Callable[[State, Any, int], Iterator[Consequence]]] = {
     **wishes.RULES,
+    **overriding.RULES,
     ev.NodeLost: _node_lost,
     ev.NodeRemoved: _node_lost,
     ev.NodeDrained: _node_drained,
@@ -327,4 +350,6 @@ RULES: dict[type, Callable[[State, Any, int], Iterator[Consequence]]] = {
     ev.AttemptJudged: _judged,
     ev.JobRequeued: _requeued,
     ev.JobFinished: _finished,
+    ev.ExecutionEnded: _execution_ended,
+    ev.InputsRestored: _restored,
 }

@@ -46,6 +46,10 @@ class Others:
             return False
         return any(not other.phase.final for other in self._of(step, cache_key))
 
+    def has(self, output: Output) -> bool:
+        """Say whether an output of this run can still be read."""
+        return self._kept.has(output)
+
     def truth(self, output: Output) -> bool | None:
         """Say whether an output is true; None if it is no plain value."""
         return self._kept.truth(output)

@@ -32,6 +32,13 @@ def move(state: State, job: str, phase: ExecutionPhase) -> None:
         )
 
 
+def await_makers(state: State, job: str, makers: tuple[str, ...]) -> None:
+    """Let the execution wait until these steps have made again what it lost."""
+    execution = state.execution(job)
+    if execution is not None and execution.awaits != makers:
+        state.executions[execution.run][execution.id] = replace(execution, awaits=makers)
+
+
 def assert_final(phase: JobPhase | ExecutionPhase | RunPhase) -> None:
     """Raise if something is said to have ended in a phase that is no end."""
     assert phase.final, f"illegal: nothing ends as {phase.value}"
@@ -49,7 +56,7 @@ def _run_submitted(state: State, event: ev.RunSubmitted, at_ms: int) -> None:
         submitted_at_ms=at_ms,
         fresh=event.fresh,
     )
-    _touch(state, event.run)
+    touch(state, event.run)
     state.executions[event.run] = {
         execution_id(event.run, step.key): Execution(
             id=execution_id(event.run, step.key), run=event.run, key=step.key
@@ -62,7 +69,7 @@ def _run_cancel_requested(state: State, event: ev.RunCancelRequested, _at_ms: in
     run = state.runs[event.run]
     phase = changed(RUN_CHANGES, run.phase, RunPhase.CANCELLING)
     state.runs[run.id] = replace(run, phase=phase)
-    _touch(state, run.id)
+    touch(state, run.id)
 
 
 def _execution_submitted(state: State, event: ev.ExecutionSubmitted, _at_ms: int) -> None:
@@ -87,11 +94,13 @@ def _execution_ended(state: State, event: ev.ExecutionEnded, at_ms: int) -> None
         cache_key=event.cache_key or before.cache_key,
         selection=event.selection,
         ended_at_ms=at_ms,
+        awaits=(),
+        waived=event.waived,
     )
     # Whoever waits for it looks first: a run that is over by this leaves the state.
     for run in _waiting_for(state, before):
-        _touch(state, run)
-    _touch(state, before.run)
+        touch(state, run)
+    touch(state, before.run)
 
 
 def _waiting_for(state: State, ended: Execution) -> list[str]:
@@ -116,7 +125,7 @@ def _late_result(state: State, event: ev.LateResult, _at_ms: int) -> None:
     before = executions[event.execution]
     assert before.selection is not None, f"illegal: {before.id} has selected nothing"
     executions[before.id] = replace(before, selection=event.selection, text=event.text)
-    _touch(state, before.run)
+    touch(state, before.run)
 
 
 def _execution_replaced(state: State, event: ev.ExecutionReplaced, _at_ms: int) -> None:
@@ -125,8 +134,18 @@ def _execution_replaced(state: State, event: ev.ExecutionReplaced, _at_ms: int) 
     assert event.replaces in executions, f"illegal: {event.replaces} is not there to be replaced"
     assert event.execution not in executions, f"illegal: {event.execution} is there already"
     key = event.execution.partition(".")[2]
-    executions[event.execution] = Execution(id=event.execution, run=run, key=key)
-    _touch(state, run)
+    executions[event.execution] = Execution(
+        id=event.execution, run=run, key=key, remakes=event.remakes
+    )
+    touch(state, run)
+
+
+def _execution_reopened(state: State, event: ev.ExecutionReopened, _at_ms: int) -> None:
+    run = run_of(event.execution)
+    before = state.executions[run][event.execution]
+    changed(EXECUTION_CHANGES, before.phase, ExecutionPhase.PENDING)
+    state.executions[run][before.id] = Execution(id=before.id, run=run, key=before.key)
+    touch(state, run)
 
 
 def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
@@ -136,7 +155,7 @@ def _run_finished(state: State, event: ev.RunFinished, _at_ms: int) -> None:
     state.touched.pop(event.run, None)
 
 
-def _touch(state: State, run: str) -> None:
+def touch(state: State, run: str) -> None:
     """Let the engine look at the run again, because of the entry that is being applied."""
     state.touched.pop(run, None)  # of those that one entry touches, the last named comes last
     state.touched[run] = state.seq + 1
@@ -151,4 +170,6 @@ HANDLERS: dict[type, Callable[[State, Any, int], None]] = {
     ev.RunFinished: _run_finished,
     ev.LateResult: _late_result,
     ev.ExecutionReplaced: _execution_replaced,
+    ev.OutputDiverged: lambda _state, _event, _at_ms: None,
+    ev.ExecutionReopened: _execution_reopened,
 }

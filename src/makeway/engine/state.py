@@ -33,10 +33,12 @@ from collections.abc import Sequence
 from makeway.engine.past import Past
 from makeway.engine.spent import Spent
 from makeway.model.cluster import ROOT, Allocation, Node, Placement, Queue
+from makeway.model.incident import OtherHit
 from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase, JobPhase
 from makeway.model.resources import Resources
 from makeway.model.rules import Rules
+from makeway.model.ruling import FailureRules
 from makeway.model.wait import Wait
 from makeway.model.workflow import Execution, Run, run_of
 from makeway.policy.held import Held
@@ -44,13 +46,15 @@ from makeway.policy.memo import Memo
 from makeway.policy.rooms import Rooms
 from makeway.policy.snapshot import Kind, Running, Snapshot
 
+HITS_KEPT = 32
+
 
 class State:
     """What is believed now; see the module."""
 
     __slots__ = (
         "attempts", "avoiding", "changed", "declared", "demand_seq", "dependents", "draining", "elastic", "ended", "executions",
-        "free", "held", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
+        "failures", "free", "held", "hits", "jobs", "kind_of", "kinds", "lanes", "leaving", "lost", "memo", "nodes",
         "order", "past",
         "paused", "pauses", "pending", "planned", "queued", "queues", "refused", "reserved",
         "rooms", "rules", "running", "running_in", "runs", "seq", "spent", "submits", "timers", "touched",
@@ -63,6 +67,7 @@ class State:
         self.demand_seq = 0
         self.order = 0
         self.rules = Rules()
+        self.failures = FailureRules()
         self.nodes: dict[str, Node] = {}
         self.lost: dict[str, Node] = {}
         self.draining: dict[str, Node] = {}
@@ -76,6 +81,7 @@ class State:
         self.submits: dict[str, deque[tuple[int, str]]] = {}
         self.past: Past | None = None
         self.spent = Spent()
+        self.hits: deque[tuple[int, str, OtherHit]] = deque(maxlen=HITS_KEPT)
         self._begin_jobs()
         self.runs: dict[str, Run] = {}
         self.executions: dict[str, dict[str, Execution]] = {}

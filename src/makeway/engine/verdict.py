@@ -16,10 +16,12 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from makeway.engine.incident import exit_of, incident_of, past_of
+from makeway.engine.remake import RERUN, begun, refused
 from makeway.engine.state import State
+from makeway.engine.worth import yielding
 from makeway.health.causes import MEANING
 from makeway.health.judge import judge
-from makeway.health.remedy import remedy
+from makeway.health.ruled import decide
 from makeway.model import event as ev
 from makeway.model.job import Attempt, JobSpec
 from makeway.model.phase import JobPhase
@@ -32,7 +34,6 @@ WELL = Diagnosis(
     confidence="established",
     text=MEANING[Cause.NONE],
 )
-STOPS = ("stop", "rerun_upstream")  # making lost data again is for whoever runs the steps
 
 
 def ended(state: State, attempt: Attempt) -> ev.AttemptEnded:
@@ -49,7 +50,7 @@ def ended(state: State, attempt: Attempt) -> ev.AttemptEnded:
     if attempt.released_at_ms is not None and all(end.started and end.good for end in ends):
         return known
     incident = incident_of(state, attempt)
-    judgement = judge(incident)
+    judgement = judge(incident, state.failures.patterns)
     diagnosis = judgement.diagnosis
     return ev.AttemptEnded(
         job=known.job,
@@ -59,7 +60,7 @@ def ended(state: State, attempt: Attempt) -> ev.AttemptEnded:
         started=known.started,
         report=known.report,
         past=past_of(incident, attempt, diagnosis),
-        decision=remedy(judgement),
+        decision=decide(judgement, state.failures.rules),
     )
 
 
@@ -67,9 +68,9 @@ def again(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[ev.Event
     """Carry out what was decided about a failure."""
     job, decision = event.job, event.decision
     assert decision is not None, "a failure is decided about where it is judged"
-    if decision.action in STOPS:
-        if decision.action != "stop":
-            decision = _left_to_others(decision)
+    if decision.action == RERUN and (why := refused(state, job, decision.rerun)):
+        decision = _left_to_others(decision, why)
+    if decision.action == "stop":
         yield ev.JobFinished(job=job, phase=JobPhase.FAILED, text=decision.text, decision=decision)
         return
     yield ev.JobRequeued(job=job, not_before_ms=at_ms + decision.after_ms, decision=decision)
@@ -77,11 +78,11 @@ def again(state: State, event: ev.AttemptEnded, at_ms: int) -> Iterator[ev.Event
     spec = _mutated(state, before, event, decision)
     if spec != before:
         yield ev.JobChanged(job=job, spec=spec)
+    if decision.action == RERUN:
+        yield from begun(state, job, decision.rerun)
 
 
-def _left_to_others(decision: Decision) -> Decision:
-    makers = ", ".join(decision.rerun)
-    hint = f"run {makers} again, then resume"
+def _left_to_others(decision: Decision, hint: str) -> Decision:
     return replace(
         decision,
         action="stop",
@@ -105,9 +106,7 @@ def _mutated(state: State, spec: JobSpec, event: ev.AttemptEnded, decision: Deci
     if decision.sample_interval_ms is not None:
         spec = replace(spec, sample_ms=decision.sample_interval_ms)
     if decision.action == "yield":
-        lowest = min(spec.priority, *state.rules.classes.values())
-        before = spec.priority if spec.yielded_from is None else spec.yielded_from
-        spec = replace(spec, priority=lowest, preemptible=True, yielded_from=before)
+        spec = yielding(state, spec)
     return spec
 
 

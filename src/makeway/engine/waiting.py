@@ -99,7 +99,7 @@ def wake(state: State, now_ms: int) -> None:
 
 def stands_aside(job: Job) -> bool:
     """Say whether a job may not start, however late it is: somebody holds it, or its data are away."""
-    return job.held is not None or bool(job.lacks)
+    return job.held is not None or bool(job.lacks or job.awaits)
 
 
 def _stand(state: State, job: Job, at_ms: int) -> None:

@@ -60,6 +60,8 @@ def refusal(state: State, event: Asked) -> str | None:
             return "it is leaving already" if leaving else None
         case ev.JobRetryRequested() if job.held is not None:
             return "it is held; release it first"
+        case ev.JobRetryRequested() if job.awaits:
+            return f"its data are gone, and {listed(job.awaits)} makes them again first"
         case ev.JobRetryRequested() if job.id not in state.paused:
             return "it does not wait for its next attempt"
         case _:
@@ -181,9 +183,9 @@ def _asked(_state: State, _event: ev.Event, _at_ms: int) -> None:
     """Change nothing yet: what follows from it is a fact of its own."""
 
 
-def _changed(state: State, event: ev.JobChanged, _at_ms: int) -> None:
+def _changed(state: State, event: ev.JobChanged, at_ms: int) -> None:
     job = replace(state.jobs[event.job], spec=event.spec)
-    dependencies.put(state, job)
+    dependencies.put(state, job, at_ms)
     if job.id in state.waiting:
         _keep_nothing(state, job.id)
         state.untold[job.id] = None

@@ -6,10 +6,11 @@ then do nothing twice; whatever happens comes back through `observe`, never thro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from makeway.model.effect import Effect
 from makeway.model.event import Event
@@ -24,6 +25,20 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     rank: int
     samples: tuple[Sample, ...]
     notes: tuple[Note, ...] = ()
+
+
+def of_each(readings: Iterable[Readings]) -> Iterator[Readings]:
+    """Give what one worker has told of others as theirs; notes are always its own."""
+    for one in readings:
+        about = {sample.worker for sample in one.samples} - {None, one.rank}
+        if not about:
+            yield one
+            continue
+        own = tuple(it for it in one.samples if it.worker not in about)
+        yield replace(one, samples=own)
+        for rank in sorted(rank for rank in about if rank is not None):
+            theirs = tuple(it for it in one.samples if it.worker == rank)
+            yield replace(one, rank=rank, samples=theirs, notes=())
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):

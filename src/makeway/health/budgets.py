@@ -45,7 +45,8 @@ ELSEWHERE = (C.NODE_LOST, C.PARTITION)  # another machine has done nothing that 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A ledger as it is now. `told` is what the document says, before anything is refilled.
 
-    `attempt` names who pays, so that a crowd that failed at once does not come back at once.
+    `attempt` names who pays, so that a crowd that failed at once does not come back at once;
+    `wait_given_s` is how long somebody wants it to wait, instead of what is usual.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     told: int = 0
     attempt: str = ""
     at_once: bool = False
+    wait_given_s: float | None = None
 
     @property
     def empty(self) -> bool:
@@ -77,6 +79,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
         How much less is a checksum of who waits, so that a replay waits equally long.
         """
+        if self.wait_given_s is not None:
+            return self.wait_given_s
         if self.at_once or self.name in AT_ONCE:
             return 0.0
         full = min(BACKOFF_MAX_S, BACKOFF_S * float(1 << min(self.used, 10)))

@@ -42,7 +42,7 @@ def grown(incident: Incident, asked_bytes: int | None = None) -> Growth:
                 why="its limit is not known, so that the next one is for the user to name"
             )
         limit = peak
-    cap = _cap(incident)
+    cap = bound_of(incident)
     want, why = _wanted(incident, limit, peak)
     if asked_bytes is not None:
         want = max(want, round(((peak or 0) + asked_bytes) * 1.25))
@@ -83,7 +83,8 @@ def sampled_too_seldom(incident: Incident) -> bool:
     return bool(gaps) and max(gaps) > COARSE_S
 
 
-def _cap(incident: Incident) -> int | None:
+def bound_of(incident: Incident) -> int | None:
+    """Give the most memory that the next attempt may have, as far as that is known."""
     caps = [incident.request.max_memory_bytes, incident.cluster.largest_node.memory_bytes]
     return min((one for one in caps if one is not None), default=None)
 

@@ -4,7 +4,7 @@ A finding of a stronger tier is never overwritten by a weaker one; what only say
 ended gives way to whatever says why. What else was thought of, and what speaks against it, is kept,
 and so are the failures of other workers that only followed.
 
-Takes:   Incident
+Takes:   Incident, and the patterns that people have added to the table
 Gives:   Judgement: the diagnosis, the finding that it stands on, the outlook
 Holds:   any document without any of its keys has a diagnosis · weaker evidence changes no verdict
 Cost:    a few ms for a document with some thousand samples (bench/diagnoses.py)
@@ -30,6 +30,7 @@ from makeway.health.rules import (
     memory,
     nodes,
     ordered,
+    own,
     results,
     status,
     straggler,
@@ -40,8 +41,12 @@ from makeway.health.rules.finding import Finding, Tier, fact
 from makeway.health.rules.scene import Scene, scene_of
 from makeway.model.incident import Incident
 from makeway.model.record import Cascade, Cause, Diagnosis
+from makeway.model.ruling import LogPattern
 
-RULES = (ordered, memory, devices, inputs, exceptions, status, nodes, log, results, hang, straggler)
+RULES = (
+    *(own, ordered, memory, devices, inputs, exceptions),
+    *(status, nodes, log, results, hang, straggler),
+)
 RUNNING = (Cause.NOT_IMPROVING, Cause.TOO_SLOW)
 WEAKEST = (Cause.NETWORK_COLLECTIVE, Cause.DEGRADED, Cause.LAUNCHER_STUCK)
 RESTARTS_MAX = 3
@@ -56,15 +61,16 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     judged: Judged
 
 
-def judge(incident: Incident) -> Judgement:
-    """Find the cause of an incident."""
-    scene = scene_of(incident)
+def judge(incident: Incident, patterns: tuple[LogPattern, ...] = ()) -> Judgement:
+    """Find the cause of an incident; `patterns` are those that people have added."""
+    scene = scene_of(own.quieted(incident, patterns), patterns)
     judged = outlook_of(scene)
     found = [one for rule in RULES for one in rule.look(scene)]
     found.sort(key=lambda one: _weight(one, scene))
     finding = found[0] if found else _otherwise(scene, judged)
     if finding.cause is Cause.CANCELLED and finding.vague:
         finding = _what_for(scene, judged, finding)
+    finding = own.confirmed(scene, finding)
     finding = _stalled(scene, finding) or finding
     diagnosis = _diagnosis(scene, finding, [one for one in found if one is not finding], judged)
     return Judgement(scene=scene, finding=finding, diagnosis=diagnosis, judged=judged)

@@ -25,6 +25,7 @@ from makeway.model.record import Cause, CauseClass, Decision
 C, K = Cause, CauseClass
 SAME_MAX, ATTEMPTS_MAX = 3, 20
 GROWS = (C.OOM_HOST, C.MEMORY_LEAK)
+HOPELESS = ("not_improving", "too_slow")
 NEVER_BEGAN = (C.UNSCHEDULABLE, C.START_TIMEOUT)
 QUESTIONS = {
     C.KILLED_UNKNOWN: "who killed it? possible: the kernel for memory, an administrator, a time "
@@ -48,7 +49,7 @@ def remedy(judgement: Judgement) -> Decision:
     if kind is K.PREEMPTED:
         return _requeue(judgement)
     if kind is K.CANCELLED:
-        return _stop(judgement, "it was cancelled, so it is not tried again")
+        return stop(judgement, "it was cancelled, so it is not tried again")
     if kind is K.PERMANENT:
         return _permanent(judgement)
     if found.wait and cause is C.UNKNOWN:
@@ -73,9 +74,9 @@ def _running(judgement: Judgement) -> Decision | None:
             return _decision(judgement, "continue", f"{judgement.diagnosis.text}: {found.hint}")
         account = account_of(judgement)
         if account.empty:
-            return _decision(judgement, "continue", _empty(account))
+            return _decision(judgement, "continue", empty(account))
         decision = _decision(judgement, "replace_worker",
-                             f"rank {found.ranks[0]} is replaced, {_charged(account)}", account)  # fmt: skip
+                             f"rank {found.ranks[0]} is replaced, {charged(account)}", account)  # fmt: skip
         return replace(decision, replace_ranks=found.ranks, exclude_nodes=found.nodes)
     if cause is C.DATA_SKEW:
         text = "the data are divided anew; another worker would be as slow with them"
@@ -89,11 +90,11 @@ def _hopeless(judgement: Judgement, account: Account | None) -> Decision:
     """Let go on what is not worth it when nobody else wants the room, or end it, as was asked."""
     judged, request = judgement.judged, judgement.scene.incident.request
     wish = request.on_hopeless or "yield"
-    text = judged.outlook.text
+    text = judged.outlook.text if judged.outlook.verdict in HOPELESS else judgement.finding.said
     if wish == "flag":
         return _decision(judgement, "continue", f"{text}: it is marked, as on_hopeless says")
     if wish == "stop" and not judged.gentle:
-        return _stop(judgement, f"{text}: it ends, as on_hopeless says")
+        return stop(judgement, f"{text}: it ends, as on_hopeless says")
     paid = f", {_counted(account)}" if account is not None else ""
     said = f"{text}: it goes on with the lowest priority, on what nobody else uses{paid}"
     return _resumed(judgement, _decision(judgement, "yield", said, account))
@@ -108,14 +109,14 @@ def _requeue(judgement: Judgement) -> Decision:
 def _permanent(judgement: Judgement) -> Decision:
     cause, found = judgement.diagnosis.cause, judgement.finding
     if cause is C.NO_PROGRESS:
-        return _stop(judgement, f"{found.said}: it is not tried again, whatever its ledgers hold")
+        return stop(judgement, f"{found.said}: it is not tried again, whatever its ledgers hold")
     if (
         cause is C.MEMORY_LEAK
         and sum(past.cause in GROWS for past in judgement.scene.incident.history) < 1
     ):
         return _retry(judgement)
     sure = "permanent, so another attempt would repeat it"
-    return _stop(judgement, f"{cause} is {sure}")
+    return stop(judgement, f"{cause} is {sure}")
 
 
 # ── another attempt ───────────────────────────────────────────────────────────────────────────────
@@ -123,12 +124,12 @@ def _permanent(judgement: Judgement) -> Decision:
 
 def _retry(judgement: Judgement) -> Decision:
     incident, cause = judgement.scene.incident, judgement.diagnosis.cause
-    refused = _refused(judgement)
-    if refused is not None:
-        return refused
+    no = refused(judgement)
+    if no is not None:
+        return no
     account = account_of(judgement)
     if account.empty:
-        stopped = _stop(judgement, _empty(account))
+        stopped = stop(judgement, empty(account))
         return replace(stopped, ledger=account.name, ledger_before=account.before,
                        ledger_after=account.before)  # fmt: skip
     verdict = judgement.judged.outlook.verdict
@@ -140,40 +141,47 @@ def _retry(judgement: Judgement) -> Decision:
     if cause in GROWS:
         growth = grown(incident, judgement.finding.asked_bytes)
         if growth.stop:
-            return replace(_stop(judgement, growth.stop), hint=growth.stop)
+            return replace(stop(judgement, growth.stop), hint=growth.stop)
         memory = growth.memory_bytes
         why = f" with {size(memory)} ({growth.why})" if memory is not None else ""
     kind = judgement.diagnosis.cause_class
-    text = f"{cause} is {kind}, so this step alone is tried again{why}, {_charged(account)}"
-    decision = _decision(judgement, "retry", text, account)
-    after_s = max(account.wait_s, judgement.finding.after_s)
+    text = f"{cause} is {kind}, so this step alone is tried again{why}, {charged(account)}"
+    return tried_again(judgement, account, text, memory)
+
+
+def tried_again(
+    judgement: Judgement, account: Account, text: str, memory_bytes: int | None
+) -> Decision:
+    """Try it once more, and wait first for what it lacks; `memory_bytes` where it grows."""
+    incident, cause = judgement.scene.incident, judgement.diagnosis.cause
+    fine = cause in GROWS and sampled_too_seldom(incident)
     decision = replace(
-        decision,
-        after_ms=round(after_s * 1000),
-        memory_bytes=memory if memory is not None else kept(incident),
-        sample_interval_ms=FINE_MS if cause in GROWS and sampled_too_seldom(incident) else None,
+        _decision(judgement, "retry", text, account),
+        after_ms=round(max(account.wait_s, judgement.finding.after_s) * 1000),
+        memory_bytes=memory_bytes if memory_bytes is not None else kept(incident),
+        sample_interval_ms=FINE_MS if fine else None,
     )
     return _prepared(judgement, _resumed(judgement, decision))
 
 
-def _refused(judgement: Judgement) -> Decision | None:
-    """Say why it may not be tried again, whatever its ledgers hold."""
+def refused(judgement: Judgement, *, sure: bool = False) -> Decision | None:
+    """Say why it may not be tried again, whatever its ledgers hold; `sure`: somebody wants it."""
     incident, cause = judgement.scene.incident, judgement.diagnosis.cause
     began = incident.begun is not False and cause not in NEVER_BEGAN
     if incident.request.idempotent is False and began:
         asked = "it may not be repeated by itself (idempotent: false): is another attempt safe?"
-        return replace(_stop(judgement, asked), hint=asked)
+        return replace(stop(judgement, asked), hint=asked)
     tried = 1 + sum(past.cause is not C.PREEMPTED for past in incident.history)
     if tried >= ATTEMPTS_MAX:
-        return _stop(judgement, f"it has been tried {tried} times; {ATTEMPTS_MAX} are the most")
+        return stop(judgement, f"it has been tried {tried} times; {ATTEMPTS_MAX} are the most")
     before = sum(past.cause is cause for past in incident.history)
-    if judgement.finding.once and before:
-        stopped = _stop(judgement, f"{cause} came again, and one more attempt was all it was worth")
+    if judgement.finding.once and before and not sure:
+        stopped = stop(judgement, f"{cause} came again, and one more attempt was all it was worth")
         return replace(stopped, hint=QUESTIONS.get(cause, judgement.diagnosis.hint))
     same = streak(judgement)
     if same >= SAME_MAX:
         text = f"the same failure ended {same} attempts in a row and none came further: it stops"
-        return _stop(judgement, text)
+        return stop(judgement, text)
     return None
 
 
@@ -182,7 +190,7 @@ def _not_worth_it(judgement: Judgement, account: Account) -> Decision:
     if outlook.verdict == "too_slow":
         return _hopeless(judgement, account)
     word = "it has reached its goal" if outlook.verdict == "converged" else "it is not worth it"
-    return _stop(judgement, f"{outlook.text}: {word}, so it is not tried again")
+    return stop(judgement, f"{outlook.text}: {word}, so it is not tried again")
 
 
 def _prepared(judgement: Judgement, decision: Decision) -> Decision:
@@ -191,11 +199,12 @@ def _prepared(judgement: Judgement, decision: Decision) -> Decision:
     again = tuple(dict.fromkeys((*found.rerun, *_lost_too(judgement))))
     if judgement.diagnosis.cause is C.DATA_LOST and not again:
         text = "it is not known which step made what is lost, so it cannot be made again"
-        stopped = _stop(judgement, text)
+        stopped = stop(judgement, text)
         return replace(stopped, hint="run the step that made it, then resume")
     if again:
-        text = f"{', '.join(again)} makes its output again first; then {decision.rule}"
-        return replace(decision, action="rerun_upstream", rerun=again, text=text, rule=text)
+        rule = f"{', '.join(again)} makes its output again first; then {decision.rule}"
+        text = f"{judgement.diagnosis.text}: {rule}"
+        return replace(decision, action="rerun_upstream", rerun=again, text=text, rule=rule)
     others = incident.cluster.other_nodes
     if found.nodes and others != 0:
         decision = replace(decision, exclude_nodes=found.nodes)
@@ -243,7 +252,8 @@ def _resumed(judgement: Judgement, decision: Decision) -> Decision:
 # ── how it is said ────────────────────────────────────────────────────────────────────────────────
 
 
-def _charged(account: Account) -> str:
+def charged(account: Account) -> str:
+    """Say who pays, and how long it waits."""
     wait = f" after {when(account.wait_s)}" if account.wait_s else ""
     return f"{_counted(account)}{wait}"
 
@@ -256,13 +266,15 @@ def _counted(account: Account) -> str:
     return f"retry {count}, {account.name} ledger{more}"
 
 
-def _empty(account: Account) -> str:
+def empty(account: Account) -> str:
+    """Say that nobody pays any more."""
     if not account.allowed:
         return f"the {account.name} ledger allows no retry, so it stops"
     return f"the {account.name} ledger is empty ({account.used} of {account.allowed}), so it stops"
 
 
-def _stop(judgement: Judgement, why: str) -> Decision:
+def stop(judgement: Judgement, why: str) -> Decision:
+    """End it, for this reason."""
     return _decision(judgement, "stop", why)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from makeway.intake import shape as of
+from makeway.intake.failures import rules_of
 from makeway.intake.located import Item
 from makeway.intake.samples import available_of, samples_of, worker_samples_of
 from makeway.intake.shape import Shape
@@ -217,5 +218,5 @@ DOCUMENT = Shape("an evidence document", ev.Incident, {
     "stacks": ("stacks", _stacks), "phase": ("phase", PHASE.read),
     "outputs": ("outputs", OUTPUT.each), "disk": ("disk", DISK.read),
     "past_runs": ("past_runs", PAST_RUNS.read), "ledgers": ("ledgers", _ledgers),
-    "cluster": ("cluster", CLUSTER.read),
+    "cluster": ("cluster", CLUSTER.read), "on_failure": ("on_failure", rules_of),
 })  # fmt: skip

@@ -20,6 +20,7 @@ from makeway.intake.queues import check_guarantees, queues_of
 from makeway.intake.rules import rules_of
 from makeway.model.cluster import Node, Queue
 from makeway.model.rules import LIVE, Rules
+from makeway.model.ruling import FailureRules
 
 KEYS = ("policy", "queues", "nodes")
 
@@ -34,6 +35,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     queues: tuple[Queue, ...] | None = None
     users: dict[str, tuple[str, ...]] = {}
     nodes: tuple[Node, ...] | None = None
+    failures: FailureRules | None = None
 
 
 def setup_of(fields: Mapping[str, Item], names: Sequence[str], rules: Rules = LIVE) -> Setup:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from makeway.intake import shape as of
+from makeway.intake.failures import rules_of
 from makeway.intake.located import Item
 from makeway.intake.shape import Shape
 from makeway.model.job import OnHopeless, WorkerGroup
 from makeway.model.resources import MEMORY
 from makeway.model.workflow import Goal
 
-KEYS = ("max_memory", "goal", "min_rate", "on_hopeless")
+KEYS = ("max_memory", "goal", "min_rate", "on_hopeless", "on_failure")
 
 GOAL = Shape("a goal", lambda **known: Goal(**{"metric": "", **known}), {
     "metric": ("metric", of.free_text), "mode": ("mode", of.word("max", "min")),
@@ -44,4 +45,6 @@ def worth_of(fields: Mapping[str, Item], groups: tuple[WorkerGroup, ...]) -> dic
     if "on_hopeless" in fields:
         word = fields["on_hopeless"].one_of(tuple(OnHopeless), "on_hopeless")
         known["on_hopeless"] = OnHopeless(word)
+    if "on_failure" in fields:
+        known["on_failure"] = rules_of(fields["on_failure"], "on_failure")
     return known

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from makeway.intake.failures import PATTERN, RULE
 from makeway.intake.setup import Setup
+from makeway.intake.shape import Reader
 from makeway.model.cluster import Budget, ClassLimit, Node, Queue, lineage_of
 from makeway.model.resources import CPU, GPU
 from makeway.model.rules import LIVE, Rules
+from makeway.model.ruling import FailureRules, LogPattern, Rule
 from makeway.model.units import NAMES, in_units
 
 Plain = dict[str, object]
+Keys = Mapping[str, tuple[str, Reader]]
 HOUR_MS = 3_600_000
 
 
@@ -66,6 +70,35 @@ def rules_plain(rules: Rules) -> Plain:
             "charge_min": span(usage.charge_min_ms),
         },
     }
+
+
+def failures_plain(failures: FailureRules) -> Plain:
+    """Write the patterns and rules of failures."""
+    return {
+        "patterns": [
+            _written(one, PATTERN.keys, LogPattern(pattern="")) for one in failures.patterns
+        ],
+        "rules": [rule_plain(one) for one in failures.rules],
+    }
+
+
+def rule_plain(rule: Rule) -> Plain:
+    """Write one rule."""
+    return _written(rule, RULE.keys, Rule(action=""))
+
+
+def _written(one: LogPattern | Rule, keys: Keys, empty: LogPattern | Rule) -> Plain:
+    plain: Plain = {}
+    for key, (field, _) in keys.items():
+        value = getattr(one, field)
+        if value == getattr(empty, field):
+            continue
+        if field == "after_ms":
+            value = span(value)
+        elif isinstance(value, tuple):
+            value = [*value] if len(value) > 1 else value[0]
+        plain[key] = value
+    return plain
 
 
 def _tree(

@@ -22,6 +22,7 @@ from makeway.executor.ray import RayExecutor, RaySite
 from makeway.executor.zygote import Zygote
 from makeway.live.clock import WallClock
 from makeway.live.controller import Controller
+from makeway.live.holders import Holders
 from makeway.live.probe import Probe
 from makeway.live.upkeep import Upkeep
 from makeway.live.watch import Lookout
@@ -77,9 +78,11 @@ class House:
         log = Log(self.database, self._lease)
         engine = Engine(decide, EarlierOutputs(self.database, self.store))
         controller = Controller(engine, log, self.series, self._executor, self.clock)
-        controller.lookout = Lookout(self.store)
+        controller.lookout = Lookout(self.store, self.database)
         controller.witness = Witness(self.store, self.database, controller.flush)
+        controller.witness.phase_of = controller.lookout.phase_of
         controller.probe = Probe()
+        controller.holders = Holders(self.store)
         controller.upkeep = Upkeep(Packer(self.database, self.series, self.plan.keep))
         return controller
 

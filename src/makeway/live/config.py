@@ -34,11 +34,12 @@ from makeway.live.settings import (
 )
 from makeway.model.cluster import Node, Queue
 from makeway.model.rules import LIVE, Rules
+from makeway.model.ruling import FailureRules
 from makeway.store.keep import Keep
 
 SECTIONS = (
     *("service", "limits", "executor", "artifacts", "retention", "export"),
-    *("nodes", "policy", "queues"),
+    *("nodes", "policy", "queues", "failures"),
 )
 # Sections of single values: see `settings`.
 OF_VALUES = ("service", "limits", "executor", "artifacts", "retention", "export")
@@ -118,6 +119,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
     nodes    empty: this machine as it is
+    failures patterns and rules of failures, beside our own
     users    who may submit, by the path of each queue that names them (live.rights)
     origins  where each value came from, by its name: `flag`, `environment NAME`, `FILE:LINE`; what
              is not in it is so by default
@@ -132,6 +134,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     export: Export = Export()
     nodes: tuple[Node, ...] = ()
     rules: Rules = LIVE
+    failures: FailureRules = FailureRules()
     queues: tuple[Queue, ...] = ()
     users: dict[str, tuple[str, ...]] = {}
     origins: dict[str, str] = {}
@@ -195,6 +198,7 @@ def load(
     }
     if cluster:
         tables |= _cluster(files, origins)
+        tables["failures"] = _failures(files, origins)
     return Config(**tables, origins=origins, files=tuple(str(path) for path in paths))
 
 
@@ -293,6 +297,29 @@ def _cluster(
     }
 
 
+def failures_in(paths: Sequence[str]) -> FailureRules:
+    """Read the rules of failures alone, out of the files of a configuration, the nearest first."""
+    return _failures([(Path(path), _fields(Path(path))) for path in paths], {})
+
+
+def _failures(
+    files: Sequence[tuple[Path, Mapping[str, Item]]], origins: dict[str, str]
+) -> FailureRules:
+    """Read patterns and rules, each whole from the nearest file that has it."""
+    fields: dict[str, Item] = {}
+    for _, found in reversed(files):
+        section = option(found, "failures")
+        if section is not None:
+            fields |= section.fields(("patterns", "rules"), "failures")
+    if not fields:
+        return FailureRules()
+    from makeway.intake.failures import failures_of
+
+    for key, item in fields.items():
+        origins[f"failures.{key}"] = item.where
+    return failures_of(Item("", 0, fields))
+
+
 def _leaves(item: Item, name: str) -> Iterator[tuple[str, str]]:
     if isinstance(item.value, dict) and item.value:
         for key, one in item.value.items():
@@ -315,7 +342,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 def rows(config: Config) -> Iterator[Row]:
     """Give every value that there is, with where it came from."""
     from makeway.intake.setup import Setup
-    from makeway.intake.written import leaves, plain_of, span
+    from makeway.intake.written import failures_plain, leaves, plain_of, span
 
     for setting in SETTINGS:
         value = getattr(getattr(config, setting.section), setting.attribute)
@@ -328,6 +355,9 @@ def rows(config: Config) -> Iterator[Row]:
     yield Row(key="nodes", value=plain["nodes"], origin=config.origin("nodes"))
     for key, value in leaves(plain["policy"], "policy"):
         yield Row(key=key, value=value, origin=config.origin(key))
+    for key, value in failures_plain(config.failures).items():
+        name = f"failures.{key}"
+        yield Row(key=name, value=value, origin=config.origin(name))
     yield Row(key="queues", value=plain["queues"], origin=config.origin("queues"))
 
 

@@ -21,9 +21,10 @@ import msgspec
 from makeway.engine.engine import Engine, Step, awaited, outstanding
 from makeway.engine.state import State
 from makeway.errors import Unavailable
-from makeway.executor.base import Executor, Readings
+from makeway.executor.base import Executor, Readings, of_each
 from makeway.failpoint import reach
 from makeway.live.clock import Clock
+from makeway.live.holders import Holders
 from makeway.live.inbox import Inbox, Order, Recording, Told
 from makeway.live.journal import AGAIN_MS, Journal
 from makeway.live.probe import Probe
@@ -81,6 +82,7 @@ class Controller:
         self.witness: Witness | None = None
         self.probe: Probe | None = None
         self.upkeep: Upkeep | None = None
+        self.holders: Holders | None = None
 
     @property
     def state(self) -> State:
@@ -115,7 +117,10 @@ class Controller:
         if self.state.rules != rules:
             news.append(RulesConfigured(rules=rules))
         news += [NodeJoined(node=node) for node in nodes if self._is_news(node)]
-        return self._take(news).entries
+        entries = self._take(news).entries
+        if self.holders is not None:
+            self.holders.sweep(self.state)
+        return entries
 
     def submit(self, event: Event) -> Sequence[Entry]:
         """Take an event from a person."""
@@ -127,7 +132,7 @@ class Controller:
         now_ms = self._clock.now_ms()
         recordings = self.inbox.recorded()
         told = [one for recording in recordings for one in recording.readings]
-        heard = [*observed.readings, *told]
+        heard = [*of_each(observed.readings), *told]
         for readings in heard:
             self._series.add(readings.job, readings.number, readings.rank, readings.samples)
             self._noted.take(readings.job, readings.notes)
@@ -234,6 +239,8 @@ class Controller:
         if self.lookout is not None:  # before the next attempt is launched, which may be at once
             keep_diagnoses(self.lookout.store, step.entries)
         self._carry_out(self._journal.write(step, also))
+        if self.holders is not None:
+            self.holders.after(self.state, step.entries)
         if step.entries and self._journal.trouble is None:
             self.heard(step.entries)
         return step

@@ -19,13 +19,14 @@ from makeway.errors import Conflict, InvalidInput, NotFound
 from makeway.executor.folder import worker_folder
 from makeway.intake.located import item_of
 from makeway.intake.nodes import nodes_of
-from makeway.live import control, runs, submission, token_views
+from makeway.live import control, overriding, runs, submission, token_views
 from makeway.live.behind import Behind
 from makeway.live.cached import cache_view, named
 from makeway.live.cluster_views import node_view, node_views
 from makeway.live.job_views import Now, job_view
 from makeway.live.logs import WorkerLogs
 from makeway.live.rights import assert_may, assert_owns
+from makeway.live.run_views import RunDesk
 from makeway.live.series_views import series_of
 from makeway.model import event as ev
 from makeway.model.lineage import Comparison, Lineage
@@ -46,7 +47,7 @@ from makeway.wire.cluster import (
     StatusView,
 )
 from makeway.wire.desk import ACTS
-from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
+from makeway.wire.jobs import JobsWanted, JobView, Overridden, Override, Resize, WhyView
 from makeway.wire.page import PAGE_MAX, Page
 from makeway.wire.runs import RunBrought, RunWanted
 from makeway.wire.search import Found, LineageWanted, SearchWanted
@@ -57,7 +58,7 @@ from makeway.wire.worth import DatasetView, ModelView, WorthWanted
 OPEN = (JobPhase.QUEUED, JobPhase.RUNNING, JobPhase.EVICTING)
 
 
-class ServiceDesk:
+class ServiceDesk(RunDesk):
     """What one caller can ask of a service; see the module and `wire.desk.Desk`."""
 
     def __init__(self, service: Behind, caller: Caller) -> None:
@@ -135,6 +136,10 @@ class ServiceDesk:
             if refused.event is event:
                 raise Conflict(refused.why, where=f"job {row.id}")
         return self.job(row.id)
+
+    def override(self, ref: str, wanted: Override) -> Overridden:
+        """Retry, stop or skip a step or a job, whatever was decided about it."""
+        return overriding.override(self._service, self.caller, ref, wanted)
 
     def why(self, ref: str) -> WhyView:
         """Say why a job does not run and what would start it."""

@@ -20,6 +20,7 @@ from makeway.intake.setup import Setup
 from makeway.model.cluster import ROOT, Node, Queue
 from makeway.model.event import (
     Event,
+    FailuresConfigured,
     NodeDrained,
     NodeJoined,
     NodeRemoved,
@@ -50,6 +51,8 @@ def facts_of(state: State, setup: Setup) -> tuple[Event, ...]:
         facts.append(RulesConfigured(rules=rules))
     if {queue.path: queue for queue in queues} != named(state):
         facts.append(QueuesConfigured(queues=queues))
+    if setup.failures is not None and setup.failures != state.failures:
+        facts.append(FailuresConfigured(failures=setup.failures))
     if setup.nodes is not None:
         facts += _moved(state, setup.nodes)
     return tuple(facts)

@@ -31,10 +31,10 @@ Steps = deque[tuple[int, float]]  # when (ms), and the value
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Who is slow, and what is done about it."""
+    """What is seen of an attempt that runs, and what is done about it, if anything is."""
 
     symptom: Symptom
-    decision: Decision
+    decision: Decision | None
 
 
 class Pace:
@@ -55,6 +55,16 @@ class Pace:
         steps.append((sample.at_ms, sample.value))
         if sample.name == "local_ms":
             self._steps = max(self._steps, sample.step)
+
+    def tracks(self, begun_ms: int) -> dict[int, dict[str, on.Track]]:
+        """Give the latest steps of each rank, in seconds since the attempt began."""
+        return {
+            rank: {
+                name: tuple(((at_ms - begun_ms) / 1000, value) for at_ms, value in steps)
+                for name, steps in known.items()
+            }
+            for rank, known in self._series.items()
+        }
 
     def anew(self) -> None:
         """Forget all: other workers go on."""

@@ -25,7 +25,9 @@ from makeway.live.rights import assert_may
 from makeway.model import event as ev
 from makeway.model.job import JobSpec
 from makeway.store import schema
+from makeway.store.decisions import DecisionFilter, DecisionRow, list_decisions
 from makeway.store.evidence import document_of
+from makeway.store.history import History, Window, history, job_names
 from makeway.store.log import ENTRIES, EVENTS
 from makeway.store.occupancy import Held, held_since, used_now
 from makeway.store.read import get_job, get_run, list_attempts, list_executions, list_runs
@@ -133,6 +135,16 @@ class Records:
     def held_since(self, since_ms: int) -> Sequence[Held]:
         """Say who held how much since then."""
         return held_since(self._reader, since_ms)
+
+    def history(self, window: Window) -> History:
+        """Say what jobs did over a span of time."""
+        return history(self._reader, window)
+
+    def decisions(self, wanted: DecisionFilter) -> tuple[Sequence[DecisionRow], Mapping[str, str]]:
+        """List decisions, and name the jobs that they are about."""
+        rows = list_decisions(self._reader, wanted)
+        jobs = [name for row in rows for name in (row.job, row.beneficiary) if name]
+        return rows, job_names(self._reader, jobs)
 
     def used_now(self) -> Mapping[str, Mapping[str, float]]:
         """Say what workers use now, by node."""

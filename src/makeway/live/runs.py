@@ -27,6 +27,7 @@ from makeway.wire.runs import RunBrought, RunWanted
 from makeway.wire.tokens import Caller, Scope
 from makeway.workflows import check
 from makeway.workflows.graph import in_order, steps_in
+from makeway.workflows.ruling import assert_sound
 
 WHERE = "run"
 
@@ -141,6 +142,8 @@ def _assert_step(step: Step) -> None:
     check.retries(step.retries, where)
     check.priority(step.priority, where)
     check.on_hopeless(step.on_hopeless, where)
+    check.durability(step.durability, step.idempotent, where)
+    assert_sound(step.on_failure, where)
     check.fits_bound(step.per_worker, step.max_memory_bytes, where)
     if step.per_worker.negative():
         raise InvalidWorkflow("it asks for less than nothing", where=where)

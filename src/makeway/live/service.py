@@ -39,6 +39,7 @@ from makeway.model.event import (
     Entry,
 )
 from makeway.model.rules import LIVE, Rules
+from makeway.model.ruling import FailureRules
 from makeway.policy.snapshot import Snapshot
 from makeway.store.database import Database
 from makeway.store.idempotency import Write, look_up, remember
@@ -63,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rules: Rules | None = None
     queues: tuple[Queue, ...] | None = None
     owners: Owners = {}
+    failures: FailureRules | None = None
 
 
 class Service:
@@ -121,7 +123,8 @@ class Service:
     def _settle(self) -> None:
         """Let machines, rules and queues be as the settings say."""
         wanted = self.settings
-        for fact in facts_of(self._state, Setup(rules=wanted.rules, queues=wanted.queues)):
+        setup = Setup(rules=wanted.rules, queues=wanted.queues, failures=wanted.failures)
+        for fact in facts_of(self._state, setup):
             self._controller.submit(fact)
         self._settle_nodes()
 
@@ -297,6 +300,7 @@ def settings_of(config: Config) -> Settings:
         rules=config.rules if config.given("policy") else None,
         queues=config.queues if config.given("queues") else None,
         owners=config.users,
+        failures=config.failures,
     )
 
 

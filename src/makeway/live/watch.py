@@ -33,12 +33,15 @@ from makeway.executor.folder import DIAGNOSIS, LOG, checkpoints, worker_folder, 
 from makeway.health.stuck import Watch
 from makeway.live.pace import Pace
 from makeway.live.traces import keep_traces
+from makeway.live.worth import Course, Scales
 from makeway.model.event import AttemptEnded, AttemptJudged, Entry
-from makeway.model.job import Attempt
+from makeway.model.incident import Phase
+from makeway.model.job import Attempt, Job
 from makeway.model.phase import AttemptPhase
 from makeway.model.record import NOT_READY, SLOW, Evidence, Note, Sample, Symptom
 from makeway.model.units import BadAmount, ms_of
 from makeway.store.checkpoint import latest
+from makeway.store.database import Database
 
 LOOK_EVERY_MS = 1_000
 # Longer than this between two looks, and the controller itself was held up.
@@ -56,6 +59,14 @@ class _Heard(msgspec.Struct, kw_only=True, eq=False):
     done: float = float("-inf")
     cpu_ms: float = 0.0
     cpu_at_ms: int | None = None
+    phase: tuple[str, int] | None = (
+        None  # the part of its program that it says it is in, since when
+    )
+
+    def enters(self, note: Note) -> None:
+        """Take that it enters a part of its program, or leaves one."""
+        if note.kind == "phase" and not (isinstance(note.value, dict) and note.value.get("steps")):
+            self.phase = (note.key, note.at_ms) if note.key else None
 
 
 class _Attempt(msgspec.Struct, kw_only=True, eq=False):
@@ -66,9 +77,10 @@ class _Attempt(msgspec.Struct, kw_only=True, eq=False):
     watch: Watch
     workers: dict[int, _Heard]
     pace: Pace
+    course: Course
     missing: tuple[int, ...] = ()  # whom those who are to meet still wait for
     missing_since_ms: int = 0
-    action: str = ""  # what was decided about a slow worker when it was said last
+    action: object = None  # what was decided about it when that was said last
 
     def meets(self, note: Note) -> None:
         """Take what a worker says of those who have not come to the meeting; none: all are there."""
@@ -93,9 +105,10 @@ class _Attempt(msgspec.Struct, kw_only=True, eq=False):
 class Lookout:
     """Whoever watches the attempts of one controller; see the module."""
 
-    def __init__(self, store: Path) -> None:
-        """Take the store in whose folders the workers live."""
+    def __init__(self, store: Path, database: Database | None = None) -> None:
+        """Take the store in whose folders the workers live, and where earlier samples are read."""
         self.store = store
+        self._scales = Scales(database)
         self._attempts: dict[str, _Attempt] = {}
         self._looked_ms: int | None = None
 
@@ -113,9 +126,11 @@ class Lookout:
                         known.meets(said)
                 elif isinstance(said, Note):
                     _noted(known.watch, one.rank, said)
+                    heard.enters(said)
                 else:
                     _take(known.watch, heard, one.rank, said)
                     known.pace.take(one.rank, said)
+                    known.course.take(one.rank, said)
 
     def look(self, state: State, now_ms: int) -> list[AttemptJudged]:
         """Judge every attempt that is at work, if it is time to; give what has changed."""
@@ -131,21 +146,34 @@ class Lookout:
         }
         for job in self._attempts.keys() - at_work.keys():
             del self._attempts[job]
-        judged: list[AttemptJudged] = []
         for attempt in at_work.values():
-            known = self._known(attempt, now_ms, fresh=not held_up)
+            wanted = state.jobs[attempt.job]
+            known = self._known(wanted, attempt, now_ms, fresh=not held_up)
             self._read(known, attempt, now_ms)
-            known.pace.look(state.jobs[attempt.job], attempt, now_ms, self._saves)
-            judged += self._judge(known, attempt, now_ms)
-        return judged
+            known.pace.look(wanted, attempt, now_ms, self._saves)
+            known.course.phase = self.phase_of(attempt, 0)
+        watched = [(attempt, self._attempts[job]) for job, attempt in at_work.items()]
+        courses = [(attempt, known.course, known.pace) for attempt, known in watched]
+        self._scales.look(state, courses, now_ms)
+        return [one for attempt, known in watched for one in self._judge(known, attempt, now_ms)]
 
-    def _known(self, attempt: Attempt, now_ms: int, *, fresh: bool) -> _Attempt:
+    def phase_of(self, attempt: Attempt, rank: int) -> Phase | None:
+        """Say in which part of its program a worker is, as far as that was heard."""
+        known = self._attempts.get(attempt.job)
+        heard = known.workers.get(rank) if known and known.fence == attempt.fence else None
+        if heard is None or heard.phase is None:
+            return None
+        name, at_ms = heard.phase
+        begun_ms = attempt.released_at_ms or attempt.started_at_ms
+        return Phase(name=name, since_s=(at_ms - begun_ms) / 1000)
+
+    def _known(self, job: Job, attempt: Attempt, now_ms: int, *, fresh: bool) -> _Attempt:
         """Give what is known of an attempt, with its workers as they are now."""
         known = self._attempts.get(attempt.job)
         if known is None or known.fence != attempt.fence:
             known = _Attempt(
                 fence=attempt.fence, generation=attempt.generation, watch=Watch((), now_ms),
-                workers={}, pace=Pace(),
+                workers={}, pace=Pace(), course=Course(job),
             )  # fmt: skip
             self._attempts[attempt.job] = known
         elif known.generation != attempt.generation or not fresh:
@@ -165,11 +193,11 @@ class Lookout:
 
     def _judge(self, known: _Attempt, attempt: Attempt, now_ms: int) -> Iterator[AttemptJudged]:
         stuck = known.watch.judge(now_ms)
-        slow = known.pace.slow
-        symptom = stuck or known.not_ready() or (slow.symptom if slow else None)
+        found = known.pace.slow or known.course.found
+        symptom = stuck or known.not_ready() or (found.symptom if found else None)
         said = attempt.symptom
-        decision = slow.decision if slow and symptom is slow.symptom else None
-        action = decision.action if decision else ""
+        decision = found.decision if found and symptom is found.symptom else None
+        action = (decision.action, known.course.moves) if decision else None
         if _what(symptom) == _what(said) and action == known.action:
             return
         known.action = action

@@ -24,14 +24,14 @@ from makeway.engine.state import State
 from makeway.errors import MakewayError
 from makeway.executor.folder import LOG, checkpoints, worker_folder
 from makeway.model.event import AttemptSeen, Event, NodeLost, WorkerExited
-from makeway.model.incident import Checkpoint, Disk, InputSeen, PastRuns, Seen
+from makeway.model.incident import Checkpoint, Disk, InputSeen, PastRuns, Phase, Seen
 from makeway.model.job import Attempt, JobSpec
 from makeway.store.blobs import Blobs
 from makeway.store.checkpoint import latest
 from makeway.store.database import Database
 from makeway.store.seen import Wanted, inputs_of, past_runs_of, seen_of
 
-TOLD = ("preempted", "drained", "restarted", "cancel")
+TOLD = ("preempted", "drained", "restarted", "cancel", "yielded")
 LINES_MAX, LINE_CHARS, TAIL_BYTES = 50, 500, 1 << 15
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - its size is asked for
 
@@ -43,6 +43,7 @@ class Witness:
         """Take where workers live; `flush` writes the samples that are still in memory."""
         self._store, self._database, self._flush = store, database, flush
         self._blobs = Blobs(store)
+        self.phase_of: Callable[[Attempt, int], Phase | None] = lambda _attempt, _rank: None
 
     def watch(self, state: State, events: Sequence[Event]) -> list[Event]:
         """Put what is seen of an attempt before the event that begins to end it."""
@@ -79,13 +80,20 @@ class Witness:
             past = past_runs_of(self._database, spec)
             inputs = [*self._inputs(spec)]
         return replace(
-            seen, log=tail(folder / LOG), disk=_disk(folder), past_runs=past, inputs=tuple(inputs)
+            seen,
+            phase=self.phase_of(attempt, rank),
+            log=tail(folder / LOG),
+            disk=_disk(folder),
+            past_runs=past,
+            inputs=tuple(inputs),
         )
 
     def _inputs(self, spec: JobSpec) -> Iterator[InputSeen]:
         for one, digest in inputs_of(self._database, spec):
-            path = self._blobs.path(digest)
-            yield replace(one, path=str(path), available=self._blobs.has(digest))
+            path, kept = self._blobs.path(digest), one.durability
+            if kept == "durable" and self._blobs.root.is_dir():
+                kept = "node"  # its store can be reached, so what is not in it is gone for good
+            yield replace(one, path=str(path), durability=kept, available=self._blobs.has(digest))
 
 
 def tail(file: Path) -> tuple[str, ...]:

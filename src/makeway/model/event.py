@@ -18,6 +18,7 @@ from makeway.model.job import JobSpec
 from makeway.model.phase import JobPhase
 from makeway.model.record import Decision, Diagnosis, Exit, Report, Symptom
 from makeway.model.rules import Rules
+from makeway.model.ruling import FailureRules
 from makeway.model.wait import Wait
 
 Fact = fact.Fact
@@ -49,6 +50,12 @@ class RulesConfigured(Fact, frozen=True):
     """The settings of the policy were set."""
 
     rules: Rules
+
+
+class FailuresConfigured(Fact, frozen=True):
+    """The patterns and rules that a configuration adds to those of failures were set."""
+
+    failures: FailureRules
 
 
 class JobSubmitted(Fact, frozen=True):
@@ -263,13 +270,14 @@ class JobRequeued(Fact, frozen=True):
 
 
 class JobFinished(Fact, frozen=True):
-    """A job has reached its final phase."""
+    """A job has reached its final phase; `stopped`: somebody has overridden that it goes on."""
 
     job: str
     phase: JobPhase
     text: str = ""
     decision: Decision | None = None
     report: Report | None = None
+    stopped: bool = False
 
 
 class PastUsageTold(Fact, frozen=True):
@@ -285,6 +293,9 @@ ExecutionEnded = run_fact.ExecutionEnded
 RunFinished = run_fact.RunFinished
 LateResult = run_fact.LateResult
 ExecutionReplaced = run_fact.ExecutionReplaced
+InputsRestored = run_fact.InputsRestored
+OutputDiverged = run_fact.OutputDiverged
+ExecutionReopened = run_fact.ExecutionReopened
 NodeDrained = wish.NodeDrained
 NodeUndrained = wish.NodeUndrained
 NodeRemoved = wish.NodeRemoved
@@ -295,6 +306,7 @@ JobKeepRequested = wish.JobKeepRequested
 JobResizeRequested = wish.JobResizeRequested
 JobRetryRequested = wish.JobRetryRequested
 RunCancelRequested = wish.RunCancelRequested
+StepOverridden = wish.StepOverridden
 
 Event = (
     NodeJoined
@@ -304,6 +316,7 @@ Event = (
     | NodeRemoved
     | QueuesConfigured
     | RulesConfigured
+    | FailuresConfigured
     | JobSubmitted
     | AttemptAdopted
     | JobCancelRequested
@@ -312,6 +325,7 @@ Event = (
     | JobKeepRequested
     | JobResizeRequested
     | JobRetryRequested
+    | StepOverridden
     | RunSubmitted
     | RunCancelRequested
     | WorkerReady
@@ -340,6 +354,9 @@ Event = (
     | RunFinished
     | LateResult
     | ExecutionReplaced
+    | InputsRestored
+    | OutputDiverged
+    | ExecutionReopened
 )
 
 

@@ -12,6 +12,7 @@ import math
 import msgspec
 
 from makeway.model.record import Cause, Evidence, Frame
+from makeway.model.ruling import Rule
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -69,13 +70,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """What makeway itself had ordered; `text` says why, `ranks` who had brought it about."""
+    """What makeway itself had ordered; `text` says why, `ranks` who had brought it about.
+
+    `cause` is what the order to end was for, where the attempt had been judged while it ran.
+    """
 
     kind: str
     at_s: float | None = None
     text: str = ""
     evidence: tuple[Evidence, ...] = ()
     ranks: tuple[int, ...] = ()
+    cause: Cause | None = None
 
 
 class Kernel(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,6 +253,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     name          tells this attempt from all others, so that a crowd does not come back at once
     step_reached  the last training step that was reported
     begun         False: its program had not begun, so that nothing was done twice if it is repeated
+    on_failure    the step's own rules
     """
 
     name: str = ""
@@ -279,6 +285,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     past_runs: PastRuns = PastRuns()
     ledgers: dict[str, tuple[int, int | None]] = {}
     cluster: Cluster = Cluster()
+    on_failure: tuple[Rule, ...] = ()
 
     @property
     def end_s(self) -> float | None:

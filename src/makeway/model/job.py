@@ -17,6 +17,7 @@ from makeway.model.incident import Past, Seen
 from makeway.model.phase import AttemptPhase, JobPhase
 from makeway.model.record import Decision, Exit, Symptom
 from makeway.model.resources import NOTHING, Resources
+from makeway.model.ruling import Rule
 from makeway.model.workflow import Binding, Goal
 
 CLASSES = {"low": -100, "medium": 0, "high": 100, "system": 1000}
@@ -35,11 +36,17 @@ class WorkerGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call of a Python step: which function of which file, and its arguments, resolved."""
+    """A call of a Python step: which function of which file, and its arguments, resolved.
+
+    sources     the executions whose outputs the arguments are
+    durability  where its own output is to be kept
+    """
 
     file: str
     function: str
     arguments: dict[str, Binding] = {}
+    sources: tuple[str, ...] = ()
+    durability: str = "durable"
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +118,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     yielded_from         its priority before it was told to yield: it starts only on what nobody else
                          wants, elastic workers included; None: it does not yield
     sample_ms            how often its workers are measured; None: as everybody's are
+    on_failure           its own rules of failures; the first that matches counts
     """
 
     name: str
@@ -140,6 +148,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     on_hopeless: OnHopeless = OnHopeless.YIELD
     yielded_from: int | None = None
     sample_ms: int | None = None
+    on_failure: tuple[Rule, ...] = ()
 
     @property
     def workers_min(self) -> int:
@@ -219,8 +228,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     last time that it was evicted (`evicted_seq`: the entry that says so), `served_ms` how long it has run in all attempts that ended,
     `held` why somebody wants it not to start, if anybody does. `past` is what is known of its attempts
     that have ended; `avoids` names the machines that one of them was ill of, and `only` those that
-    are left, where it has room on them; `lacks` the data that must be back before the next one;
-    `replaced` which workers were too slow: rank, its machine, when (ms).
+    are left, where it has room on them; `lacks` the data that must be back before the next one,
+    `awaits` the steps of its run that make such data again first;
+    `replaced` which workers were too slow: rank, its machine, when (ms); `stop_wanted` who has
+    overridden that it goes on, and why.
     """
 
     id: str
@@ -242,7 +253,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     avoids: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     lacks: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
     replaced: tuple[tuple[int, str, int], ...] = ()
+    stop_wanted: str | None = None
 
     @property
     def nodes(self) -> tuple[str, ...]:

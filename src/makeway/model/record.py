@@ -98,7 +98,10 @@ class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """An artifact at rest: its content address, how to read it, and what it is."""
+    """An artifact at rest: its content address, how to read it, and what it is.
+
+    durability  `memory`: as long as who holds it lives; `node`: a file of its machine; `durable`
+    """
 
     digest: str
     codec: str
@@ -106,6 +109,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "value"
     name: str = ""
     metrics: dict[str, float] = {}
+    durability: str = "durable"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +137,8 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """How one worker ended, written by its agent. Exactly one of code and signal, or `lost`.
 
     `step` is the last training step that it reported, if it reported any. `oom_kills` are the
-    kernel's, in the worker's own cgroup; `over_memory`: our guard ended it.
+    kernel's, in the worker's own cgroup; `host_oom_kills` those anywhere else on the machine a moment
+    before it was killed; `over_memory`: our guard ended it.
     """
 
     at_ms: int
@@ -149,6 +154,7 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     yielded: Yielded | None = None
     oom_kills: int = 0
     over_memory: bool = False
+    host_oom_kills: int = 0
 
     @property
     def good(self) -> bool:
@@ -165,6 +171,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 NOT_READY = "not_ready"  # the symptom of workers that have not met yet: nothing is wrong so far
 SLOW = "slow"  # the symptom of a worker for which all others wait
+# What is said of an attempt by its metric and its pace, the words of an outlook.
+NOT_IMPROVING, TOO_SLOW, CONVERGED = "not_improving", "too_slow", "converged"
 
 
 class Symptom(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,12 +254,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One reading of one series of one worker; `step` is the training step, if it has one."""
+    """One reading of one series of one worker; `step` is the training step, if it has one.
+
+    `worker` is the rank that it is about, where another worker tells it.
+    """
 
     name: str
     at_ms: int
     value: float
     step: int | None = None
+    worker: int | None = None
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

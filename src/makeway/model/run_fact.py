@@ -7,7 +7,7 @@ import msgspec
 from makeway.model import fact
 from makeway.model.phase import ExecutionPhase, RunPhase
 from makeway.model.record import Output
-from makeway.model.workflow import Reusable, Selection, Workflow
+from makeway.model.workflow import Binding, Reusable, Selection, Workflow
 
 Fact = fact.Fact
 
@@ -37,7 +37,7 @@ class ExecutionSubmitted(Fact, frozen=True):
 
 
 class ExecutionEnded(Fact, frozen=True):
-    """A step has reached its final phase."""
+    """A step has reached its final phase; `waived`: what reads it goes on without."""
 
     execution: str
     phase: ExecutionPhase
@@ -47,6 +47,14 @@ class ExecutionEnded(Fact, frozen=True):
     cache_key: str = ""
     selection: Selection | None = None
     key_parts: dict[str, str] = msgspec.field(default_factory=dict)
+    waived: bool = False
+
+
+class ExecutionReopened(Fact, frozen=True):
+    """A step that had been given up may run after all: somebody has overridden one before it."""
+
+    execution: str
+    text: str = ""
 
 
 class RunFinished(Fact, frozen=True):
@@ -67,10 +75,35 @@ class LateResult(Fact, frozen=True):
 
 
 class ExecutionReplaced(Fact, frozen=True):
-    """A step is done again, by a new execution, since what it reads was replaced."""
+    """A step is done again, by a new execution, since what it reads was replaced.
+
+    `remakes`: or since what it gave, the output `lost`, is gone, and this execution needs it.
+    """
 
     execution: str
     replaces: str
     position: int
     upstream: tuple[str, ...] = ()
+    text: str = ""
+    remakes: str = ""
+    lost: str = ""
+
+
+class InputsRestored(Fact, frozen=True):
+    """What a job had lost was made again; it reads this from here on, and may start."""
+
+    job: str
+    arguments: dict[str, Binding]
+    sources: tuple[str, ...] = ()
+    text: str = ""
+
+
+class OutputDiverged(Fact, frozen=True):
+    """A lost output was made again and is another one; `consumers` had read what was lost."""
+
+    execution: str
+    replaces: str
+    before: str
+    after: str
+    consumers: tuple[str, ...] = ()
     text: str = ""

@@ -7,6 +7,8 @@ That somebody asked is the fact; who may ask is looked at before, what cannot be
 from __future__ import annotations
 
 from makeway.model.fact import Fact
+from makeway.model.job import Job
+from makeway.model.workflow import Execution, Run
 
 # ── from people ───────────────────────────────────────────────────────────────────────────────────
 
@@ -61,6 +63,30 @@ class JobRetryRequested(Fact, frozen=True):
 
     job: str
     text: str = ""
+
+
+class StepOverridden(Fact, frozen=True):
+    """Somebody who may do so wants otherwise than was decided about a step, or a job.
+
+    `act` is retry, stop or skip; `against` is what had been decided. Of what had ended and left the
+    state, `was` is the job as it ended, `run` and `executions` its run, if that was over as well.
+    """
+
+    job: str
+    act: str
+    user: str
+    reason: str = ""
+    against: str = ""
+    was: Job | None = None
+    run: Run | None = None
+    executions: tuple[Execution, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Say it in one sentence."""
+        why = f": {self.reason}" if self.reason else ""
+        against = f" (against: {self.against})" if self.against else ""
+        return f"{self.act} by {self.user}{why}{against}"
 
 
 class RunCancelRequested(Fact, frozen=True):

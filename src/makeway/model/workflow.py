@@ -14,6 +14,7 @@ import msgspec
 from makeway.model.phase import ExecutionPhase, RunPhase
 from makeway.model.record import Output
 from makeway.model.resources import NOTHING, Resources
+from makeway.model.ruling import Rule
 
 
 class Constant(msgspec.Struct, frozen=True, tag="constant"):
@@ -105,6 +106,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     `trigger` says what has to have become of the steps before it; empty: all have succeeded. It is
     skipped if anything in `when` turns out to be false. It is a program if it has a `command`.
+    Its own rules of failures are in `on_failure`.
     """
 
     key: str
@@ -128,6 +130,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     parallel: Parallel | None = None
     when: tuple[Binding, ...] = ()
     command: tuple[str, ...] = ()
+    durability: str = "durable"
+    on_failure: tuple[Rule, ...] = ()
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,8 +199,13 @@ class Reusable(msgspec.Struct, frozen=True, kw_only=True):
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """One step in one run; `id` is `run.key`, and is its job's id too.
 
-    A step that is done again in the same run, since its input was replaced, is another execution of
-    it: `serve`, then `serve~2`.
+    A step that is done again in the same run, since its input was replaced or its output was lost, is
+    another execution of it: `serve`, then `serve~2`.
+
+    awaits   steps that make its lost inputs again before its job is tried again
+    remakes  it makes a lost output again: for this execution
+    waived   somebody has skipped it: what reads it goes on with None in its place, or in a list with
+             a `Failure`
     """
 
     id: str
@@ -209,6 +218,9 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     cache_key: str = ""
     selection: Selection | None = None
     ended_at_ms: int = 0
+    awaits: tuple[str, ...] = ()
+    remakes: str = ""
+    waived: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

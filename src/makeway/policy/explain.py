@@ -147,7 +147,18 @@ def aside(job: Job) -> Wait:
     """Explain a job that stands beside the lanes: who or what keeps it from being started."""
     if job.held is not None:
         return held(job)
+    if job.awaits:
+        return remaking(job)
     return unavailable(job) if job.lacks else backoff(job)
+
+
+def remaking(job: Job) -> Wait:
+    """Explain a job whose lost data are made again by the steps that made them."""
+    return Wait(
+        reason=Reason.DEPENDENCY_PENDING,
+        text=f"its data are gone: it waits for {listed(job.awaits)} to make them again",
+        detail={"steps": list(job.awaits)},
+    )
 
 
 def unavailable(job: Job) -> Wait:

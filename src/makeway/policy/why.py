@@ -42,7 +42,8 @@ def why(snapshot: Snapshot, name: str) -> Wait:
     """Explain why a waiting job does not run, and what would start it."""
     for job in snapshot.paused:
         if job.id == name:
-            return replace(aside(job), starts_at_ms=job.not_before_ms if job.held is None else None)
+            known = job.held is None and not job.awaits
+            return replace(aside(job), starts_at_ms=job.not_before_ms if known else None)
     kind, job = _waiting(snapshot, name)
     cycle = run(snapshot)
     if cycle.started(name) is not None:

@@ -34,6 +34,7 @@ from makeway.server import (
     search,
     series,
     service,
+    steps,
     streams,
 )
 from makeway.server.describe import document
@@ -82,7 +83,7 @@ def create_app(office: Office, settings: Settings | None = None) -> FastAPI:
         telemetry=UNTOLD,
     )
     app.state.front = front
-    for part in (jobs, runs, series, streams, search, cluster, service, identity):
+    for part in (jobs, runs, steps, series, streams, search, cluster, service, identity):
         app.include_router(part.routes, prefix=API)
     app.include_router(probes.routes)
     _speak_mlflow(app)

@@ -22,9 +22,9 @@ from makeway.wire.cluster import (
     QueueView,
     StatusView,
 )
-from makeway.wire.jobs import JobView, Resize, WhyView
+from makeway.wire.jobs import JobView, Overridden, Override, Resize, WhyView
 from makeway.wire.page import Page, Problem
-from makeway.wire.runs import RunBrought
+from makeway.wire.runs import RunBrought, RunView
 from makeway.wire.search import Found, FoundItem
 from makeway.wire.series import SeriesView
 from makeway.wire.session import SignIn
@@ -32,11 +32,12 @@ from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
 from makeway.wire.worth import DatasetView, ModelView
 
 SHAPES: tuple[object, ...] = (
-    *(Page[JobView], JobView, WhyView, Resize, RunBrought),
+    *(Page[JobView], JobView, WhyView, Resize, Override, Overridden, RunBrought),
     *(Page[QueueView], QueueView, Page[NodeView], NodeView, Drain, Page[DecisionView]),
     *(PolicyView, PreviewView, StatusView),
     *(Page[TokenView], TokenView, TokenMade, TokenRequest, SignIn),
     *(Page[SeriesView], SeriesView),
+    *(Page[RunView], RunView),
     *(Found, FoundItem, Lineage, Comparison),
     *(Page[DatasetView], DatasetView, Page[ModelView], ModelView),
     Problem,

@@ -11,6 +11,10 @@ alone: not on times, owners, or the order in which the disk lists it.
 Where the folder notes an object store (`depot`), each artifact is sent there as well, and fetched
 from there when it is not here.
 
+What need not outlive its machine lies in `node` instead and is not waited for until it is on the
+disk; what need not outlive a process is held in memory (`held`). Whoever reads finds it in any of
+these: the same content is as good wherever it lies.
+
 It is imported in every worker, so it takes the standard library and our errors, nothing else.
 
 Takes:   the folder of the store; artifacts lie under it as `artifacts/ab/cdef…`
@@ -31,19 +35,24 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
+from makeway.store import held
 from makeway.store.depot import Depot, noted
 
 CHUNK_BYTES = 1 << 20
+KEPT = ("artifacts", "node")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Blobs:
     """The artifacts in one folder; see the module."""
 
-    def __init__(self, directory: Path) -> None:
-        """Take the folder of the store; nothing is made before the first put."""
-        self.root = directory / "artifacts"
-        self._folder = directory
+    def __init__(self, directory: Path, durability: str = "durable") -> None:
+        """Take the folder of the store; nothing is made before the first put.
+
+        `durability` is of what is put: what is read may be kept anywhere.
+        """
+        self.durability, self._directory = durability, directory
+        self.root = directory / ("node" if durability == "node" else "artifacts")
         self._kept: Depot | None = None
 
     def put_bytes(self, data: bytes) -> str:
@@ -71,7 +80,7 @@ class Blobs:
         """Store what comes part by part, and give its digest and size; none of it if parts fail."""
         size = 0
 
-        def write(file: _Hashing) -> None:
+        def write(file: Hashing) -> None:
             nonlocal size
             for part in parts:
                 file.write(part)
@@ -81,10 +90,14 @@ class Blobs:
             return self._put(write), size
 
     def path(self, digest: str) -> Path:
-        """Say where the artifact lies, or would lie."""
-        if not DIGEST.fullmatch(digest):
-            raise InvalidInput(f"{digest!r} is no digest: 64 of 0-9a-f", where="artifact")
-        return self.root / digest[:2] / digest[2:]
+        """Say where the artifact lies, wherever it is kept; or where it has lain, or would lie."""
+        own = self._own(digest)
+        if own.exists():
+            return own
+        others = (self._directory / kind / digest[:2] / digest[2:] for kind in KEPT)
+        found = next((path for path in others if path.exists()), None)
+        found = found or held.find(self._directory, digest)
+        return found or held.last_known(self._directory, digest) or own
 
     def has(self, digest: str) -> bool:
         """Say whether the artifact is there, or can be fetched."""
@@ -92,6 +105,12 @@ class Blobs:
             return True
         depot = self._depot()
         return depot is not None and depot.has(digest)
+
+    def _own(self, digest: str) -> Path:
+        """Say where it lies if it was put here."""
+        if not DIGEST.fullmatch(digest):
+            raise InvalidInput(f"{digest!r} is no digest: 64 of 0-9a-f", where="artifact")
+        return self.root / digest[:2] / digest[2:]
 
     def size(self, digest: str) -> int:
         """Give its size in bytes."""
@@ -135,28 +154,29 @@ class Blobs:
         except tarfile.TarError as error:
             raise InvalidInput(f"this folder cannot be unpacked: {error}", where=digest) from None
 
-    def _put(self, write: Callable[[_Hashing], object], digest: str | None = None) -> str:
+    def _put(self, write: Callable[[Hashing], object], digest: str | None = None) -> str:
         """Write a new file, and give it its name once it is on the disk."""
         self.root.mkdir(parents=True, exist_ok=True)
         name = self.root / f".new-{os.urandom(8).hex()}"
         try:
             with name.open("xb") as file:
-                hashing = _Hashing(file)
+                hashing = Hashing(file)
                 write(hashing)
                 digest = digest or hashing.digest.hexdigest()
                 if not self._complete(digest, hashing.size):
                     file.flush()
                     os.fchmod(file.fileno(), 0o444)  # an artifact never changes
-                    os.fsync(file.fileno())
+                    if self.durability == "durable":
+                        os.fsync(file.fileno())
                     self._publish(name, digest)
-                if (depot := self._depot()) is not None:
+                if self.durability == "durable" and (depot := self._depot()) is not None:
                     depot.send(digest, self.path(digest))
         finally:
             name.unlink(missing_ok=True)  # unless it has its own name by now
         return digest
 
     def _depot(self) -> Depot | None:
-        if self._kept is None and (url := noted(self._folder)):
+        if self._kept is None and (url := noted(self._directory)):
             self._kept = Depot(url)
         return self._kept
 
@@ -175,7 +195,7 @@ class Blobs:
             name.unlink(missing_ok=True)
 
     def _publish(self, name: Path, digest: str) -> None:
-        target = self.path(digest)
+        target = self._own(digest)
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)
             _flush_folder(self.root)
@@ -185,7 +205,7 @@ class Blobs:
     def _complete(self, digest: str, size: int) -> bool:
         """Say whether it is there in full length; one that a broken disk cut off is put again."""
         try:
-            return self.path(digest).stat().st_size == size
+            return self._own(digest).stat().st_size == size
         except FileNotFoundError:
             return False
 
@@ -208,27 +228,29 @@ class Blobs:
             raise Unavailable(problem, where=str(self.path(digest)), hint=hint)
 
 
-class _Hashing:
+class Hashing:
     """A file that is written to, and the digest and size of what was written so far."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        """Take the file; nothing is written yet."""
         self.digest = hashlib.sha256()
         self.size = 0
         self._file = file
 
     def write(self, data: bytes) -> int:
+        """Write, and count it."""
         self.digest.update(data)
         self.size += len(data)
         return self._file.write(data)
 
 
-def _copy(path: Path, into: _Hashing) -> None:
+def _copy(path: Path, into: Hashing) -> None:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             into.write(chunk)
 
 
-def _write_tar(folder: Path, into: _Hashing) -> None:
+def _write_tar(folder: Path, into: Hashing) -> None:
     import tarfile
 
     # "w|" only ever writes forward, so that the digest can be taken on the way.

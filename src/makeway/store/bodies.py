@@ -1,7 +1,7 @@
 """Say what each kind of search looks at: its rows, its attributes, and what belongs to a row.
 
-A body is one table's share of a kind. Runs are rows of `run`, and jobs that were brought on their
-own; steps are rows of `execution`, and those jobs too; models, data sets and artifacts are rows of
+A body is one table's share of a kind. Runs are rows of `run`, jobs that were brought on their own,
+and what only MLflow's client knows (`tracked_run`, whose `made_by` is the step it was made in); steps are rows of `execution`, and those jobs too; models, data sets and artifacts are rows of
 `artifact`, with a condition each. What belongs to a row (parameters, metrics, failures) is found by
 its `key`: of a run it is what has that run, else what has that step.
 
@@ -157,6 +157,36 @@ STEPS = Body(
         "duration_s": _took(EXECUTIONS.started_at_ms, EXECUTIONS.ended_at_ms),
     },
 )
+TRACKED_RUNS = schema.tracked_run.c
+TRACKED = Body(
+    name="tracked",
+    rows=schema.tracked_run,
+    id=TRACKED_RUNS.id,
+    key=TRACKED_RUNS.id,
+    by_run=False,
+    newest=TRACKED_RUNS.started_at_ms,
+    which=TRACKED_RUNS.stage == "active",
+    attributes={
+        "id": Attribute(TRACKED_RUNS.id),
+        "run_id": Attribute(TRACKED_RUNS.id),
+        "name": Attribute(TRACKED_RUNS.name),
+        "user": Attribute(TRACKED_RUNS.user),
+        "state": Attribute(
+            sa.case(
+                (TRACKED_RUNS.status == "FINISHED", "succeeded"),
+                (TRACKED_RUNS.status == "KILLED", "cancelled"),
+                (TRACKED_RUNS.status == "SCHEDULED", "queued"),
+                else_=sa.func.lower(TRACKED_RUNS.status),
+            ),
+            Sort.STATE,
+        ),
+        "made_by": Attribute(TRACKED_RUNS.job),
+        "submitted": _time(TRACKED_RUNS.started_at_ms),
+        "started": _time(TRACKED_RUNS.started_at_ms),
+        "ended": _time(TRACKED_RUNS.ended_at_ms),
+        "duration_s": _took(TRACKED_RUNS.started_at_ms, TRACKED_RUNS.ended_at_ms),
+    },
+)
 MAKER = STEP.alias("maker").c
 READ = schema.artifact_use.alias("read").c
 MADE = schema.artifact_use.alias("made").c
@@ -216,7 +246,7 @@ def _artifacts(kind: str, which: Condition) -> Body:
 
 
 BODIES: dict[str, tuple[Body, ...]] = {
-    "runs": (RUN, OWN_JOB),
+    "runs": (RUN, OWN_JOB, TRACKED),
     "steps": (STEPS, OWN_JOB),
     **{kind: (_artifacts(kind, which),) for kind, which in WHICH.items()},
 }

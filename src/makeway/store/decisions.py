@@ -29,8 +29,9 @@ NUMBER_MAX = 2**63 - 1
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """One decision; its number is that of its event.
 
-    `kind`: start, resize, preempt, reserve, reject, retry, requeue or stop. `workers` are those
-    that the job has then, or is kept slots for.
+    `kind`: start, resize, preempt, reserve, reject, retry, requeue, yield, stop, override, rerun (of
+    a step whose output is lost) or diverge (it made something else). `workers` are those that the job
+    has then, or is kept slots for.
     """
 
     seq: int
@@ -49,6 +50,7 @@ class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which decisions to list, the newest first.
 
     `before` is a number: only what is older than that decision, so that pages follow one another.
+    `user` is whose job it was about, `kinds` any of several kinds.
     """
 
     since_ms: int | None = None
@@ -57,6 +59,8 @@ class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     cause: str | None = None
     limit: int = 100
     before: int | None = None
+    user: str | None = None
+    kinds: tuple[str, ...] = ()
 
 
 COLUMNS = DecisionRow.__struct_fields__
@@ -82,6 +86,11 @@ def list_decisions(database: Database, wanted: DecisionFilter = ALL) -> list[Dec
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.user is not None:
+        theirs = sa.select(schema.job.c.id).where(schema.job.c.user == wanted.user)
+        query = query.where(DECISIONS.job.in_(theirs))
+    if wanted.kinds:
+        query = query.where(DECISIONS.kind.in_(wanted.kinds))
     found = database.rows(query.limit(wanted.limit))
     return [DecisionRow(**dict(zip(COLUMNS, row, strict=True))) for row in found]
 
@@ -110,10 +119,18 @@ def _about(event: ev.Event) -> dict[str, Any] | None:
             return about | {"rule": rule, "text": text}
         case ev.JobRejected(job=job, wait=wait):
             return {"kind": "reject", "job": job, "cause": wait.reason.value, "text": wait.text}
+        case ev.AttemptJudged(job=job, decision=Decision(action="yield") as decision):
+            return _concluded("yield", job, decision)
         case ev.JobRequeued(job=job, decision=decision):
             return _concluded("requeue" if decision.ledger is None else "retry", job, decision)
         case ev.JobFinished(job=job, decision=Decision() as decision):
             return _concluded("stop", job, decision)
+        case ev.ExecutionReplaced(execution=job, remakes=consumer, text=text) if consumer:
+            return {"kind": "rerun", "job": job, "beneficiary": consumer, "text": text}
+        case ev.OutputDiverged(execution=job, text=text):
+            return {"kind": "diverge", "job": job, "text": text}
+        case ev.StepOverridden(job=job, user=user, text=text):
+            return {"kind": "override", "job": job, "rule": f"override by {user}", "text": text}
         case _:
             return None
 

@@ -3,7 +3,8 @@
 An output stands in for a step only if it is there and is what it was: its bytes are compared with
 its digest, once for each file that is found, unless it is so large that only its size is.
 
-Cost:    a key 60 µs and, the first time, the reading of its output: 0.5 s for 64 MiB and more 20 µs
+Cost:    a key 60 µs and, the first time, the reading of its output: 0.5 s for 64 MiB and more 20 µs;
+         `has` 10 µs
 """
 
 from __future__ import annotations
@@ -115,6 +116,13 @@ class EarlierOutputs:
         except (OSError, NotFound, Unavailable):
             return False
         return True
+
+    def has(self, output: Output) -> bool:
+        """Say whether an output is there in its full length; nothing of it is read."""
+        try:
+            return self._blobs.path(output.digest).stat().st_size == output.size_bytes
+        except OSError:
+            return False
 
     def truth(self, output: Output) -> bool | None:
         """Say whether an output is true as Python sees it; None if it is no plain value."""

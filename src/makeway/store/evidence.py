@@ -17,6 +17,7 @@ import msgspec
 
 from makeway.codec import decode_event
 from makeway.errors import NotFound
+from makeway.intake.written import rule_plain
 from makeway.model import event as ev
 from makeway.model.incident import Past, Seen, Track
 from makeway.model.job import JobSpec
@@ -30,7 +31,8 @@ from makeway.store.seen import Wanted, seen_of
 from makeway.store.statement import same
 
 INTENTS = {"preempted": "preempt", "drained": "drain", "restarted": "drain", "shrink": "shrink",
-           "timeout": "timeout", "cancel": "cancel", "hang": "stop"}  # fmt: skip
+           "timeout": "timeout", "cancel": "cancel", "hang": "stop", "yielded": "preempt",
+           "hopeless": "stop"}  # fmt: skip
 TOLD = ("AttemptSeen", "AttemptEnded", "WorkerExited", "JobRequeued")
 OF_JOB = ENTRIES.where(same(EVENTS.job), EVENTS.type.in_(TOLD))
 
@@ -76,6 +78,8 @@ def document_of(database: Database, job: str, number: int | None = None) -> dict
     ledgers = {name: list(after) for at, name, after in logged.ledgers if at < attempt.number}
     if ledgers:
         found["ledgers"] = ledgers
+    if spec.on_failure:
+        found["on_failure"] = [rule_plain(rule) for rule in spec.on_failure]
     if spec.goal is not None:
         found["goal"] = {
             key: value for key, value in msgspec.to_builtins(spec.goal).items() if value is not None
@@ -141,8 +145,11 @@ def _ended(
         yield "intent", {"kind": intent}
     kills = sum(end.oom_kills for end in exits)
     peak = max((end.memory_peak_bytes for end in exits), default=0)
-    if kills or peak:
-        counted = {"oom_kill": kills, "cgroup": True} if kills else {}
+    elsewhere = max((0 if end.over_memory else end.host_oom_kills for end in exits), default=0)
+    if kills or peak or elsewhere:
+        counted: dict[str, object] = {"oom_kill": kills, "cgroup": True} if kills else {}
+        if elsewhere:
+            counted["host_oom_kill"] = elsewhere
         yield "kernel", {**counted, "memory_peak": peak} if peak else counted
 
 

@@ -19,8 +19,20 @@ NUMBER = re.compile(r"[+-]?(\d{1,300}(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?", re.ASC
 
 ARTIFACT = Upsert(
     schema.artifact,
-    ("digest", "kind", "name", "codec", "size_bytes", "metrics", "created_at_ms", "producer"),
+    (
+        "digest",
+        "kind",
+        "name",
+        "codec",
+        "size_bytes",
+        "metrics",
+        "created_at_ms",
+        "producer",
+        "durability",
+        "state",
+    ),
     key=("digest", "kind", "name"),
+    replace=("durability", "state"),  # it is there, whatever became of an earlier one
     fill=("producer",),
 )
 USE_KEY = ("execution", "role", "key", "digest")
@@ -37,6 +49,7 @@ def artifact(output: Output, at_ms: int, producer: str | None) -> Values:
     return (
         output.digest, output.kind, output.name, output.codec, output.size_bytes,
         json_of(output.metrics), at_ms, producer,
+        None if output.durability == "durable" else output.durability, None,
     )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def inputs_of(database: Database, spec: JobSpec) -> Iterator[tuple[InputSeen, st
             made = database.rows(MADE_BY, {"digest": output.digest})
             producer = made[0][0].partition(".")[2] or made[0][0] if made else None
             yield (
-                InputSeen(name=key, producer=producer, durability="node", managed=True),
+                InputSeen(name=key, producer=producer, durability=output.durability, managed=True),
                 output.digest,
             )
 

@@ -28,7 +28,7 @@ from makeway.model import event as ev
 from makeway.model.phase import AttemptPhase, ExecutionPhase, JobPhase, RunPhase
 from makeway.model.record import Decision
 from makeway.model.workflow import Constant, execution_id
-from makeway.store import schema
+from makeway.store import remade, reopening, schema
 from makeway.store.database import Database
 from makeway.store.decisions import DECISION, decided
 from makeway.store.finals import GIVEN, REPORTED, given, reported
@@ -286,8 +286,9 @@ EXECUTION_STARTS = update(
 )  # fmt: skip
 EXECUTION_MOVES = update(schema.execution, THE_EXECUTION, "phase")
 EXECUTION_ENDS = update(
-    schema.execution, THE_EXECUTION, "phase", "text", "output", "digest", "metrics", "selection",
-    "ended_at_ms", cache_key=sa.func.coalesce(sa.bindparam("new_key"), EXECUTIONS.cache_key),
+    schema.execution, THE_EXECUTION, "phase", "output", "digest", "metrics", "selection",
+    "ended_at_ms", text=sa.func.coalesce(sa.bindparam("said"), EXECUTIONS.text),
+    cache_key=sa.func.coalesce(sa.bindparam("new_key"), EXECUTIONS.cache_key),
     key_parts=sa.func.coalesce(sa.bindparam("new_parts"), EXECUTIONS.key_parts),
 )  # fmt: skip
 EXECUTION_RESELECTS = update(schema.execution, THE_EXECUTION, "selection", "text")
@@ -327,8 +328,9 @@ def _execution_ended(event: ev.ExecutionEnded, at_ms: int) -> Iterator[Write]:
     output, execution = event.output, event.execution
     yield (
         EXECUTION_ENDS,
-        (event.phase.value, event.text, json_of(output), output.digest if output else None,
-         json_of(event.metrics), json_of(event.selection), at_ms, event.cache_key or None,
+        (event.phase.value, json_of(output), output.digest if output else None,
+         json_of(event.metrics), json_of(event.selection), at_ms, event.text or None,
+         event.cache_key or None,
          json_of(event.key_parts), execution),
     )  # fmt: skip
     yield from ((REPORTED, row) for row in reported(execution, event.metrics))
@@ -342,21 +344,13 @@ def _late_result(event: ev.LateResult, _at_ms: int) -> Iterator[Write]:
     yield EXECUTION_RESELECTS, (json_of(event.selection), event.text, event.execution)
 
 
-def _execution_replaced(event: ev.ExecutionReplaced, _at_ms: int) -> Iterator[Write]:
-    run, _, key = event.execution.partition(".")
-    pending = ExecutionPhase.PENDING.value
-    yield EXECUTION, (event.execution, run, key, event.position, pending, "")
-    for up in event.upstream:
-        yield EDGE, (run, up, key)
-
-
 def _run_finished(event: ev.RunFinished, at_ms: int) -> Iterator[Write]:
     yield RUN_ENDS, (event.phase.value, event.text, at_ms, event.run)
 
 
 UNSEEN = (
     *(ev.NodeJoined, ev.NodeLost, ev.NodeDrained, ev.NodeUndrained, ev.NodeRemoved),
-    *(ev.RulesConfigured, ev.QueuesConfigured),
+    *(ev.RulesConfigured, ev.QueuesConfigured, ev.FailuresConfigured),
     *(ev.JobCancelRequested, ev.JobHoldRequested, ev.JobReleaseRequested, ev.JobResizeRequested),
     ev.JobKeepRequested,
     *(ev.SlotsReserved, ev.ReservationDropped, ev.StartPlanned, ev.PastUsageTold),
@@ -364,6 +358,7 @@ UNSEEN = (
 )
 
 FOLDS: dict[type, Fold] = {
+    **reopening.FOLDS,
     **dict.fromkeys(UNSEEN, lambda _event, _at_ms: ()),
     ev.AttemptAdopted: _attempt_adopted,
     ev.AttemptResized: _attempt_resized,
@@ -389,5 +384,5 @@ FOLDS: dict[type, Fold] = {
     ev.ExecutionEnded: _execution_ended,
     ev.RunFinished: _run_finished,
     ev.LateResult: _late_result,
-    ev.ExecutionReplaced: _execution_replaced,
+    **remade.FOLDS,
 }

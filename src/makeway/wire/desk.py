@@ -23,9 +23,9 @@ from makeway.wire.cluster import (
     QueueView,
     StatusView,
 )
-from makeway.wire.jobs import JobsWanted, JobView, Resize, WhyView
-from makeway.wire.page import Page
-from makeway.wire.runs import RunBrought, RunWanted
+from makeway.wire.jobs import JobsWanted, JobView, Overridden, Override, Resize, WhyView
+from makeway.wire.page import PAGE, Page
+from makeway.wire.runs import RunBrought, RunView, RunWanted
 from makeway.wire.search import Found, LineageWanted, SearchWanted
 from makeway.wire.series import SeriesView, SeriesWanted
 from makeway.wire.tokens import TokenMade, TokenRequest, TokenView
@@ -61,12 +61,24 @@ class Desk(Protocol):
         """Cancel, hold, keep, release, resize or retry a job, and give it as it is then."""
         ...
 
+    def override(self, ref: str, wanted: Override) -> Overridden:
+        """Retry, stop or skip a step or a job, whatever was decided about it."""
+        ...
+
     def why(self, ref: str) -> WhyView:
         """Say why a job does not run and what would start it."""
         ...
 
     def series(self, wanted: SeriesWanted) -> Page[SeriesView]:
         """List what the workers of a job or step have measured, with points for a chart."""
+        ...
+
+    def runs(self, limit: int = PAGE, cursor: str | None = None) -> Page[RunView]:
+        """List runs, the newest first, without their steps."""
+        ...
+
+    def run(self, ref: str) -> RunView:
+        """Give one run with its steps, which of them failed, why, and what they hold up."""
         ...
 
     def bring_run(self, wanted: RunWanted) -> RunBrought:

@@ -156,3 +156,22 @@ class Resize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     min: int
     max: int
     group: str | None = None
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody wants instead of what was decided: `retry`, `stop` or `skip`; and why."""
+
+    act: str
+    reason: str = ""
+
+
+class Overridden(msgspec.Struct, frozen=True, kw_only=True):
+    """What was overridden, by whom, against what; `state` is where the step or job stands then."""
+
+    step: str
+    act: str
+    user: str
+    reason: str
+    against: str
+    text: str
+    state: str

@@ -39,3 +39,54 @@ class RunBrought(msgspec.Struct, frozen=True, kw_only=True):
     queue: str
     phase: str
     resumed_from: str | None = None
+
+
+class TroubleView(msgspec.Struct, frozen=True, kw_only=True):
+    """A step that failed, or is in trouble as it runs: why, and which steps it holds up."""
+
+    step: str
+    phase: str
+    cause: str
+    text: str
+    hint: str
+    attempts: int
+    holds_up: tuple[str, ...]
+
+
+class RunStepView(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a run; `after` are those that it waits for, `wait` says why it does not run."""
+
+    id: str
+    key: str
+    phase: str
+    text: str
+    cause: str | None
+    wait: str | None
+    metrics: dict[str, float]
+    after: tuple[str, ...]
+    attempts: int
+    started_at_ms: int | None
+    ended_at_ms: int | None
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, and what is wrong in it. Of its `count` steps `good` gave an output.
+
+    A list gives the runs alone: of one that is asked for by itself there are `params` and `steps` too.
+    """
+
+    id: str
+    workflow: str
+    user: str
+    queue: str
+    phase: str
+    text: str
+    resumed_from: str | None
+    submitted_at_ms: int
+    ended_at_ms: int | None
+    count: int
+    ended: int
+    good: int
+    troubles: tuple[TroubleView, ...] = ()
+    params: dict[str, object] = {}
+    steps: tuple[RunStepView, ...] = ()

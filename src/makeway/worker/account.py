@@ -78,6 +78,11 @@ def let_in(account: Account, folder: Path, checkpoint: Path) -> None:
         os.chown(checkpoint, account.uid, account.gid, follow_symlinks=False)
 
 
+def name_of(account: Account | None) -> str:
+    """Name the user as whom a program runs."""
+    return own_name() if account is None else account.name
+
+
 @functools.cache
 def own_name() -> str:
     """Name the user that we are; by number if it has no name."""

@@ -44,10 +44,11 @@ from makeway.executor.protocol import (
 )
 from makeway.failpoint import reach
 from makeway.model.record import Exit
-from makeway.worker.account import Account, account_of, let_in, own_name
+from makeway.worker.account import Account, account_of, let_in, name_of
 from makeway.worker.contact import Contact, Nearby
 from makeway.worker.ending import refused, write_exit
 from makeway.worker.flood import cut_flood
+from makeway.worker.holding import named_after
 from makeway.worker.limits import MemoryLimit
 from makeway.worker.link import Link
 from makeway.worker.meter import Meter
@@ -62,11 +63,7 @@ LEFT = (files.NOTICE, files.REPORT, files.ERROR, files.YIELD)  # by the generati
 
 
 def run_agent(folder: Path, lock: int, loaded: str, contact: Contact | None = None) -> None:
-    """Be the agent of the worker whose folder this is, and never return.
-
-    `loaded` is the user's file that this process has imported already, if any; `contact` is the way
-    to the controller, if that may be on another machine.
-    """
+    """Be a worker's agent, and never return; `loaded` is the user's file that is imported already."""
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
@@ -127,7 +124,7 @@ class Agent:
             self._account = account_of(self._launch)
         except PermissionError as error:
             refused = error
-        name = own_name() if self._account is None else self._account.name
+        name = name_of(self._account)
         record = files.AgentRecord(pid=pid, started_ticks=ticks, boot=boot_id(), run_as=name)
         files.write_whole(self._folder / files.AGENT, record)
         if refused is not None:
@@ -189,6 +186,7 @@ class Agent:
 
     def _start(self, go: Go, reservation: Reservation) -> None:
         if self._status is not None:
+            self._link.held.drop()
             for name in LEFT:
                 (self._folder / name).unlink(missing_ok=True)
         reach("agent.begun.before")
@@ -380,10 +378,14 @@ class Agent:
             cpu_ms=self._cpu_ms,
             yielded=files.read_yield(self._folder) if code == YIELDED else None,
             oom_kills=kills,
+            host_oom_kills=self._meter.host_kills.lately(kills) if code == -signal.SIGKILL else 0,
             over_memory=self._limit.over,
             lost=self._severed or (None if gone else "a process of its tree cannot be killed"),
         )
+        holder = self._link.held.leave(self._launch, self._account) if code == DONE else None
         self._write_exit(ended)
+        if holder is not None:
+            named_after(holder, self._folder, name_of(self._account))
 
     def _write_exit(self, ended: Exit) -> None:
         self._limit.close()

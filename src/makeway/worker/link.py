@@ -38,6 +38,7 @@ from makeway.executor.protocol import (
 from makeway.model.record import Note, Sample
 from makeway.worker.contact import Contact
 from makeway.worker.datagram import Noted, decoder
+from makeway.worker.holding import Held
 
 BATCH = 500
 KEPT_MAX = 100_000
@@ -67,6 +68,7 @@ class Link:
         self._call_at = 0.0
         self._holding = False
         self.dropped = 0
+        self.held = Held()
 
     def let_in(self, uid: int, gid: int) -> None:
         """Let a worker of another user record."""
@@ -141,7 +143,10 @@ class Link:
             return
         with contextlib.suppress(BlockingIOError):
             while True:
-                data = self._records.recv(1 << 18)
+                data, descriptors, *_ = socket.recv_fds(self._records, 1 << 18, 1)
+                if descriptors:
+                    self.held.take(data, descriptors)
+                    continue
                 # A datagram that is no record comes from a stranger in the worker: not our trouble.
                 with contextlib.suppress(msgspec.DecodeError):
                     match decoder.decode(data):

@@ -15,6 +15,8 @@ from pathlib import Path
 from makeway.executor.processes import cpu_ms_of, memory_of
 from makeway.executor.protocol import Launch
 from makeway.model.record import Sample
+from makeway.store.blobs import Blobs
+from makeway.worker.host_kills import HostKills
 from makeway.worker.surroundings import RATES, Used, gpus, held, left, stored_inputs
 
 FIRST_MS = 200
@@ -32,12 +34,13 @@ class Meter:
         self._limit_bytes, self._cpu_milli = launch.memory_bytes, launch.cpu_milli
         self._devices = launch.devices
         self._last: tuple[int, int, Used] | None = None
-        self._inputs = stored_inputs(launch)
+        self._inputs, self._blobs = stored_inputs(launch), Blobs(Path(launch.store))
         self._told: dict[str, tuple[float, int]] = {}
         self._readings = 0
         self._peak_bytes = 0
         self.due_ms = 0
         self.peak_bytes = 0
+        self.host_kills = HostKills()
 
     def begin(self, now_ms: int) -> None:
         """Let the first reading come soon: many a worker does not live for long."""
@@ -52,6 +55,7 @@ class Meter:
     def read(self, tree: Sequence[int], now_ms: int, dropped: int = 0) -> list[Sample]:
         """Read now; nothing if the tree has just ended. `dropped` is what was lost so far."""
         self.due_ms = now_ms + self._every_ms
+        self.host_kills.look()
         memory = memory_of(tree)
         if not memory:
             return []
@@ -68,7 +72,9 @@ class Meter:
         values.update(held(tree))
         values.update(left(self._folder))
         values.update(gpus(self._devices))
-        values.update({name: float(path.exists()) for name, path in self._inputs.items()})
+        values.update(
+            {name: float(self._blobs.has(digest)) for name, digest in self._inputs.items()}
+        )
         if dropped:
             values["system/dropped_samples"] = float(dropped)
         self._readings += 1

@@ -51,6 +51,7 @@ DATAGRAM_BYTES = 100_000
 # How long the end of a step waits for an agent that is busy, before what it keeps is given up.
 LAST_WORDS_S = 5.0
 SERIES_MAX = 10_000  # names of metrics; the store takes as many of one worker
+RANKS_MAX = 100_000
 SIGTERM_S, LOCKED_S = 0.5, 0.05
 INTEGERS = range(-(2**63), 2**63)
 BUSY = (errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM)
@@ -77,12 +78,15 @@ class Recorder:
         self.artifacts: list[Output] = []
         self.dropped = 0
         self._told = False
+        self._told_of: set[tuple[int, str]] = set()  # series of other workers
 
-    def sample(self, name: str, value: float, step: int | None = None) -> None:
+    def sample(
+        self, name: str, value: float, step: int | None = None, worker: int | None = None
+    ) -> None:
         """Keep one reading, and send what is kept unless that was done a moment ago."""
         at_ms = time.time_ns() // 1_000_000
         with self._lock:
-            self._kept.append(Sample(name=name, at_ms=at_ms, value=value, step=step))
+            self._kept.append(Sample(name=name, at_ms=at_ms, value=value, step=step, worker=worker))
             if self._socket is None or len(self._kept) > KEPT_MAX:
                 self._kept.popleft()
                 self.dropped += 1
@@ -112,6 +116,21 @@ class Recorder:
             return
         self.sample(name, value, step)
         self.metrics[name] = value
+
+    def of_worker(self, name: str, value: float, step: int | None, worker: object) -> None:
+        """Record one value of a metric that another worker has."""
+        name, value = named(name), number(name, value)
+        step = None if step is None else _training_step(step)
+        if isinstance(worker, bool) or not isinstance(worker, int) or not 0 <= worker < RANKS_MAX:
+            raise InvalidInput(
+                f"worker is a rank, 0 or more, not {repr(worker)[:60]}", where=f"metric {name}"
+            )
+        if (worker, name) not in self._told_of:
+            if len(self._told_of) >= SERIES_MAX:
+                self._too_many(name)
+                return
+            self._told_of.add((worker, name))
+        self.sample(name, value, step, worker)
 
     def _too_many(self, name: str) -> None:
         """Leave a metric out, and say so, once: the training must not end for it."""
@@ -281,11 +300,19 @@ def forget() -> None:
 os.register_at_fork(after_in_child=forget)
 
 
-def log_metric(name: str, value: float, step: int | None = None) -> None:
-    """Record a value of a metric, at a training step if it has one."""
+def log_metric(name: str, value: float, step: int | None = None, worker: int | None = None) -> None:
+    """Record a value of a metric, at a training step if it has one.
+
+    `worker` is the rank that it is about, where that is another one: a parameter server may tell of
+    those that it serves. What is told so is in the series of that rank, and no final value.
+    """
     recorder = current()
-    if recorder is not None:
+    if recorder is None:
+        return
+    if worker is None:
         recorder.metric(name, value, step)
+    else:
+        recorder.of_worker(name, value, step, worker)
 
 
 def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -16,15 +17,16 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from makeway.errors import MakewayError
+from makeway.errors import MakewayError, NotFound
 from makeway.executor.folder import ERROR, LAUNCH, REPORT, read_whole, write_whole
 from makeway.executor.protocol import Launch
 from makeway.model.record import ErrorRecord, Frame, Output, Report
 from makeway.model.workflow import Binding, Constant, Failure, Many, Stored
-from makeway.store.blobs import Blobs
 from makeway.worker import libraries, recorder
 from makeway.worker.artifact import text
 from makeway.worker.flowfile import find_step
+from makeway.worker.holding import blobs_for
+from makeway.worker.link import RECORDS
 from makeway.worker.values import decode, encode
 from makeway.workflows.define import call_by_name
 from makeway.workflows.handle import is_library
@@ -53,9 +55,10 @@ def _run(folder: Path, launch: Launch) -> int:
     libraries.meet()
     try:
         function = find_step(file, call.function)
-        arguments = {name: resolve(each, store) for name, each in call.arguments.items()}
+        arguments = {name: _argument(name, each, store) for name, each in call.arguments.items()}
         value = call_by_name(function, arguments)
-        output = encode(value, Blobs(store)) if launch.rank == 0 else None
+        kept = blobs_for(store, call.durability, folder / RECORDS)
+        output = encode(value, kept) if launch.rank == 0 else None
         _report(folder, active, output)
     except SystemExit as error:
         code = _exit_code(error)
@@ -72,6 +75,14 @@ def _run(folder: Path, launch: Launch) -> int:
 def _report(folder: Path, active: recorder.Recorder | None, output: Output | None) -> None:
     report = Report(output=output) if active is None else active.report(output)
     write_whole(folder / REPORT, report)
+
+
+def _argument(name: str, binding: Binding, store: Path) -> object:
+    """Read an argument; one that was lost since the step was submitted is a missing file by name."""
+    try:
+        return resolve(binding, store)
+    except NotFound as gone:
+        raise FileNotFoundError(errno.ENOENT, gone.problem, name) from gone
 
 
 def resolve(binding: Binding, store: Path) -> object:

@@ -17,10 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from makeway.errors import InvalidInput
 from makeway.executor.protocol import Launch
 from makeway.model.workflow import Binding, Many, Stored
-from makeway.store.blobs import Blobs
+from makeway.store.blobs import DIGEST
 
 PROC = Path("/proc")
 SHM = "/dev/shm"  # noqa: S108 - it is looked at, nothing is put there
@@ -67,16 +66,15 @@ def left(folder: Path) -> dict[str, float]:
     return found
 
 
-def stored_inputs(launch: Launch) -> dict[str, Path]:
-    """Give the artifacts that a step reads, by their series, and where each has to be."""
+def stored_inputs(launch: Launch) -> dict[str, str]:
+    """Give the artifacts that a step reads, by their series."""
     call = launch.program.call
-    found: dict[str, Path] = {}
+    found: dict[str, str] = {}
     if call is not None:
-        blobs = Blobs(Path(launch.store))
         for name, binding in call.arguments.items():
             for key, digest in _stored(name, binding):
-                with contextlib.suppress(InvalidInput):
-                    found[f"available/{key}"] = blobs.path(digest)
+                if DIGEST.fullmatch(digest):
+                    found[f"available/{key}"] = digest
     return dict(islice(found.items(), INPUTS_MAX))
 
 

@@ -51,7 +51,13 @@ def encode(value: object, blobs: Blobs) -> Output:
     except Exception as error:
         what = f"a value of type {type(value).__name__} cannot be stored: {error}"
         raise InvalidInput(what, hint=_hint(value)) from error
-    return Output(digest=blobs.put_bytes(data), codec=codec, size_bytes=len(data))
+    return _output(data, codec, blobs)
+
+
+def _output(data: bytes, codec: str, blobs: Blobs) -> Output:
+    return Output(
+        digest=blobs.put_bytes(data), codec=codec, size_bytes=len(data), durability=blobs.durability
+    )
 
 
 def encode_model(model: Model, blobs: Blobs) -> Output:
@@ -59,7 +65,7 @@ def encode_model(model: Model, blobs: Blobs) -> Output:
     value = model.load()
     if isinstance(value, File):  # as a part of something, so that it keeps the name it has itself
         data = _write_pickle(value, blobs)
-        output = Output(digest=blobs.put_bytes(data), codec="pickle", size_bytes=len(data))
+        output = _output(data, "pickle", blobs)
     else:
         output = encode(value, blobs)
     # JSON, in which an output is written down, has no word for the others.
@@ -119,7 +125,10 @@ def _encode_file(file: File, blobs: Blobs) -> Output:
         _stay_inside(path)
     digest = blobs.put_file(path)
     codec = "folder" if path.is_dir() else "file"
-    return Output(digest=digest, codec=codec, size_bytes=blobs.size(digest), name=text(file.name))
+    return Output(
+        digest=digest, codec=codec, size_bytes=blobs.size(digest), name=text(file.name),
+        durability=blobs.durability,
+    )  # fmt: skip
 
 
 def _stay_inside(folder: Path) -> None:

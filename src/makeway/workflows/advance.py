@@ -1,7 +1,7 @@
 """Carry a run forward: which steps can be submitted, which end without running, when it is over.
 
 A step waits until everything it reads is final. If all of it is good, the step is submitted (or an
-earlier output with the same cache key stands in). If something will never come, the step is
+earlier output with the same cache key stands in), unless some of it is lost by then (`remake`). If something will never come, the step is
 omitted. A place that a selection could not fill is *vacant*: a step that reads it alone is omitted
 too, but a fan-in goes on with those that are there.
 
@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+
+from msgspec.structs import replace
 
 from makeway.errors import InvalidInput
 from makeway.model import event as ev
@@ -26,6 +28,7 @@ from makeway.model.workflow import (
     Constant,
     Execution,
     FromStep,
+    Reusable,
     Run,
     Step,
     Stored,
@@ -43,6 +46,7 @@ from makeway.workflows.inputs import (
     vacant,
 )
 from makeway.workflows.late import early, late_results, losers, not_needed
+from makeway.workflows.remake import before_it_begins, lost, sources
 from makeway.workflows.select import select_top
 
 
@@ -60,7 +64,8 @@ def advance(run: Run, executions: Executions, earlier: Earlier = NOTHING) -> lis
             return late
         # What was replaced has to be gone before it is done again: both may want the same port.
         leaving = _leaving(executions, by_key)
-        events = [*_fails_fast(run, by_key)] or [*_beginning(run, by_key, leaving, earlier)]
+        events = [*_fails_fast(run, by_key)] or [*_lacking(run, executions, leaving, earlier)]
+        events = events or [*_beginning(run, by_key, leaving, earlier)]
         if events:
             return events
     if all(execution.phase.final for execution in executions.values()):
@@ -79,20 +84,56 @@ def _beginning(
     run: Run, by_key: Executions, leaving: Collection[str], earlier: Earlier
 ) -> Iterator[ev.Event]:
     """Begin every step that can; of those of one group only as many as there may be at a time."""
-    begun = Counter[str]()
+    begun = _begun(run, by_key)
     for step in run.workflow.steps:
-        phase, group = by_key[step.key].phase, "" if step.parallel is None else step.parallel.group
-        if group and not phase.final and phase is not ExecutionPhase.PENDING:
-            begun[group] += 1
-    for step in run.workflow.steps:
-        waits = by_key[step.key].phase is ExecutionPhase.PENDING and step.key not in leaving
-        full = step.parallel is not None and begun[step.parallel.group] >= step.parallel.most
-        if not waits or full or not _settled(step, by_key):
+        if not _may_begin(step, by_key, leaving, begun):
             continue
         for event in _begin(run, step, by_key, earlier):
             if step.parallel is not None and isinstance(event, ev.ExecutionSubmitted):
                 begun[step.parallel.group] += 1
             yield event
+
+
+def _begun(run: Run, by_key: Executions) -> Counter[str]:
+    begun = Counter[str]()
+    for step in run.workflow.steps:
+        phase, group = by_key[step.key].phase, "" if step.parallel is None else step.parallel.group
+        if group and not phase.final and phase is not ExecutionPhase.PENDING:
+            begun[group] += 1
+    return begun
+
+
+def _may_begin(
+    step: Step, by_key: Executions, leaving: Collection[str], begun: Counter[str]
+) -> bool:
+    waits = by_key[step.key].phase is ExecutionPhase.PENDING and step.key not in leaving
+    full = step.parallel is not None and begun[step.parallel.group] >= step.parallel.most
+    return waits and not full and _settled(step, by_key)
+
+
+def _lacking(
+    run: Run, executions: Executions, leaving: Collection[str], earlier: Earlier
+) -> list[ev.Event]:
+    """Look whether all is there that the next steps read; of the first that lacks any, what follows."""
+    by_key = latest(executions)
+    begun, known = _begun(run, by_key), dict[str, bool]()
+    for step in run.workflow.steps:
+        if step.select is None and _may_begin(step, by_key, leaving, begun):
+            lacking = lost(step, by_key, earlier, known)
+            if lacking and _computed(run, step, by_key, earlier):
+                return [*before_it_begins(run, executions, by_key[step.key], lacking)]
+    return []
+
+
+def _computed(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> bool:
+    """Say whether a step will read its inputs: its triggers allow it, and nothing stands in for it."""
+    try:
+        assert_triggered(step, by_key)
+        arguments = _arguments(run, step, by_key)
+    except Missing:
+        return False
+    # With a condition, what is read says whether it is to be computed at all.
+    return bool(step.when) or _stand_in(run, step, earlier, cache_key(step, arguments)) is None
 
 
 def _fails_fast(run: Run, by_key: Executions) -> Iterator[ev.Event]:
@@ -134,18 +175,15 @@ def _begin(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> Iterat
             yield _selected(execution, step, by_key)
             yield from losers(step, by_key)
             return
-        arguments = {
-            name: resolve(run.workflow, binding, by_key, lenient=bool(step.trigger))
-            for name, binding in step.arguments.items()
-        }
+        arguments = _arguments(run, step, by_key)
     except Missing as missing:
         yield ev.ExecutionEnded(
             execution=execution, phase=ExecutionPhase.OMITTED, text=str(missing)
         )
         return
     key, parts = cache_key(step, arguments), key_parts(step, arguments)
-    anew = step.key in run.fresh
-    found = None if anew else run.reusable.get(key) or earlier.find(step, key)
+    anew = _anew(run, step, by_key)
+    found = None if anew else _stand_in(run, step, earlier, key)
     if found is not None:
         yield ev.ExecutionEnded(
             execution=execution,
@@ -159,7 +197,30 @@ def _begin(run: Run, step: Step, by_key: Executions, earlier: Earlier) -> Iterat
     elif anew or not earlier.computing(step, key):
         yield ev.ExecutionSubmitted(execution=execution, cache_key=key, key_parts=parts)
         name = f"{run.workflow.name}.{by_key[step.key].key}"
-        yield ev.JobSubmitted(job=execution, spec=_job(run, step, arguments, name))
+        spec = _job(run, step, arguments, name)
+        if spec.program.call is not None:
+            read = tuple(one.id for one in sources(step, by_key))
+            call = replace(spec.program.call, sources=read, durability=step.durability)
+            spec = replace(spec, program=replace(spec.program, call=call))
+        yield ev.JobSubmitted(job=execution, spec=spec)
+
+
+def _stand_in(run: Run, step: Step, earlier: Earlier, key: str) -> Reusable | None:
+    """Give an output of an earlier run that is as good as computing it."""
+    return None if step.key in run.fresh else run.reusable.get(key) or earlier.find(step, key)
+
+
+def _anew(run: Run, step: Step, by_key: Executions) -> bool:
+    """Say whether it is computed whatever was computed before: asked for, or since that is lost."""
+    return step.key in run.fresh or bool(by_key[step.key].remakes)
+
+
+def _arguments(run: Run, step: Step, by_key: Executions) -> dict[str, Binding]:
+    lenient = bool(step.trigger)
+    return {
+        name: resolve(run.workflow, binding, by_key, lenient=lenient)
+        for name, binding in step.arguments.items()
+    }
 
 
 def _condition(
@@ -210,6 +271,7 @@ def _job(run: Run, step: Step, arguments: dict[str, Binding], name: str) -> JobS
         goal=step.goal,
         min_rate=step.min_rate,
         on_hopeless=OnHopeless(step.on_hopeless),
+        on_failure=step.on_failure,
     )
 
 
@@ -252,18 +314,25 @@ def _best(metric: str, minimum: float | None, by_key: Executions, step: Step) ->
 def _finish(run: Run, by_key: Executions) -> ev.RunFinished:
     if run.phase is RunPhase.CANCELLING:
         return ev.RunFinished(run=run.id, phase=RunPhase.CANCELLED)
-    bad = [execution.key for execution in by_key.values() if _bad(run, execution, by_key)]
+    bad = [execution for execution in by_key.values() if _bad(run, execution, by_key)]
     if not bad:
         text = "; ".join(_short(run, by_key))
         return ev.RunFinished(run=run.id, phase=RunPhase.SUCCEEDED, text=text)
-    failed = ", ".join(bad)
     try:
         resolve(run.workflow, run.workflow.result, by_key)
         usable = run.workflow.result != Constant(None)
     except Missing:
         usable = False
     phase = RunPhase.SUCCEEDED_WITH_FAILURES if usable else RunPhase.FAILED
-    return ev.RunFinished(run=run.id, phase=phase, text=f"did not succeed: {failed}")
+    return ev.RunFinished(run=run.id, phase=phase, text=_without(bad))
+
+
+def _without(bad: Sequence[Execution]) -> str:
+    """Name those that did not succeed apart from those that they held up."""
+    held = [one.key for one in bad if one.phase is ExecutionPhase.OMITTED]
+    failed = [one.key for one in bad if one.key not in held]
+    said = [f"did not succeed: {', '.join(failed)}"] if failed else []
+    return "; ".join((*said, *([f"held up: {', '.join(held)}"] if held else [])))
 
 
 def _short(run: Run, by_key: Executions) -> Iterator[str]:
@@ -279,4 +348,6 @@ def _bad(run: Run, execution: Execution, by_key: Executions) -> bool:
         return not vacant(run.workflow, FromStep(step_key(execution.key)), by_key)
     if not_needed(run, execution):
         return False
+    if execution.waived:
+        return True
     return not execution.phase.good and execution.phase is not ExecutionPhase.SKIPPED

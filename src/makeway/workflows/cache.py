@@ -38,6 +38,10 @@ class Kept(Protocol):
         """Say whether an output is still there, and what it was."""
         ...
 
+    def has(self, output: Output) -> bool:
+        """Say whether an output is still there; nothing of it is read."""
+        ...
+
     def truth(self, output: Output) -> bool | None:
         """Say whether an output is true as Python sees it; None if it is no plain value."""
         ...
@@ -54,6 +58,10 @@ class Earlier(Protocol):
         """Say whether the step has to wait, since another run computes the very same."""
         ...
 
+    def has(self, output: Output) -> bool:
+        """Say whether an output of this run can still be read."""
+        ...
+
     def truth(self, output: Output) -> bool | None:
         """Say whether an output is true as Python sees it; None if it is no plain value."""
         ...
@@ -67,6 +75,10 @@ class Nothing:
 
     def there(self, _: Output) -> bool:
         """Trust what is known to have been made."""
+        return True
+
+    def has(self, _: Output) -> bool:
+        """Trust it likewise."""
         return True
 
     def computing(self, _: Step, __: str) -> bool:

@@ -7,9 +7,10 @@ line that says so.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from makeway.errors import InvalidWorkflow
 from makeway.model import units
@@ -22,6 +23,7 @@ WORKERS_MAX = 100_000
 RETRIES_MAX = 1_000
 PRIORITY_MAX = 1_000_000
 INSTALLED = "installed"  # the lock is what is installed, not a file
+DURABILITIES = ("memory", "node", "durable")
 
 
 def key(name: object, where: str) -> str:
@@ -188,6 +190,12 @@ def _ttl_ms(ttl: str | float, where: str) -> int:
         raise InvalidWorkflow(error.problem, where=error.where) from None
 
 
+def nearest(text: str, known: Iterable[str]) -> str:
+    """Say which of a few words may have been meant."""
+    near = difflib.get_close_matches(text, [*known], n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def is_number(value: object) -> bool:
     """Say whether it is a number and not a truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -226,3 +234,13 @@ def min_rate(number: object, where: str) -> float:
 def on_hopeless(value: object, where: str) -> str:
     """Take what is done about a step that is not worth it any more."""
     return word(value, "on_hopeless", ("yield", "stop", "flag"), where)
+
+
+def durability(value: object, idempotent: bool, where: str) -> str:  # noqa: FBT001 - a setting too
+    """Take where an output is kept; what may be lost must be possible to make again."""
+    kept = word(value, "durability", DURABILITIES, where)
+    if kept == "memory" and not idempotent:
+        problem = "its output is kept in memory alone, and the step may not be repeated"
+        hint = "keep it on the node, or durable; or say idempotent=True"
+        raise InvalidWorkflow(problem, where=where, hint=hint)
+    return kept

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from msgspec.structs import replace
@@ -25,6 +25,8 @@ from makeway.workflows.annotation import ANYTHING, hints_of, name_of, shown
 from makeway.workflows.bind import Building, building, mismatch, take
 from makeway.workflows.code import code_of
 from makeway.workflows.handle import Call, Definition, Gathered, Handle, Options, user_line
+from makeway.workflows.ruling import Rule as Ruling
+from makeway.workflows.ruling import rules_of
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
@@ -132,6 +134,8 @@ class StepFunction(Definition, Generic[Args, Result]):
         max_memory: str | float | None = None,
         min_rate: float | None = None,
         on_hopeless: str | None = None,
+        durability: str | None = None,
+        on_failure: Ruling | Sequence[Ruling] | None = None,
     ) -> StepFunction[Args, Result]:
         """Give the same step with other settings; what is not named stays as it is.
 
@@ -147,26 +151,30 @@ class StepFunction(Definition, Generic[Args, Result]):
             if amount is not None:
                 one: dict[str, Any] = {"cpus": 0, "memory": 0, "gpus": 0, kind: amount}
                 amounts[key] = check.request(**one, where=where)[key]
-        max_memory_bytes = check.max_memory(max_memory, where)
-        new = replace(
-            old,
-            name=old.name if name is None else check.key(name, where),
-            per_worker=type(old.per_worker).of(amounts),
-            workers=old.workers if workers is None else check.workers(workers, where),
-            retries=old.retries if retries is None else check.retries(retries, where),
-            idempotent=old.idempotent if idempotent is None else check.flag(idempotent, where),
-            priority=old.priority if priority is None else check.priority(priority, where),
-            goal=old.goal if goal is None else check.goal(goal, where),
-            tags=old.tags if tags is None else check.tags(tags, where),
-            cache=old.cache if cache is None else check.cache(cache, self.function, where),
-            trigger=old.trigger if trigger is None else check.trigger(trigger, where),
-            after=(*old.after, *_each(after)),
-            max_memory_bytes=old.max_memory_bytes if max_memory is None else max_memory_bytes,
-            min_rate=old.min_rate if min_rate is None else check.min_rate(min_rate, where),
-            on_hopeless=old.on_hopeless
-            if on_hopeless is None
-            else check.on_hopeless(on_hopeless, where),
-        )
+        wanted: dict[str, tuple[Any, Callable[[Any, str], Any]]] = {
+            "name": (name, check.key),
+            "workers": (workers, check.workers),
+            "retries": (retries, check.retries),
+            "idempotent": (idempotent, check.flag),
+            "priority": (priority, check.priority),
+            "goal": (goal, check.goal),
+            "tags": (tags, check.tags),
+            "cache": (cache, lambda value, place: check.cache(value, self.function, place)),
+            "trigger": (trigger, check.trigger),
+            "max_memory_bytes": (max_memory, check.max_memory),
+            "min_rate": (min_rate, check.min_rate),
+            "on_hopeless": (on_hopeless, check.on_hopeless),
+            "on_failure": (on_failure, rules_of),
+        }
+        given = {
+            field: checked(value, where)
+            for field, (value, checked) in wanted.items()
+            if value is not None
+        }
+        per_worker, steps = type(old.per_worker).of(amounts), (*old.after, *_each(after))
+        new = replace(old, per_worker=per_worker, after=steps, **given)
+        kept = check.durability(durability or old.durability, new.idempotent, where)
+        new = replace(new, durability=kept)
         check.fits_bound(new.per_worker, new.max_memory_bytes, where)
         return StepFunction(self.function, new)
 
@@ -218,8 +226,10 @@ def step(
     max_memory: str | float | None = ...,
     min_rate: float | None = ...,
     on_hopeless: str = ...,
+    on_failure: Ruling | Sequence[Ruling] = ...,
     cache: bool | Cache = ...,
     trigger: str = ...,
+    durability: str = ...,
 ) -> Callable[[Callable[Args, Result]], StepFunction[Args, Result]]: ...
 
 
@@ -239,26 +249,26 @@ def step(
     max_memory: str | float | None = None,
     min_rate: float | None = None,
     on_hopeless: str = "yield",
+    on_failure: Ruling | Sequence[Ruling] = (),
     cache: bool | Cache = False,
     trigger: str = "all_success",
+    durability: str = "durable",
 ) -> Any:
     """Make a function a step: it runs in processes of its own, with what it asks for.
 
     Takes:   cpus, memory, gpus   for each worker; fractions of cpus and gpus are allowed
-             workers     processes that start together or not at all and form one group; rank 0's
-                         return value is the output
+             workers     start together or not at all, as one group; what rank 0 returns is the output
              retries     N retries (N + 1 attempts) for failures of the program itself; lost
                          connections and machines have a ledger of their own
              idempotent  False: never repeat it by itself once it has begun
              max_memory  a worker that ran out of memory gets more when it is tried again, up to that
-             goal, min_rate   what it is to reach, and how fast at the least (the whole is 1, in an
-                         hour); who falls behind that is not worth trying again
-             on_hopeless "yield" lets such a step go on when nobody else wants the room, "stop" ends
-                         it, "flag" only says so
+             goal, min_rate   what it is to reach, and how fast at the least (1 is the whole, an hour)
+             on_hopeless "yield" lets it go on where nobody wants the room, "stop", or "flag"
+             on_failure  what is done about which failures: each `mw.Rule`, the first that matches
              trigger     what has to have become of the steps before it: `all_done`, `any_success`,
                          `at_least(2)`, `quorum(0.67)`
-             cache       True, or a `Cache`: an output of any earlier run with the same code and the
-                         same inputs stands in for it
+             cache       True, or a `Cache`: what any earlier run made of the same stands in for it
+             durability  of its output: "durable", "node" or "memory"; what is lost is made again
     """
     where = user_line()
     options = Options(
@@ -272,7 +282,9 @@ def step(
         max_memory_bytes=check.max_memory(max_memory, where),
         min_rate=None if min_rate is None else check.min_rate(min_rate, where),
         on_hopeless=check.on_hopeless(on_hopeless, where),
+        on_failure=rules_of(on_failure, where),
         trigger=check.trigger(trigger, where),
+        durability=check.durability(durability, idempotent, where),
     )
     check.fits_bound(options.per_worker, options.max_memory_bytes, where)
 

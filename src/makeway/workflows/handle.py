@@ -18,6 +18,7 @@ import msgspec
 
 from makeway.errors import InvalidWorkflow
 from makeway.model.resources import Resources
+from makeway.model.ruling import Rule
 from makeway.model.workflow import Caching, Goal, Parallel, SelectTop
 
 Value = TypeVar("Value")
@@ -54,6 +55,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     cache: Caching | None = None
     trigger: str = ""
     parallel: Parallel | None = None
+    durability: str = "durable"
+    on_failure: tuple[Rule, ...] = ()
 
 
 class Call(msgspec.Struct, kw_only=True, eq=False):

@@ -79,6 +79,8 @@ def resolve(
         case FromSlot(step, slot):
             selection = by_key[step].selection
             filled = selection is not None and slot < len(selection.chosen)
+            if by_key[step].waived:
+                return Constant(None)
             if lenient and not (by_key[step].phase.good and filled):
                 return Constant(None)
             output_of(by_key[step])  # a selection that failed fills no place at all
@@ -93,6 +95,8 @@ def resolve(
 
 def output_of(execution: Execution) -> Binding:
     """Give what a step gave; raise `Missing` if that will never come."""
+    if execution.waived:
+        return Constant(None)
     if not execution.phase.good:
         raise Missing(f"{execution.key} {execution.phase.told}")
     return Constant(None) if execution.output is None else Stored(execution.output)
@@ -108,7 +112,8 @@ def vacant(workflow: Workflow, binding: Binding, by_key: Executions) -> bool:
             return slot >= len(selection.chosen)
         case FromStep(step):
             if by_key[step].phase is not ExecutionPhase.OMITTED:
-                return by_key[step].phase is ExecutionPhase.SKIPPED
+                skipped = by_key[step].phase is ExecutionPhase.SKIPPED
+                return skipped and not by_key[step].waived
             of = workflow.step(step)
             before = (*of.arguments.values(), *of.when, *(FromStep(key) for key in of.after))
             return any(vacant(workflow, each, by_key) for each in before)
@@ -124,7 +129,8 @@ def _many(workflow: Workflow, many: Many, by_key: Executions, *, lenient: bool) 
         return Many(tuple(resolve(workflow, item, by_key) for item in items))
     found = [_or_failure(workflow, item, by_key) for item in items]
     good = [item for item in found if not isinstance(item, Failure)]
-    needed = math.ceil((many.min_success or 0) * len(items) - ROUNDED)
+    counted = sum(not _waived(item, by_key) for item in items)
+    needed = math.ceil((many.min_success or 0) * counted - ROUNDED)
     if many.wait is not None:
         needed = many.wait
     if len(good) < needed and not lenient:
@@ -138,7 +144,14 @@ def _ended(failure: Failure, by_key: Executions) -> bool:
     return failure.step in by_key and by_key[failure.step].phase.final
 
 
+def _waived(item: Binding, by_key: Executions) -> bool:
+    """Say whether somebody has said of an item of a list that it may be missing."""
+    return isinstance(item, FromStep) and by_key[item.step].waived
+
+
 def _or_failure(workflow: Workflow, item: Binding, by_key: Executions) -> Binding:
+    if isinstance(item, FromStep) and by_key[item.step].waived:
+        return Failure(item.step, by_key[item.step].text)
     try:
         return resolve(workflow, item, by_key)
     except Missing as missing:

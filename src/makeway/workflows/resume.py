@@ -212,7 +212,7 @@ class _Planning:
         elif not before.phase.good:
             reasons.append(("failed", f"it {before.phase.told}"))
         elif found is not None and not found.there:
-            reasons.append(("artifact lost", "artifact lost: its output is gone from the store"))
+            reasons.append(("artifact lost", f"artifact lost: {_lost(found.output)}"))
         reasons += [_reason(one, step) for one in changed]
         if rebuilt:
             reasons.append(("input rebuilt", f"input rebuilt: {_names(rebuilt)}"))
@@ -223,6 +223,12 @@ class _Planning:
         if not reasons:
             reasons.append(("changed", "changed: its code or its inputs are others"))
         return reasons[0][0], "; ".join(dict.fromkeys(text for _, text in reasons))
+
+
+def _lost(output: Output | None) -> str:
+    if output is not None and output.durability == "memory":
+        return "its output was kept in memory alone, and is gone"
+    return "its output is gone from the store"
 
 
 def _reason(one: Difference, step: Step) -> tuple[str, str]:

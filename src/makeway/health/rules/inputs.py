@@ -18,6 +18,7 @@ from makeway.model.record import Cause, Evidence
 
 ENOENT = 2
 EARLY_S = 60.0
+NOT_HERE = "makeway.errors.NotFound"  # what reading an artifact says of one that is gone
 MOUNT = ("mount", "nfs", "stale", "probe", "volume", "file system", "filesystem", "lustre")
 
 
@@ -103,6 +104,8 @@ def _missing(death: Death) -> bool:
         return False
     if error.errno is not None:
         return error.errno == ENOENT
+    if error.type == NOT_HERE:
+        return True
     return "FileNotFoundError" in names_of(error) or "no such file" in error.message.lower()
 
 

@@ -14,7 +14,7 @@ from statistics import median
 from makeway.health.reach import Reach, further, saved_of
 from makeway.health.rules.finding import Finding, Tier, fact, size, span_ref, when
 from makeway.health.rules.scene import Death, Scene
-from makeway.health.rules.signs import names_of, without_advice
+from makeway.health.rules.signs import confirming, names_of, without_advice
 from makeway.health.trend import slope_means
 from makeway.model.incident import Incident, Point, Series
 from makeway.model.record import Cause, CauseClass, Evidence
@@ -33,10 +33,8 @@ ASKED = re.compile(
 )
 UNITS = {"B": 1, "BYTES": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "PB": 10**15,
          "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "PIB": 2**50}  # fmt: skip
-KERNEL_LINE = re.compile(r"(?:memory cgroup )?out of memory: kill(?:ed)? process", re.IGNORECASE)
-SHARED = re.compile(
-    r"bus error|shared memory|/dev/shm|dataloader worker[^\n]*killed", re.IGNORECASE
-)
+KERNEL_LINE = confirming("kernel_kill")
+SHARED = confirming("shared_memory")
 
 
 def look(scene: Scene) -> Iterator[Finding]:
@@ -115,8 +113,7 @@ def _counted(scene: Scene, death: Death) -> Iterator[Finding]:
     if (kernel.host_oom_kill or 0) > 0 and death.by == 9:
         yield from _victim(scene, death)
     for at, line in enumerate(incident.log):
-        own = KERNEL_LINE.search(line)
-        if own and death.by == 9 and not kernel.readable and own[0].lower().startswith("memory"):
+        if KERNEL_LINE.search(line) and death.by == 9 and not kernel.readable:
             yield Finding(
                 cause=Cause.OOM_HOST, tier=Tier.KERNEL, said=_limit_text(incident),
                 evidence=(fact(line.strip()[:200], f"log[{at}]"), *memory_facts(incident)),

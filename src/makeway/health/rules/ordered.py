@@ -47,6 +47,12 @@ def look(scene: Scene) -> Iterator[Finding]:
         return
     ended = () if death.lost else (fact(death.how, death.how_ref),)
     evidence = (fact(_said(intent), "intent"), *ended, *intent.evidence)
+    if intent.cause is not None:
+        yield Finding(
+            cause=intent.cause, tier=Tier.INTENT, said=_said(intent), evidence=evidence,
+            confidence="supported",
+        )  # fmt: skip
+        return
     if intent.kind == "stop":
         # What the order was for is in the evidence that led to it; without any, somebody wanted it.
         yield Finding(

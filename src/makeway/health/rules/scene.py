@@ -13,13 +13,14 @@ Source:  the earliest error wins: PyTorch elastic, "multiprocessing/errors"
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
-from makeway.health.rules.signs import is_collective, is_connection
+from makeway.health.rules.signs import follows, is_collective, is_connection
 from makeway.model.incident import Ended, Failure, Incident, NodeSeen
+from makeway.model.ruling import LogPattern
 
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS",
            8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM",
@@ -87,11 +88,15 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """An incident, with the first of its failures and those that followed."""
+    """An incident, with the first of its failures and those that followed.
+
+    `patterns` are those that people have added to the table.
+    """
 
     incident: Incident
     first: Death | None
     followed: tuple[Death, ...] = ()
+    patterns: tuple[LogPattern, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -113,12 +118,12 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         return nodes[0].name if len(nodes) == 1 else None
 
 
-def scene_of(incident: Incident) -> Scene:
+def scene_of(incident: Incident, patterns: tuple[LogPattern, ...] = ()) -> Scene:
     """Find out who failed first."""
     deaths = list(_deaths(incident))
-    first = _first(incident, deaths)
+    first = _first(incident, deaths, patterns)
     rest = tuple(one for one in deaths if one is not first) if first is not None else ()
-    return Scene(incident=incident, first=first, followed=rest)
+    return Scene(incident=incident, first=first, followed=rest, patterns=patterns)
 
 
 def is_lost(node: NodeSeen) -> bool:
@@ -183,7 +188,7 @@ def _well(ended: Ended) -> bool:
     return ended.exit_code == 0 and not ended.signal and not ended.early
 
 
-def _first(incident: Incident, deaths: list[Death]) -> Death | None:
+def _first(incident: Incident, deaths: list[Death], patterns: Sequence[LogPattern]) -> Death | None:
     lost = _lost_worker(incident, deaths)
     if not deaths:
         return lost
@@ -201,7 +206,7 @@ def _first(incident: Incident, deaths: list[Death]) -> Death | None:
     sockets: list[Death] = []
     after: list[Death] = []
     for death in sorted(deaths, key=_instant):
-        kind = _kind(death)
+        kind = _kind(death, patterns)
         (sockets if kind == "socket" else after if kind else own).append(death)
     if lost is not None and len(deaths) + len(incident.nodes) > 1:
         gone = [one for one in (*own, *sockets, *after) if one.node == lost.node]
@@ -225,11 +230,11 @@ def _lost_worker(incident: Incident, deaths: list[Death]) -> Death | None:
     return None
 
 
-def _kind(death: Death) -> str:
+def _kind(death: Death, patterns: Sequence[LogPattern]) -> str:
     """Say what starts nothing: `collective`, `ordered`, or `socket`, which may."""
     error = death.error
     if error is not None:
-        if is_collective(error):
+        if is_collective(error) or follows(error, patterns):
             return "collective"
         return "socket" if is_connection(error) else ""
     return "ordered" if death.by == 15 else ""

@@ -7,13 +7,14 @@ are an answer of their own (93, 126, 127).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from makeway.health.reach import saved_more
 from makeway.health.rules.exceptions import root_of
 from makeway.health.rules.finding import Finding, Tier, fact
 from makeway.health.rules.scene import NEVER_RETRY, NO_RECORD, YIELDS, Death, Scene
+from makeway.health.rules.signs import confirming, joined
+from makeway.health.rules.table import ROWS
 from makeway.model.record import Cause, CauseClass
 
 USAGE = 2
@@ -22,14 +23,9 @@ CRASHES = (4, 6, 7, 8, 11)
 AMBIGUOUS = (6, 7)  # by which a program also ends itself, for a reason that it tells
 INTERRUPTED = 2
 CPU_TIME = 24
-BY_HAND = re.compile(r"scancel|keyboardinterrupt|interrupted by (?:the )?user|cancelled at"
-                     r"|cancelled by|killed by (?:the )?user|received sigint", re.IGNORECASE)  # fmt: skip
-FOR = (
-    (re.compile(r"cancelled[^\n]*time limit", re.IGNORECASE), Cause.TIMED_OUT),
-    (re.compile(r"cancelled[^\n]*preempt", re.IGNORECASE), Cause.PREEMPTED),
-    (re.compile(r"cancelled[^\n]*node fail", re.IGNORECASE), Cause.NODE_LOST),
-)
-USAGE_LINE = re.compile(r"^usage:|: error: |unrecognized arguments|invalid choice", re.IGNORECASE)
+BY_HAND = confirming("by_hand")
+FOR = tuple((joined([row]), row.cause) for row in ROWS if row.use == "ended_for" and row.cause)
+USAGE_LINE = confirming("usage")
 
 
 def look(scene: Scene) -> Iterator[Finding]:

@@ -21,7 +21,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 PLACES = (
     Place(title="Cluster", path="/", key="c", module="makeway.server.pages.cluster"),
     Place(title="Queue", path="/queue", key="q", module="makeway.server.pages.queue"),
+    Place(title="Timeline", path="/timeline", key="t", module="makeway.server.pages.timeline"),
     Place(title="Workflows", path="/workflows", key="w", module="makeway.server.pages.workflows"),
+    Place(title="Decisions", path="/decisions", key="d", module="makeway.server.pages.decisions"),
+    Place(title="Tokens", path="/tokens", key="k", module="makeway.server.pages.tokens"),
 )
 # Reached from others: they have no word of their own in the navigation.
 OTHERS = (

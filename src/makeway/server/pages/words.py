@@ -15,10 +15,10 @@ NOTHING = "–"
 GOOD, RUN, WAIT, BAD, OFF = "good", "run", "wait", "bad", "off"
 
 KINDS: Mapping[str, str] = {
-    **dict.fromkeys(("succeeded", "cached", "ready", "done", "chosen"), GOOD),
+    **dict.fromkeys(("succeeded", "cached", "ready", "done", "chosen", "valid"), GOOD),
     **dict.fromkeys(("running", "starting", "evicting", "preparing", "stopping"), RUN),
     **dict.fromkeys(("queued", "held", "backoff", "draining", "cancelling"), WAIT),
-    **dict.fromkeys(("failed", "lost", "refused"), BAD),
+    **dict.fromkeys(("failed", "lost", "refused", "revoked"), BAD),
     "succeeded_with_failures": BAD,
 }
 
