@@ -30,7 +30,7 @@ seed ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: check
 check: $(DEV) ## format, lint, types, tidy, docs and unit tests: under a minute
@@ -45,16 +45,24 @@ check: $(DEV) ## format, lint, types, tidy, docs and unit tests: under a minute
 
 .PHONY: test
 test: $(DEV) $(DEMO) ## every test there is, with real processes too
-	@$(PYTHON_M) pytest -q -n $(JOBS)
+	@$(PYTHON_M) pytest -q -n $(JOBS) --dist loadgroup
 
 .PHONY: demo
 demo: $(DEMO) ## run the example workflow: tag entities with three models, serve the best two
 	@$(BIN)/makeway run $(DEMO_FLOW)
 	@echo "look at it in a browser: $(BIN)/makeway up, and in another terminal $(BIN)/makeway ui"
 
+.PHONY: demo-ray
+demo-ray: $(DEV) $(DEMO) ## the same workflow, on the nodes of a Ray cluster that is started for it
+	@$(PYTHON_M) tests.scaleout.demo $(DEMO_FLOW)
+
 .PHONY: bench
 bench: $(DEV) ## measure what has a budget
 	@$(PYTHON_M) bench
+
+.PHONY: bench-ray
+bench-ray: $(DEV) ## measure the executor for Ray, beside plain Ray code that does the same
+	@$(PYTHON_M) bench.on_ray
 
 .PHONY: study
 study: $(DEV) ## replay real traces under every policy, into docs/comparison.md

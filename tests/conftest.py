@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.project import Project, fresh_project
+from tests.scaleout.cluster import RayCluster, running
 
 # Real processes and real databases: `make check` has no time for them.
-SLOW_FOLDERS = {"acceptance", "conformance", "faults", "live", "pages"}
+SLOW_FOLDERS = {"acceptance", "conformance", "faults", "live", "pages", "scaleout"}
 
 # No deadline and no complaint about speed: on a busy machine both fail for no fault of the code.
 # How many examples is the one thing in which the profiles differ.
@@ -49,6 +50,14 @@ def project(tmp_path: Path) -> Iterator[Project]:
     """Give a folder for a user's files."""
     with fresh_project(tmp_path) as fresh:
         yield fresh
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """Start a Ray of several nodes on this machine, once; its tests belong to the group `ray`."""
+    pytest.importorskip("ray")
+    with running() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

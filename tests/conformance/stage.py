@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from makeway.executor.base import Observed, Readings
+from makeway.executor.crew import Crew
 from makeway.executor.equipment import Site
 from makeway.executor.folder import AGENT, AgentRecord, read_whole, worker_folder
 from makeway.executor.local import DEFAULT, LocalExecutor
@@ -23,7 +24,6 @@ from makeway.model.job import JobSpec, Program, WorkerGroup
 from makeway.model.record import Exit
 from makeway.model.resources import Resources
 
-NODE = "here"
 PATIENCE_S = 30.0
 
 
@@ -32,28 +32,36 @@ def script(text: str) -> Program:
     return Program(argv=("/bin/sh", "-c", text))
 
 
-def spec_of(program: Program, user: str, asked: Mapping[str, int]) -> JobSpec:
+def spec_of(program: Program, user: str, asked: Mapping[str, int], least: int = 1) -> JobSpec:
     """A job that may have one worker, or as many as it is given."""
     shape = Resources.of(asked)
-    group = WorkerGroup(count_min=1, count_max=8, per_worker=shape)
+    group = WorkerGroup(count_min=least, count_max=8, per_worker=shape)
     return JobSpec(name="j", user=user, queue="q", groups=(group,), program=program)
 
 
-def on_nodes(workers: int | dict[str, int]) -> Allocation:
+def on_nodes(workers: int | dict[str, int], home: str) -> Allocation:
     """An allocation on these nodes, all of which are this machine."""
-    counts = {NODE: workers} if isinstance(workers, int) else workers
+    counts = {home: workers} if isinstance(workers, int) else workers
     return Allocation(tuple(Placement(node, "worker", count) for node, count in counts.items()))
 
 
 class Stage:
-    """An executor on a store, and all that it has told so far."""
+    """An executor on a store, and all that it has told so far; `home` is the node at `address`."""
+
+    home, address = "here", "127.0.0.1"
+    zygote: Zygote
 
     def __init__(self, store: Path, site: Site = DEFAULT) -> None:
         self.store, self.site = store, site
-        self.zygote = Zygote(store)
-        self.executor = LocalExecutor(store, self.zygote, sample_ms=100, site=site)
+        self.executor = self.begin()
         self.events: list[ev.Event] = []
+        self.machines: list[ev.NodeJoined | ev.NodeLost] = []
         self.readings: list[Readings] = []
+
+    def begin(self) -> Crew:
+        """Make the executor, as a controller that begins does."""
+        self.zygote = Zygote(self.store)
+        return LocalExecutor(self.store, self.zygote, sample_ms=100, site=self.site)
 
     def launch(
         self,
@@ -64,14 +72,15 @@ class Stage:
         fence: int = 1,
         user: str = "u",
         asked: Mapping[str, int] = {},
+        least: int = 1,
     ) -> None:
         """PREPARE: so many workers here, or by node; each is to have what is `asked`."""
         order = LaunchWorkers(
             job=job,
             number=fence,
             fence=fence,
-            spec=spec_of(program, user, asked),
-            allocation=on_nodes(workers),
+            spec=spec_of(program, user, asked, least),
+            allocation=on_nodes(workers, self.home),
         )
         self.executor.carry_out(order)
 
@@ -90,7 +99,7 @@ class Stage:
             fence=1,
             generation=generation,
             spec=spec_of(program, "u", {}),
-            allocation=on_nodes(workers),
+            allocation=on_nodes(workers, self.home),
             grace_ms=grace_ms,
         )
         self.executor.carry_out(order)
@@ -127,7 +136,11 @@ class Stage:
     def look(self, timeout_ms: int = 100) -> Observed:
         """Let the executor tell what happened."""
         observed = self.executor.observe(timeout_ms)
-        self.events += observed.events
+        for event in observed.events:
+            if isinstance(event, ev.NodeJoined | ev.NodeLost):
+                self.machines.append(event)
+            else:
+                self.events.append(event)
         self.readings += observed.readings
         return observed
 
@@ -184,6 +197,18 @@ class Stage:
         """Kill a worker's agent, as somebody might."""
         os.kill(self.agent(rank), signal.SIGKILL)
 
+    def until_machine(self, kind: type[ev.NodeJoined | ev.NodeLost], name: str) -> None:
+        """Wait until a machine has come, or is lost."""
+        end = time.monotonic() + 2 * PATIENCE_S
+        while time.monotonic() < end:
+            for event in self.machines:
+                told = event.node.name if isinstance(event, ev.NodeJoined) else event.name
+                if isinstance(event, kind) and told == name:
+                    return
+            self.look()
+        message = f"never told: {kind.__name__} {name}; told was {self.machines}"
+        raise AssertionError(message)
+
     def until_true(self, true: Callable[[], bool]) -> None:
         """Wait until something is true, and listen meanwhile."""
         assert eventually(lambda: bool(self.look(20)) and true())
@@ -191,8 +216,7 @@ class Stage:
     def restart(self) -> None:
         """Do what a killed controller and its successor do: let go of all, and begin again."""
         self.executor.close()
-        self.zygote = Zygote(self.store)
-        self.executor = LocalExecutor(self.store, self.zygote, sample_ms=100, site=self.site)
+        self.executor = self.begin()
         self.events, self.readings = [], []
 
     def close(self) -> None:

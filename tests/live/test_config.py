@@ -9,7 +9,16 @@ import msgspec
 import pytest
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
-from makeway.live.config import Config, Export, Limits, Service, load, rows
+from makeway.live.config import (
+    Artifacts,
+    Config,
+    Execution,
+    Export,
+    Limits,
+    Service,
+    load,
+    rows,
+)
 from makeway.live.service import settings_of
 from makeway.live.settings import SETTINGS, CpuLimits, MemoryLimits
 from makeway.model.cluster import Queue
@@ -191,7 +200,10 @@ def test_every_single_value_can_come_from_the_environment(places: Places) -> Non
         "service.allowed_origins": "http://a,http://b:1", "service.max_request_bytes": "100",
         "limits.memory": "cgroup2", "limits.cpu": "pin", "limits.run_as_user": "false",
         "limits.sample_interval": "2", "retention.samples": "0", "retention.points": "50",
-        "retention.keys": "1d", "export.openlineage_url": "http://m/api", "export.openlineage_key": "k",
+        "retention.keys": "1d", "artifacts.url": "s3://bucket/a", "executor.kind": "ray",
+        "executor.ray_address": "h:6379", "executor.host": "10.0.0.1", "executor.port": "7071",
+        "executor.lease": "1m",
+        "export.openlineage_url": "http://m/api", "export.openlineage_key": "k",
         "export.otlp_url": "http://c:4318", "export.namespace": "lab",
     }  # fmt: skip
     assert {setting.name for setting in SETTINGS} == texts.keys()
@@ -209,6 +221,8 @@ def test_every_single_value_can_come_from_the_environment(places: Places) -> Non
 def test_every_field_can_be_set() -> None:
     fields = {f"service.{name}" for name in Service.__struct_fields__}
     fields |= {f"limits.{name}" for name in Limits.__struct_fields__}
+    fields |= {f"executor.{name}" for name in Execution.__struct_fields__}
+    fields |= {f"artifacts.{name}" for name in Artifacts.__struct_fields__}
     fields |= {f"retention.{name}" for name in Keep.__struct_fields__}
     fields |= {f"export.{name}" for name in Export.__struct_fields__}
     assert fields == {f"{setting.section}.{setting.attribute}" for setting in SETTINGS}
@@ -285,6 +299,13 @@ def test_what_is_wrong_is_told_with_file_and_line(places: Places, text: str) -> 
         ({"MAKEWAY_PORT": "9" * 5000}, "MAKEWAY_PORT: port must be a whole number"),
         ({"MAKEWAY_LIMITS_RUN_AS_USER": "1"}, "MAKEWAY_LIMITS_RUN_AS_USER: run_as_user must be"),
         ({"MAKEWAY_URL": "me@host"}, "MAKEWAY_URL: url must be empty or like"),
+        ({"MAKEWAY_EXECUTOR": "slurm"}, "MAKEWAY_EXECUTOR: "),
+        (
+            {"MAKEWAY_EXECUTOR_RAY_ADDRESS": "head"},
+            "MAKEWAY_EXECUTOR_RAY_ADDRESS: ray_address must",
+        ),
+        ({"MAKEWAY_EXECUTOR_LEASE": "1s"}, "MAKEWAY_EXECUTOR_LEASE: lease must be 3s to 1d"),
+        ({"MAKEWAY_ARTIFACTS_URL": "bucket"}, "MAKEWAY_ARTIFACTS_URL: url must be empty or a URL"),
     ],
 )
 def test_a_wrong_variable_is_told_by_its_name(
@@ -293,6 +314,14 @@ def test_a_wrong_variable_is_told_by_its_name(
     with pytest.raises(InvalidInput) as told:
         places.load({}, environ)
     assert str(told.value).startswith(problem)
+
+
+def test_machines_are_not_listed_where_ray_says_which_there_are(places: Places) -> None:
+    places.here.write_text('[executor]\nkind = "ray"\n[[nodes]]\nname = "mine"\n')
+    with pytest.raises(InvalidInput, match="nodes are for the executor local"):
+        settings_of(places.load())
+    places.here.write_text('[executor]\nkind = "ray"\n')
+    assert settings_of(places.load()).nodes is None
 
 
 def test_a_wrong_option_is_told_by_its_name(places: Places) -> None:

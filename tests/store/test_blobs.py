@@ -296,6 +296,6 @@ def test_a_worker_that_imports_it_imports_little_else() -> None:
     ran = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
     ours = [
         *("makeway", "makeway.errors", "makeway.store", "makeway.store.blobs"),
-        *("makeway.store.held", "makeway.version"),
+        *("makeway.store.depot", "makeway.store.held", "makeway.version"),
     ]
     assert ran.stdout == f"{ours} []\n"

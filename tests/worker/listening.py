@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from makeway.model.record import Sample
+from makeway.worker.contact import Nearby
 from makeway.worker.link import Link
 
 
@@ -14,7 +15,7 @@ class Agent:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.link = Link(folder / "no-controller", folder)
+        self.link = Link(Nearby(folder / "no-controller"), folder)
         self.samples: list[Sample] = []
 
     def read(self) -> list[Sample]:

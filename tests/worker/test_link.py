@@ -14,6 +14,7 @@ from makeway.executor.protocol import Frames, FromAgent, Launch, Measured
 from makeway.model.job import Program
 from makeway.model.record import Sample
 from makeway.worker import link as link_module
+from makeway.worker.contact import Nearby
 from makeway.worker.link import Link
 from makeway.worker.recorder import Recorder
 
@@ -60,8 +61,8 @@ class Controller:
 def link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Link]:
     monkeypatch.setattr(link_module, "HELD_BACK_AT", 5_000)
     monkeypatch.setattr(link_module, "KEPT_MAX", 10_000)
-    monkeypatch.setattr(link_module, "CALL_AGAIN_S", 0.0)
-    made = Link(tmp_path / "controller", tmp_path)
+    monkeypatch.setattr(Nearby, "again_s", 0.0)
+    made = Link(Nearby(tmp_path / "controller"), tmp_path)
     yield made
     made.close()
 

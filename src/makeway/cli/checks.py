@@ -22,6 +22,7 @@ from makeway import __version__
 from makeway.cli.connect import Asked, opened
 from makeway.errors import MakewayError, Unreachable
 from makeway.model.units import size_text
+from makeway.store.elsewhere import noted
 
 CGROUPS = Path("/sys/fs/cgroup")
 WANTED = ("cpu", "memory", "pids")
@@ -69,7 +70,7 @@ def store(whom: Asked) -> Iterator[Finding]:
         return
     kind = _file_system(there)
     text = f"{path} ({kind})" + ("" if path.exists() else ", not there yet")
-    if kind in NETWORKED:
+    if kind in NETWORKED and not noted(path):
         advice = "SQLite's locks are not safe there: use a local disk, or PostgreSQL"
         yield _warn("store", text, advice)
     else:

@@ -9,6 +9,7 @@ import click
 from makeway.cli.checks import CHECKS, Finding
 from makeway.cli.connect import asked
 from makeway.cli.output import OUTPUT, Column, print_data, print_list
+from makeway.cli.ray_check import ray
 
 STATES = {"ok": "ok", "warn": "warn", "fail": "FAIL"}
 
@@ -26,7 +27,7 @@ COLUMNS = (
 def doctor(ctx: click.Context, /, output: str) -> int:
     """Check this machine, the store and the service; exit 1 if something cannot work."""
     whom = asked(ctx)
-    found: Sequence[Finding] = [finding for check in CHECKS for finding in check(whom)]
+    found: Sequence[Finding] = [finding for check in (*CHECKS, ray) for finding in check(whom)]
     if output in ("json", "yaml"):
         print_data(found, output)
     else:

@@ -54,6 +54,7 @@ COMMANDS = {
     "policy": ("makeway.cli.policy:policy", "Show, check or apply the policy."),
     "simulate": ("makeway.cli.simulate:simulate", "Play a scenario: what would the policy do?"),
     "compare": ("makeway.cli.compare:compare", "Replay a trace under several policies."),
+    "export": ("makeway.cli.export:export", "Write the recorded past as a scenario."),
     "config": ("makeway.cli.config:config", "Show the configuration, and where it came from."),
     "token": ("makeway.cli.tokens:token", "Make, list and revoke tokens."),
     "up": ("makeway.cli.up:up", "Run the service that a team shares."),

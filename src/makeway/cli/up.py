@@ -38,10 +38,23 @@ ADDRESS = "service.json"  # in the store: where the service that lives there can
 @click.option("--host", help="The address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port (default 7070; 0: any).")
 @click.option("--config", metavar="FILE", help="The configuration (default ./makeway.toml).")
+@click.option(
+    "--executor", type=click.Choice(["local", "ray"]), help="Where workers live (default local)."
+)
+@click.option(
+    "--ray-address", metavar="HOST:PORT", help="The Ray cluster (default auto: this machine's)."
+)
 @click.option("--standby", is_flag=True, help="Wait for the service that is at work to be gone.")
 @click.pass_context
 def up(
-    ctx: click.Context, /, host: str | None, port: int | None, config: str | None, standby: bool
+    ctx: click.Context,
+    /,
+    host: str | None,
+    port: int | None,
+    config: str | None,
+    executor: str | None,
+    ray_address: str | None,
+    standby: bool,
 ) -> None:
     """Run the service that a team shares, in the foreground, until Ctrl-C or `makeway down`.
 
@@ -50,6 +63,7 @@ def up(
     """
     flags = {
         "service.host": host, "service.port": port, "config": config,
+        "executor.kind": executor, "executor.ray_address": ray_address,
         "service.store": ctx.find_root().params.get("store"),
     }  # fmt: skip
     wanted = configured(flags)

@@ -3,6 +3,7 @@
     controller --- Load, Define, Fork ---> zygote     (a socket pair; one reply each)
     controller --- Go, Resize, Stop -----> agent      (the agent calls, and calls again if cut off)
     controller <-- Ready, Started, Measured -- agent
+    controller <-- Hello, Renew, Ended -- agent      (over the network; the answer is Renewed)
 
 Frames are a length (4 bytes, big-endian) and MessagePack. What must survive the controller is not
 sent at all: it is a file in the worker's folder (see `folder`).
@@ -17,7 +18,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from makeway.model.job import Program
-from makeway.model.record import Note, Sample
+from makeway.model.record import Exit, Note, Sample
 from makeway.model.workflow import Workflow
 
 LENGTH = struct.Struct(">I")
@@ -78,6 +79,22 @@ class Launch(Message, frozen=True):
     def live(self) -> bool:
         """Say whether the program takes a change of its number of workers while it runs."""
         return self.program.environment.get("MAKEWAY_ELASTIC") == "live"
+
+
+def membership(launch: Launch, go: Go) -> dict[str, object]:
+    """Say to a program that takes changes while it runs who it is now, and where all meet."""
+    return {
+        "generation": launch.generation + 1,
+        "fence": launch.fence,
+        "rank": launch.rank,
+        "workers": launch.workers,
+        "local_rank": launch.local_rank,
+        "local_workers": launch.local_workers,
+        "node_rank": launch.node_rank,
+        "nodes": launch.nodes,
+        "address": go.address,
+        "port": go.port,
+    }
 
 
 class Load(Message, frozen=True):
@@ -160,6 +177,37 @@ class Measured(Message, frozen=True):
     notes: tuple[Note, ...] = ()
 
 
+class Hello(Message, frozen=True):
+    """Who calls from another machine, with the right to: said before anything else."""
+
+    job: str
+    number: int
+    fence: int
+    rank: int
+    token: str = ""
+
+
+class Renew(Message, frozen=True):
+    """Ask to go on, at this time of the agent's own clock."""
+
+    sent_ns: int
+
+
+class Ended(Message, frozen=True):
+    """How the worker ended, as `exit.json` says it as well: the last word of an agent."""
+
+    job: str
+    fence: int
+    rank: int
+    exit: Exit
+
+
+class Renewed(Message, frozen=True):
+    """Go on: the answer to a question of that time."""
+
+    sent_ns: int
+
+
 class Go(Message, frozen=True):
     """Run the program; all workers meet at this address."""
 
@@ -187,8 +235,8 @@ class Stop(Message, frozen=True):
 
 ToZygote = Load | Define | Fork
 FromZygote = Loaded | Defined | Forked | Failed
-ToAgent = Go | Resize | Stop
-FromAgent = Ready | Started | Measured
+ToAgent = Go | Resize | Stop | Renewed
+FromAgent = Ready | Started | Measured | Hello | Renew | Ended
 
 Incoming = TypeVar("Incoming")
 

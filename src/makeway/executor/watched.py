@@ -45,15 +45,22 @@ class Watched(msgspec.Struct, kw_only=True, eq=False):
             return
         self.orders.append(message)
         if self.peer is not None:
-            with contextlib.suppress(OSError):  # it has been cut off; it will call again
-                send(self.peer, message)
+            self._say(message)
 
     def repeat(self) -> None:
         """Say again what it was told, to an agent that called anew; it does nothing twice."""
         for order in self.orders:
             if self.peer is not None:
-                with contextlib.suppress(OSError):
-                    send(self.peer, order)
+                self._say(order)
+
+    def _say(self, message: Message) -> None:
+        """Send it; who has been cut off, or takes nothing, will call again, and hear all of it."""
+        assert self.peer is not None, "said only while there is contact"
+        try:
+            send(self.peer, message)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.peer.shutdown(socket.SHUT_RDWR)
 
     def kill_late(self, now_ms: int) -> None:
         """Kill an agent that did not do in time what it was told."""

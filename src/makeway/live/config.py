@@ -23,15 +23,26 @@ import msgspec
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.intake.located import Item, item_of, option
-from makeway.live.settings import SETTINGS, CpuLimits, Folders, MemoryLimits, Secret, Setting
+from makeway.live.settings import (
+    SETTINGS,
+    CpuLimits,
+    ExecutorKind,
+    Folders,
+    MemoryLimits,
+    Secret,
+    Setting,
+)
 from makeway.model.cluster import Node, Queue
 from makeway.model.rules import LIVE, Rules
 from makeway.model.ruling import FailureRules
 from makeway.store.keep import Keep
 
-SECTIONS = ("service", "limits", "retention", "export", "nodes", "policy", "queues", "failures")
+SECTIONS = (
+    *("service", "limits", "executor", "artifacts", "retention", "export"),
+    *("nodes", "policy", "queues", "failures"),
+)
 # Sections of single values: see `settings`.
-OF_VALUES = ("service", "limits", "retention", "export")
+OF_VALUES = ("service", "limits", "executor", "artifacts", "retention", "export")
 FILE = "makeway.toml"
 USERS_FILE = Path("makeway") / "config.toml"
 STORE = ".makeway"
@@ -70,6 +81,26 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     sample_interval_ms: int = 1000
 
 
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes workers real, and how it is reached.
+
+    host, port   where agents of other machines call; empty: the address by which Ray knows this
+                 one; 0: any
+    """
+
+    kind: ExecutorKind = ExecutorKind.LOCAL
+    ray_address: str = "auto"
+    host: str = ""
+    port: int = 0
+    lease_ms: int = 15_000
+
+
+class Artifacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where artifacts are kept beside the folder of the store; empty: nowhere."""
+
+    url: str = ""
+
+
 class Export(msgspec.Struct, frozen=True, kw_only=True):
     """Who else is told what happens here; an empty URL: nobody.
 
@@ -97,6 +128,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     service: Service = Service()
     limits: Limits = Limits()
+    executor: Execution = Execution()
+    artifacts: Artifacts = Artifacts()
     retention: Keep = Keep()
     export: Export = Export()
     nodes: tuple[Node, ...] = ()
@@ -158,6 +191,8 @@ def load(
     tables: dict[str, Any] = {
         "service": msgspec.structs.replace(Service(), **values["service"]),
         "limits": msgspec.structs.replace(Limits(), **values["limits"]),
+        "artifacts": msgspec.structs.replace(Artifacts(), **values["artifacts"]),
+        "executor": msgspec.structs.replace(Execution(), **values["executor"]),
         "retention": msgspec.structs.replace(Keep(), **values["retention"]),
         "export": msgspec.structs.replace(Export(), **values["export"]),
     }

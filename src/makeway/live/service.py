@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from makeway.engine.state import State
+from makeway.errors import Conflict, InvalidInput
 from makeway.executor.equipment import Site
+from makeway.executor.ray import RaySite
 from makeway.executor.tracking import note_endpoint
 from makeway.intake.setup import Setup
 from makeway.live.assemble import House, Plan
@@ -29,7 +31,7 @@ from makeway.live.keys import Keys, digest
 from makeway.live.kinds import learn_kinds
 from makeway.live.machine import this_machine
 from makeway.live.rights import Owners
-from makeway.live.settings import CpuLimits, MemoryLimits
+from makeway.live.settings import CpuLimits, ExecutorKind, MemoryLimits
 from makeway.live.submission import Terms, Wanted, assert_taken, events_of
 from makeway.live.tracker import Ground
 from makeway.model.cluster import ROOT, Node, Queue
@@ -54,10 +56,11 @@ FOLLOW_S = 1.0
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a service begins with; None: what was in force before, or the default.
 
+    nodes    None: the executor finds them by itself
     owners   by queue: whose it is, beside those whose name it bears
     """
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[Node, ...] | None
     rules: Rules | None = None
     queues: tuple[Queue, ...] | None = None
     owners: Owners = {}
@@ -104,11 +107,17 @@ class Service:
         controller, wanted = self._controller, self.settings
         learn_kinds()
         controller.recover()
+        if wanted.nodes is None:
+            state = controller.state
+            up = {**state.nodes, **state.draining}
+            self.house.believe(up.values())
         self._last = self._log.last()
         before = controller.state
         rules = wanted.rules or (before.rules if before.rules != Rules() else LIVE)
         controller.start(rules=rules)
         self._settle()
+        if wanted.nodes is None:
+            controller.turn(0)  # the executor tells which there are
         return counted(controller.state)
 
     def _settle(self) -> None:
@@ -121,9 +130,13 @@ class Service:
 
     def _settle_nodes(self) -> None:
         """Let the machines be those of the settings; one goes when the last worker has left it."""
-        for fact in facts_of(self._state, Setup(nodes=self.settings.nodes)):
+        nodes = self.settings.nodes
+        if nodes is None:
+            self._settled = True
+            return
+        for fact in facts_of(self._state, Setup(nodes=nodes)):
             self._controller.submit(fact)
-        wanted, state = {node.name for node in self.settings.nodes}, self._state
+        wanted, state = {node.name for node in nodes}, self._state
         self._settled = wanted >= {*state.nodes, *state.draining, *state.lost}
 
     @property
@@ -214,8 +227,12 @@ class Service:
 
     def has_nodes(self, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]) -> None:
         """Let the machines be others than now; the loop does it, and lets who runs leave first."""
+        known = self.settings.nodes
+        if known is None:
+            hint = "let a machine join or leave Ray: makeway follows"
+            raise Conflict("the machines are those of Ray", hint=hint)
         with self._news:
-            nodes = change(self.settings.nodes)
+            nodes = change(known)
             self.settings = msgspec.structs.replace(self.settings, nodes=nodes)
             self._settled = False
         # The first answer comes before the loop settles, the second one after that.
@@ -279,12 +296,21 @@ def owner_of(user: str) -> Caller:
 def settings_of(config: Config) -> Settings:
     """Take what a service begins with out of the configuration."""
     return Settings(
-        nodes=config.nodes or (this_machine(),),
+        nodes=_nodes_of(config),
         rules=config.rules if config.given("policy") else None,
         queues=config.queues if config.given("queues") else None,
         owners=config.users,
         failures=config.failures,
     )
+
+
+def _nodes_of(config: Config) -> tuple[Node, ...] | None:
+    if config.executor.kind is ExecutorKind.LOCAL:
+        return config.nodes or (this_machine(),)
+    if config.nodes:
+        where, hint = config.origin("nodes"), "leave them out: Ray says which there are"
+        raise InvalidInput("nodes are for the executor local", where=where, hint=hint)
+    return None
 
 
 def plan_of(config: Config, patience_s: float = 0) -> Plan:
@@ -298,7 +324,18 @@ def plan_of(config: Config, patience_s: float = 0) -> Plan:
     return Plan(
         database=service.database,
         site=site,
+        ray=_ray_of(config),
+        depot=config.artifacts.url,
         sample_ms=limits.sample_interval_ms,
         patience_s=patience_s,
         keep=config.retention,
+    )
+
+
+def _ray_of(config: Config) -> RaySite | None:
+    given = config.executor
+    if given.kind is ExecutorKind.LOCAL:
+        return None
+    return RaySite(
+        address=given.ray_address, host=given.host, port=given.port, lease_ms=given.lease_ms
     )

@@ -32,6 +32,9 @@ ORIGIN = re.compile(r"https?://[^\s/@]+")
 DATABASE = re.compile(r"postgresql://\S+")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 HOST = re.compile(r"[^\s/@]+")
+DEPOT = re.compile(r"[a-z][a-z0-9+]*://\S+")
+RAY = re.compile(r"auto|[^\s/@]+:[0-9]+")
+LEASE_MIN_MS, LEASE_MAX_MS = 3_000, 86_400_000
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -63,6 +66,13 @@ class CpuLimits(StrEnum):
     PIN = "pin"
     WEIGHT = "weight"
     OFF = "off"
+
+
+class ExecutorKind(StrEnum):
+    """What makes workers real: this machine, or the nodes of a Ray cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 class Folders(msgspec.Struct, frozen=True):
@@ -192,6 +202,29 @@ def _cpu(item: Item, key: str, _: Folders) -> CpuLimits:
     return CpuLimits(item.one_of(tuple(CpuLimits), f"limit of {key}"))
 
 
+def _executor(item: Item, key: str, _: Folders) -> ExecutorKind:
+    return ExecutorKind(item.one_of(tuple(ExecutorKind), f"{key} of executor"))
+
+
+def _ray(item: Item, key: str, _: Folders) -> str:
+    return _matching(item, key, RAY, "auto or HOST:PORT") or "auto"
+
+
+def _agents(item: Item, key: str, _: Folders) -> str:
+    return _matching(item, key, HOST, "empty, a name or an address")
+
+
+def _lease(item: Item, key: str, _: Folders) -> int:
+    lease_ms = item.span_ms(key)
+    if not LEASE_MIN_MS <= lease_ms <= LEASE_MAX_MS:
+        raise item.wrong(f"{key} must be 3s to 1d")
+    return lease_ms
+
+
+def _depot(item: Item, key: str, _: Folders) -> str:
+    return _matching(item, key, DEPOT, "empty or a URL like s3://bucket/folder").rstrip("/")
+
+
 def _typed(item: Item) -> Item:
     """Give the whole number, or true and false, that a text from outside a file stands for."""
     if item.line or not isinstance(item.value, str):
@@ -243,12 +276,18 @@ def _kept(key: str, read: Reader, field: str = "") -> Setting:
     return Setting(section="retention", key=key, read=read, variable=variable, field=field)
 
 
+def _executed(key: str, read: Reader, field: str = "") -> Setting:
+    variable = "MAKEWAY_EXECUTOR" + ("" if key == "kind" else f"_{key.upper()}")
+    return Setting(section="executor", key=key, read=read, variable=variable, field=field)
+
+
 def _export(key: str, read: Reader, *, in_files: bool = True) -> Setting:
     variable = f"MAKEWAY_EXPORT_{key.upper()}"
     return Setting(section="export", key=key, read=read, variable=variable, in_files=in_files)
 
 
 SETTINGS = (
+    Setting(section="artifacts", key="url", read=_depot, variable="MAKEWAY_ARTIFACTS_URL"),
     _service("host", _host),
     _service("port", _port),
     _service("store", _store),
@@ -263,6 +302,11 @@ SETTINGS = (
     _limit("cpu", _cpu),
     _limit("run_as_user", _flag),
     _limit("sample_interval", _span, "sample_interval_ms"),
+    _executed("kind", _executor),
+    _executed("ray_address", _ray),
+    _executed("host", _agents),
+    _executed("port", _port),
+    _executed("lease", _lease, "lease_ms"),
     _kept("samples", _while, "samples_ms"),
     _kept("points", _points),
     _kept("keys", _while, "keys_ms"),

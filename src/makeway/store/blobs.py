@@ -8,6 +8,9 @@ content at once do no harm, each renames its own.
 A folder is stored as a tar file that depends on names, contents, links and the right to execute
 alone: not on times, owners, or the order in which the disk lists it.
 
+Where the folder notes an object store (`depot`), each artifact is sent there as well, and fetched
+from there when it is not here.
+
 What need not outlive its machine lies in `node` instead and is not waited for until it is on the
 disk; what need not outlive a process is held in memory (`held`). Whoever reads finds it in any of
 these: the same content is as good wherever it lies.
@@ -33,6 +36,7 @@ from typing import IO, BinaryIO, cast
 
 from makeway.errors import InvalidInput, NotFound, Unavailable
 from makeway.store import held
+from makeway.store.depot import Depot, noted
 
 CHUNK_BYTES = 1 << 20
 KEPT = ("artifacts", "node")
@@ -49,6 +53,7 @@ class Blobs:
         """
         self.durability, self._directory = durability, directory
         self.root = directory / ("node" if durability == "node" else "artifacts")
+        self._kept: Depot | None = None
 
     def put_bytes(self, data: bytes) -> str:
         """Store these bytes and give their digest."""
@@ -56,6 +61,8 @@ class Blobs:
         with _plainly(self.root):
             if not self._complete(digest, len(data)):
                 self._put(lambda file: file.write(data), digest)
+            elif (depot := self._depot()) is not None:
+                depot.send(digest, self.path(digest))  # it was here before there was one
         return digest
 
     def put_file(self, path: Path) -> str:
@@ -93,8 +100,11 @@ class Blobs:
         return found or held.last_known(self._directory, digest) or own
 
     def has(self, digest: str) -> bool:
-        """Say whether the artifact is there."""
-        return self.path(digest).is_file()
+        """Say whether the artifact is there, or can be fetched."""
+        if self.path(digest).is_file():
+            return True
+        depot = self._depot()
+        return depot is not None and depot.has(digest)
 
     def _own(self, digest: str) -> Path:
         """Say where it lies if it was put here."""
@@ -159,9 +169,30 @@ class Blobs:
                     if self.durability == "durable":
                         os.fsync(file.fileno())
                     self._publish(name, digest)
+                if self.durability == "durable" and (depot := self._depot()) is not None:
+                    depot.send(digest, self.path(digest))
         finally:
             name.unlink(missing_ok=True)  # unless it has its own name by now
         return digest
+
+    def _depot(self) -> Depot | None:
+        if self._kept is None and (url := noted(self._directory)):
+            self._kept = Depot(url)
+        return self._kept
+
+    def _fetch(self, digest: str) -> None:
+        """Have what is not here from the object store, if there is one and it is there."""
+        depot = self._depot()
+        if depot is None or not depot.has(digest):
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        name = self.root / f".new-{os.urandom(8).hex()}"
+        try:
+            depot.fetch(digest, name)
+            name.chmod(0o444)
+            self._publish(name, digest)
+        finally:
+            name.unlink(missing_ok=True)
 
     def _publish(self, name: Path, digest: str) -> None:
         target = self._own(digest)
@@ -182,6 +213,8 @@ class Blobs:
     def _found(self, digest: str) -> Iterator[Path]:
         path = self.path(digest)
         with _plainly(path):
+            if not path.exists():
+                self._fetch(digest)
             try:
                 yield path
             except FileNotFoundError:

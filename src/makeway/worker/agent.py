@@ -32,10 +32,20 @@ from makeway.executor.processes import (
     kill_descendants,
     start_ticks,
 )
-from makeway.executor.protocol import Frames, Go, Launch, Ready, Resize, Started, Stop, ToAgent
+from makeway.executor.protocol import (
+    Ended,
+    Go,
+    Launch,
+    Ready,
+    Resize,
+    Started,
+    Stop,
+    membership,
+)
 from makeway.failpoint import reach
-from makeway.model.record import ErrorRecord, Exit, Report, Yielded
-from makeway.worker.account import Account, account_of, let_in, name_of, own_name
+from makeway.model.record import Exit
+from makeway.worker.account import Account, account_of, let_in, name_of
+from makeway.worker.contact import Contact, Nearby
 from makeway.worker.ending import refused, write_exit
 from makeway.worker.flood import cut_flood
 from makeway.worker.holding import named_after
@@ -52,11 +62,8 @@ DONE, NEVER_AGAIN, YIELDED = 0, 93, 75
 LEFT = (files.NOTICE, files.REPORT, files.ERROR, files.YIELD)  # by the generation before
 
 
-def run_agent(folder: Path, lock: int, loaded: str) -> None:
-    """Be the agent of the worker whose folder this is, and never return.
-
-    `loaded` is the user's file that this process has imported already, if any.
-    """
+def run_agent(folder: Path, lock: int, loaded: str, contact: Contact | None = None) -> None:
+    """Be a worker's agent, and never return; `loaded` is the user's file that is imported already."""
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
@@ -64,32 +71,21 @@ def run_agent(folder: Path, lock: int, loaded: str) -> None:
     launch = files.read_whole(folder / files.LAUNCH, Launch)
     assert launch is not None, "launch.json is written before the fork"
     call = launch.program.call
-    Agent(folder, launch, lock, cold=call is not None and call.file != loaded).run()
+    contact = contact or Nearby(Path(launch.controller))
+    Agent(folder, launch, lock, contact, cold=call is not None and call.file != loaded).run()
     os._exit(0)
-
-
-def warm_up() -> None:
-    """Do once, in the process from which agents are forked, what each would have to do anew.
-
-    Codecs find out about their types, the system loads what it needs to know of users: 4 of the 9 ms
-    that an agent cost without this.
-    """
-    boot_id()
-    own_name()
-    for kind in (Launch, Exit, Report, ErrorRecord, Yielded):
-        with contextlib.suppress(msgspec.ValidationError):
-            msgspec.json.decode(b"{}", type=kind)
-    msgspec.json.encode(Exit(at_ms=0))
-    Frames[Go | Resize | Stop](ToAgent)
 
 
 class Agent:
     """The agent of one worker; see the module."""
 
-    def __init__(self, folder: Path, launch: Launch, lock: int, *, cold: bool) -> None:
+    def __init__(
+        self, folder: Path, launch: Launch, lock: int, contact: Contact, *, cold: bool
+    ) -> None:
         """Take the worker's folder, what to run, and the lock that says that it lives."""
         self._folder, self._launch, self._lock, self._cold = folder, launch, lock, cold
-        self._link = Link(Path(launch.controller), folder)
+        self._contact, self._link = contact, Link(contact, folder)
+        self._severed = ""
         self._limit = MemoryLimit(launch)
         self._meter = Meter(launch, folder)
         self._account: Account | None = None
@@ -142,7 +138,7 @@ class Agent:
     def _barrier(self, reservation: Reservation) -> Go | None:
         self._say_ready(self._launch, reservation)
         give_up_ms = _now_ms() + self._launch.barrier_ms + ORPHAN_MS
-        while _now_ms() < give_up_ms:
+        while _now_ms() < give_up_ms and not self._contact.broken():
             for message in self._link.exchange(timeout_ms=500):
                 if message.fence != self._launch.fence:
                     continue
@@ -205,7 +201,11 @@ class Agent:
             lock=self._lock,
             limit=self._limit,
             account=self._account,
-            close=(*self._link.descriptors(), *reservation.descriptors()),
+            close=(
+                *self._link.descriptors(),
+                *reservation.descriptors(),
+                *self._contact.descriptors(),
+            ),
         )
         self._child = start_program(starting)
         self._begun = True
@@ -230,7 +230,9 @@ class Agent:
     def _watch(self, reservation: Reservation) -> None:
         assert self._child is not None, "watched after the start"
         ended = os.pidfd_open(self._child)
-        self._link.watch(ended)
+        watched = (ended, *self._contact.descriptors())
+        for descriptor in watched:
+            self._link.watch(descriptor)
         try:
             while not self._reaped():
                 for message in self._link.exchange(timeout_ms=self._patience_ms()):
@@ -239,11 +241,15 @@ class Agent:
                 self._link.pass_on(self._launch, self._link.read_records())
                 self._look(_now_ms())
         finally:
-            self._link.unwatch(ended)
+            for descriptor in watched:
+                self._link.unwatch(descriptor)
             os.close(ended)
 
     def _look(self, now_ms: int) -> None:
-        """Measure, and see to the limits of memory and of time."""
+        """Measure, and see to the limits of memory and of time, and to the right to be here."""
+        if not self._severed and (why := self._contact.broken()):
+            self._severed = why
+            self._kill_at_ms = now_ms
         if now_ms >= self._meter.due_ms:
             samples = self._meter.read(descendants(os.getpid()), now_ms, self._link.dropped)
             self._link.pass_on(self._launch, samples)
@@ -322,19 +328,7 @@ class Agent:
         launch = self._launch
         if self._stop is not None or self._child is None:
             return
-        membership = {
-            "generation": launch.generation + 1,
-            "fence": launch.fence,
-            "rank": launch.rank,
-            "workers": launch.workers,
-            "local_rank": launch.local_rank,
-            "local_workers": launch.local_workers,
-            "node_rank": launch.node_rank,
-            "nodes": launch.nodes,
-            "address": go.address,
-            "port": go.port,
-        }
-        files.write_whole(self._folder / files.RESIZE, membership)
+        files.write_whole(self._folder / files.RESIZE, membership(launch, go))
         now_ms = _now_ms()
         self._notice("resize", now_ms, now_ms)
         self._say_started(self._child)
@@ -366,7 +360,9 @@ class Agent:
         at_ms = _now_ms()
         code = self._code()
         if code is None:  # called off
-            self._write_exit(Exit(at_ms=at_ms, signal=signal.SIGTERM, started=False))
+            why = self._contact.broken()
+            off = Exit(at_ms=at_ms, signal=None if why else signal.SIGTERM, started=False)
+            self._write_exit(msgspec.structs.replace(off, lost=why or None))
             return
         gone = kill_descendants(os.getpid())
         self._link.pass_on(self._launch, self._link.read_records(last=True))
@@ -384,7 +380,7 @@ class Agent:
             oom_kills=kills,
             host_oom_kills=self._meter.host_kills.lately(kills) if code == -signal.SIGKILL else 0,
             over_memory=self._limit.over,
-            lost=None if gone else "a process of its tree cannot be killed",
+            lost=self._severed or (None if gone else "a process of its tree cannot be killed"),
         )
         holder = self._link.held.leave(self._launch, self._account) if code == DONE else None
         self._write_exit(ended)
@@ -394,6 +390,8 @@ class Agent:
     def _write_exit(self, ended: Exit) -> None:
         self._limit.close()
         write_exit(self._folder, ended)
+        if (hello := self._contact.first()) is not None:  # who listens cannot see the folder
+            self._link.tell(Ended(job=hello.job, fence=hello.fence, rank=hello.rank, exit=ended))
         self._link.close()
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from makeway.executor.address import connect, listen
+from makeway.executor.address import listen
 from makeway.executor.folder import SPOOL, write_whole
 from makeway.executor.protocol import (
     LENGTH,
@@ -29,16 +29,17 @@ from makeway.executor.protocol import (
     Measured,
     Message,
     Ready,
+    Renewed,
     Resize,
     Started,
     Stop,
     ToAgent,
 )
 from makeway.model.record import Note, Sample
+from makeway.worker.contact import Contact
 from makeway.worker.datagram import Noted, decoder
 from makeway.worker.holding import Held
 
-CALL_AGAIN_S = 0.25
 BATCH = 500
 KEPT_MAX = 100_000
 HELD_BACK_AT = KEPT_MAX // 2
@@ -50,9 +51,9 @@ _encoder = msgspec.msgpack.Encoder()
 class Link:
     """The agent's two sockets and what waits to be sent; see the module."""
 
-    def __init__(self, controller: Path, folder: Path) -> None:
+    def __init__(self, contact: Contact, folder: Path) -> None:
         """Listen for the worker's recorder and call the controller."""
-        self._controller, self._folder = controller, folder
+        self._contact, self._folder = contact, folder
         self._records = listen(folder / RECORDS, socket.SOCK_DGRAM)
         self._records.settimeout(0)
         self._poll = select.poll()
@@ -121,8 +122,11 @@ class Link:
     def exchange(self, timeout_ms: int) -> Iterator[Go | Resize | Stop]:
         """Wait at most so long; send what can be sent; give what the controller orders."""
         if self._peer is None:
-            timeout_ms = min(timeout_ms, int(CALL_AGAIN_S * 1000))
+            timeout_ms = min(timeout_ms, int(self._contact.again_s * 1000))
             self._call()
+        if (renewal := self._contact.renewal()) is not None and self._peer is not None:
+            self._queue(renewal)
+            self._push()
         slow = self._peer is not None and self._kept_samples >= HELD_BACK_AT
         self._hold_back(holding=slow)
         events = dict(self._poll.poll(timeout_ms))
@@ -160,6 +164,12 @@ class Link:
             if self._peer is not None:
                 self._poll.modify(self._peer, select.POLLIN | (select.POLLOUT if holding else 0))
 
+    def tell(self, message: Message) -> None:
+        """Say something once, if anybody listens now."""
+        if self._peer is not None:
+            self._queue(message)
+            self._push()
+
     def close(self) -> None:
         """Send what is left if somebody listens, else leave it in the folder."""
         self._push()
@@ -179,13 +189,15 @@ class Link:
     def _call(self) -> None:
         if time.monotonic() < self._call_at:
             return
-        self._call_at = time.monotonic() + CALL_AGAIN_S
+        self._call_at = time.monotonic() + self._contact.again_s
         with contextlib.suppress(OSError):
-            self._peer = connect(self._controller)
+            self._peer = self._contact.connect()
             self._peer.settimeout(0)
             self._poll.register(self._peer, select.POLLIN)
             self._frames = Frames(ToAgent)
             self._out.clear()
+            if (hello := self._contact.first()) is not None:
+                self._queue(hello)
             for message in self._greetings:
                 self._queue(message)
             self._push()
@@ -219,10 +231,13 @@ class Link:
             return
         except OSError:
             data = b""
-        if data:
-            yield from self._frames.feed(data)
-        else:
+        if not data:
             self._cut_off()
+        for message in self._frames.feed(data):
+            if isinstance(message, Renewed):
+                self._contact.renewed(message)
+            else:
+                yield message
 
     def _cut_off(self) -> None:
         if self._peer is not None:

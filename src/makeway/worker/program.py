@@ -27,7 +27,6 @@ from makeway.executor.protocol import Go, Launch
 from makeway.failpoint import reach
 from makeway.worker.account import SECRET, Account, become
 from makeway.worker.limits import MemoryLimit, pin
-from makeway.worker.runner import run_step
 
 RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 
@@ -192,6 +191,8 @@ def _become(starting: Starting, say: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(variables)
+    from makeway.worker.runner import run_step  # the zygote has it; no agent elsewhere needs it
+
     run_step(starting.folder, launch)
 
 
