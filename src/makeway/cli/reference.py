@@ -74,6 +74,7 @@ MACHINES: tuple[tuple[str, Mapping[Any, str]], ...] = (
     ("Job", phase.JOB_CHANGES),
     ("Attempt", phase.ATTEMPT_CHANGES),
     ("Execution", phase.EXECUTION_CHANGES),
+    ("Execution, overridden", phase.OVERRIDES),
     ("Run", phase.RUN_CHANGES),
 )
 

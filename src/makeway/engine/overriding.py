@@ -144,7 +144,7 @@ def _again(state: State, event: ev.StepOverridden, at_ms: int) -> None:
     state.ended.pop(job.id, None)
     presence.come(state, job.spec.queue)
     state.jobs[job.id] = job
-    move(state, job.id, ExecutionPhase.QUEUED)
+    move(state, job.id, ExecutionPhase.QUEUED, overrides=True)
     waiting.enter(state, job, at_ms)
 
 

@@ -14,6 +14,7 @@ from makeway.engine.state import State
 from makeway.model import event as ev
 from makeway.model.phase import (
     EXECUTION_CHANGES,
+    OVERRIDES,
     RUN_CHANGES,
     ExecutionPhase,
     JobPhase,
@@ -23,12 +24,13 @@ from makeway.model.phase import (
 from makeway.model.workflow import Execution, Run, execution_id, run_of, step_key
 
 
-def move(state: State, job: str, phase: ExecutionPhase) -> None:
-    """Let the execution, if the job stands for one, follow its job."""
+def move(state: State, job: str, phase: ExecutionPhase, *, overrides: bool = False) -> None:
+    """Let the execution, if the job stands for one, follow its job; also where somebody overrides."""
     execution = state.execution(job)
     if execution is not None:
         state.executions[execution.run][execution.id] = replace(
-            execution, phase=changed(EXECUTION_CHANGES, execution.phase, phase)
+            execution,
+            phase=changed(OVERRIDES if overrides else EXECUTION_CHANGES, execution.phase, phase),
         )
 
 
@@ -87,7 +89,7 @@ def _execution_ended(state: State, event: ev.ExecutionEnded, at_ms: int) -> None
     assert_final(event.phase)
     executions[before.id] = replace(
         before,
-        phase=changed(EXECUTION_CHANGES, before.phase, event.phase),
+        phase=changed(OVERRIDES if event.waived else EXECUTION_CHANGES, before.phase, event.phase),
         text=event.text,
         output=event.output,
         metrics=event.metrics,
@@ -143,7 +145,7 @@ def _execution_replaced(state: State, event: ev.ExecutionReplaced, _at_ms: int) 
 def _execution_reopened(state: State, event: ev.ExecutionReopened, _at_ms: int) -> None:
     run = run_of(event.execution)
     before = state.executions[run][event.execution]
-    changed(EXECUTION_CHANGES, before.phase, ExecutionPhase.PENDING)
+    changed(OVERRIDES, before.phase, ExecutionPhase.PENDING)
     state.executions[run][before.id] = Execution(id=before.id, run=run, key=before.key)
     touch(state, run)
 

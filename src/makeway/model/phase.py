@@ -136,13 +136,6 @@ EXECUTION_CHANGES: Mapping[tuple[ExecutionPhase, ExecutionPhase], str] = {
     (E.PENDING, E.OMITTED): "what it needs will never come",
     (E.PENDING, E.FAILED): "the decision that it stands for could not be made",
     (E.PENDING, E.CANCELLED): "the run was cancelled before it began",
-    (E.OMITTED, E.PENDING): "somebody has overridden a step before it",
-    (E.FAILED, E.QUEUED): "somebody has overridden its failure: it is tried again",
-    (E.STOPPED, E.QUEUED): "somebody has overridden that it was stopped: it is tried again",
-    (E.CANCELLED, E.QUEUED): "somebody has overridden its cancellation: it is tried again",
-    (E.FAILED, E.SKIPPED): "somebody has overridden its failure: what reads it goes on without",
-    (E.STOPPED, E.SKIPPED): "somebody has overridden that it was stopped: others go on without it",
-    (E.CANCELLED, E.SKIPPED): "somebody has overridden its cancellation: others go on without it",
     (E.QUEUED, E.STARTING): "its job got an allocation",
     (E.QUEUED, E.FAILED): "its job can never be scheduled",
     (E.QUEUED, E.CANCELLED): "its job was cancelled while it waited",
@@ -164,6 +157,17 @@ EXECUTION_CHANGES: Mapping[tuple[ExecutionPhase, ExecutionPhase], str] = {
     (E.BACKOFF, E.FAILED): "its job can no longer be scheduled",
     (E.BACKOFF, E.STOPPED): "somebody has stopped it while it waited to be tried again",
     (E.BACKOFF, E.CANCELLED): "its job was cancelled while it waited to be tried again",
+}
+
+# What only a person brings about, who overrides how something has ended.
+OVERRIDES: Mapping[tuple[ExecutionPhase, ExecutionPhase], str] = {
+    (E.OMITTED, E.PENDING): "somebody has overridden a step before it",
+    (E.FAILED, E.QUEUED): "somebody has overridden its failure: it is tried again",
+    (E.STOPPED, E.QUEUED): "somebody has overridden that it was stopped: it is tried again",
+    (E.CANCELLED, E.QUEUED): "somebody has overridden its cancellation: it is tried again",
+    (E.FAILED, E.SKIPPED): "somebody has overridden its failure: what reads it goes on without",
+    (E.STOPPED, E.SKIPPED): "it was stopped, and somebody lets what reads it go on without",
+    (E.CANCELLED, E.SKIPPED): "it was cancelled, and somebody lets what reads it go on without",
 }
 
 RUN_CHANGES: Mapping[tuple[RunPhase, RunPhase], str] = {
