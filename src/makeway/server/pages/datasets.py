@@ -57,9 +57,7 @@ def datasets(visit: Visiting, metric: str = "", mode: str = "", q: str = "") -> 
     )  # fmt: skip
 
 
-def _worth(
-    visit: Visit, wanted: WorthWanted
-) -> tuple[Sequence[DatasetView], Sequence[ModelView]]:
+def _worth(visit: Visit, wanted: WorthWanted) -> tuple[Sequence[DatasetView], Sequence[ModelView]]:
     """Ask for both; that nothing was recorded yet is no mistake of who looks."""
     try:
         return visit.desk.datasets(wanted), visit.desk.models(wanted)

@@ -99,37 +99,31 @@ def _around(visit: Visit, ref: str, up: int, down: int) -> Around:
     """Read both sides, each for itself, so that it is known which of them goes on."""
     before = visit.desk.lineage(LineageWanted(ref=ref, up=up, down=0))
     after = visit.desk.lineage(LineageWanted(ref=before.root, up=0, down=down))
-    more_up, more_down = _goes_on(before, "output"), _goes_on(after, "input")
+    more_up = before.cut and up < STEPS_MAX and _is_more(visit, before, up + 1, 0)
+    more_down = after.cut and down < STEPS_MAX and _is_more(visit, after, 0, down + 1)
     artifacts = {(one.digest, one.kind, one.name): one for one in before.artifacts}
     artifacts |= {(one.digest, one.kind, one.name): one for one in after.artifacts}
     steps = {one.id: one for one in (*before.steps, *after.steps)}
-    return Around(
-        lineage=Lineage(
-            root=before.root,
-            artifacts=tuple(artifacts.values()),
-            steps=tuple(steps.values()),
-            uses=tuple(dict.fromkeys((*before.uses, *after.uses))),
-            cut=more_up or more_down,
-        ),
-        more_up=more_up and before.cut,
-        more_down=more_down and after.cut,
+    lineage = Lineage(
+        root=before.root,
+        artifacts=tuple(artifacts.values()),
+        steps=tuple(steps.values()),
+        uses=tuple(dict.fromkeys((*before.uses, *after.uses))),
+        cut=more_up or more_down,
     )
+    return Around(lineage=lineage, more_up=more_up, more_down=more_down)
 
 
-def _goes_on(side: Lineage, role: str) -> bool:
-    """Say whether one side was cut: the other one of it, which nobody asked for, always may be."""
-    if role == "input":
-        return side.cut
-    known = {step.id for step in side.steps}
-    return any(one.made_by is not None and one.made_by not in known for one in side.artifacts)
+def _is_more(visit: Visit, side: Lineage, up: int, down: int) -> bool:
+    """Say whether one step further there is anything: what was cut may be the other side."""
+    further = visit.desk.lineage(LineageWanted(ref=side.root, up=up, down=down))
+    return len(further.steps) > len(side.steps)
 
 
 def _focus(graph: Graph, root: str) -> Focus:
     made = graph.artifacts.get(root) or Made(digest=root, kind="artifact", name="")
     readers = {use.step for use in graph.readers.get(root, ())}
-    return Focus(
-        made=made, title=title_of(made), maker=graph.maker(root), readers=len(readers)
-    )
+    return Focus(made=made, title=title_of(made), maker=graph.maker(root), readers=len(readers))
 
 
 def _steps(graph: Graph, lineage: Lineage) -> Sequence[StepRow]:
@@ -153,10 +147,10 @@ def _steps(graph: Graph, lineage: Lineage) -> Sequence[StepRow]:
 def _links(around: Around, ref: str, up: int, down: int) -> Sequence[tuple[str, str]]:
     """Give what can be unfolded from here, and folded again."""
     found = []
-    if around.more_up and up < STEPS_MAX:
+    if around.more_up:
         found += [("One step further back", _address(ref, up + 1, down)),
                   ("Back to the beginning", _address(ref, STEPS_MAX, down))]  # fmt: skip
-    if around.more_down and down < STEPS_MAX:
+    if around.more_down:
         found += [("One step further on", _address(ref, up, down + 1)),
                   ("On to the end", _address(ref, up, STEPS_MAX))]  # fmt: skip
     if (up, down) != (1, 1):

@@ -74,7 +74,9 @@ def scatter(dots: Sequence[Dot], *, across: str, upward: str) -> Markup:
     x, y = scale_of([dot.x for dot in some]), scale_of([dot.y for dot in some])
     parts = [*_axes(x, y, across, upward)]
     for dot in reversed(some):
-        parts += _dot(dot, LEFT + (RIGHT - LEFT) * x.part(dot.x), FOOT - (FOOT - TOP) * y.part(dot.y))
+        parts += _dot(
+            dot, LEFT + (RIGHT - LEFT) * x.part(dot.x), FOOT - (FOOT - TOP) * y.part(dot.y)
+        )
     return Markup(
         '<svg class="scatter" viewBox="0 0 {} {}" role="group" aria-label="{} by {}: {} models;'
         ' the table has the same">{}</svg>'

@@ -106,7 +106,9 @@ def save(visit: Visiting, fields: Form) -> Response:
 def forget(visit: Visiting, fields: Form) -> Response:
     """Forget one that was kept."""
     visit.records.forget_search(fields.get("name", ""))
-    return visit.go(address(fields.get("q", ""), fields.get("kind", "runs"), fields.get("order", "")))
+    return visit.go(
+        address(fields.get("q", ""), fields.get("kind", "runs"), fields.get("order", ""))
+    )
 
 
 def address(query: str, kind: str = "runs", order: str = "", cursor: str = "") -> str:
