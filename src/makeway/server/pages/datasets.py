@@ -44,7 +44,7 @@ def datasets(visit: Visiting, metric: str = "", mode: str = "", q: str = "") -> 
     """Give the page; `q` restricts the models to those that fulfil a search."""
     wanted = WorthWanted(metric=metric or None, mode=mode or None, query=q.strip())
     found, models = _worth(visit, wanted)
-    said = metric or next((one.metric for one in (*found, *models)), "")
+    said = metric or next((one.metric for some in (found, models) for one in some), "")
     scale = _scale(found)
     return visit.page(
         "datasets.html",

@@ -19,9 +19,9 @@ from makeway.errors import InvalidInput
 from makeway.lineage.query import compares, parse, parse_name
 from makeway.wire.search import FoundItem
 
-METRICS_MAX, PARAMS_MAX = 4, 3
+METRICS_MAX, PARAMS_MAX = 3, 2
 TEXT_CHARACTERS = 40
-SYSTEM = "system/"  # what agents measure
+MEASURED = ("system/", "available/")  # by agents, and not by the program
 PATHS = {"run": "/runs/", "job": "/jobs/", "step": "/steps/"}
 
 
@@ -51,7 +51,7 @@ def columns_of(items: Sequence[FoundItem], query: str, order: str) -> Sequence[C
         asked.insert(0, name)
     metrics = Counter(
         name for item in items for name, value in item.metrics.items()
-        if value is not None and not name.startswith(SYSTEM)
+        if value is not None and not name.startswith(MEASURED)
     )  # fmt: skip
     values: dict[str, set[str]] = {}
     for item in items:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from makeway.lineage.graph import Graph
 from makeway.lineage.tree import DIGEST_SHOWN, shown
 from makeway.model.lineage import Comparison, Lineage, Made, Maker, Use
+from makeway.server.pages.found import MEASURED
 from makeway.server.pages.lineage_graph import drawn
 from makeway.server.pages.visit import Crumb, Face, PageRoute, Visit, Visiting
 from makeway.wire.search import LineageWanted, SearchWanted
@@ -59,7 +60,7 @@ def lineage(visit: Visiting, ref: str = "", up: int = 1, down: int = 1, open: st
     if not ref.strip():
         found = visit.desk.search(SearchWanted(kind="models", limit=NEWEST)).items
         face = Face(title="Lineage", place="Lineage", command="makeway lineage @last", live="")
-        return visit.page("lineage_begin.html", face, models=found)
+        return visit.page("lineage_begin.html", face, models=found, measured=MEASURED)
     around = _around(visit, ref.strip(), up, down)
     graph = Graph(around.lineage)
     focus = _focus(graph, around.lineage.root)
@@ -72,7 +73,7 @@ def lineage(visit: Visiting, ref: str = "", up: int = 1, down: int = 1, open: st
         focus=focus, around=around, picture=picture, ref=ref,
         links=_links(around, ref, up, down), steps=_steps(graph, around.lineage),
         hidden=max(0, len(around.lineage.steps) - ROWS_MAX),
-        artifacts=list(graph.artifacts.values())[:ROWS_MAX], title_of=title_of,
+        artifacts=list(graph.artifacts.values())[:ROWS_MAX], title_of=title_of, measured=MEASURED,
     )  # fmt: skip
 
 
@@ -86,7 +87,8 @@ def difference(visit: Visiting, a: str = "", b: str = "") -> Response:
         "lineage_diff.html",
         Face(title="Why two differ", place="Lineage", command=command,
              crumbs=(Crumb("Lineage", "/lineage"),), live=""),
-        a=a, b=b, found=found, rows=_rows(found), short=DIGEST_SHOWN,
+        a=a, b=b, found=found, short=DIGEST_SHOWN, rows=_rows(found, measured=False),
+        measured_rows=_rows(found, measured=True),
     )  # fmt: skip
 
 
@@ -171,11 +173,12 @@ def _command(ref: str, up: int, down: int) -> str:
 # ── differences ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _rows(found: Comparison | None) -> Sequence[tuple[str, str, str, str, str]]:
-    """Write differences as the command does."""
+def _rows(found: Comparison | None, *, measured: bool) -> Sequence[tuple[str, str, str, str, str]]:
+    """Write differences as the command does; what agents measured stands for itself."""
     return [
         (one.where, one.what, one.name, _side(one.what, one.left), _side(one.what, one.right))
         for one in (() if found is None else found.differences)
+        if one.name.startswith(MEASURED) is measured
     ]
 
 
