@@ -83,7 +83,7 @@ def test_a_search_is_kept_for_who_kept_it_and_forgotten(
 
 
 @pytest.mark.parametrize(
-    ("query", "narrower"),
+    "query, narrower",
     [("", "state = 'failed'"),
      ("a = 1", "a = 1 AND state = 'failed'"),
      ("a = 1 OR b = 2", "(a = 1 OR b = 2) AND state = 'failed'")],
