@@ -86,8 +86,8 @@ def _counted(
     for name in ATTRIBUTES[kind]:
         if name in body.attributes:
             value = body.attributes[name].value.label("value")
-            asked = sa.select(value, sa.func.count()).select_from(body.rows).where(which)
-            yield name, database.rows(asked.group_by(value))
+            each = sa.select(body.id.label("row"), value).select_from(body.rows).where(which)
+            yield name, database.rows(_by_value(each))
     keys = sa.select(body.key).select_from(body.rows).where(which)
     yield CAUSE, database.rows(_causes(body, keys))
     if kind not in ("datasets", "artifacts"):
@@ -96,24 +96,25 @@ def _counted(
 
 def _causes(body: Body, keys: sa.Select[tuple[str]]) -> sa.Select[tuple[str, int]]:
     """Count rows by why they failed: one that failed in two ways counts for each."""
-    column = STEP.c.run if body.by_run else STEP.c.id
-    return (
-        sa.select(ATTEMPTS.cause, sa.func.count(sa.distinct(column)))
+    row = STEP.c.run if body.by_run else STEP.c.id
+    each = (
+        sa.select(row.label("row"), ATTEMPTS.cause.label("value"))
         .join_from(schema.attempt, STEP, STEP.c.id == ATTEMPTS.job)
-        .where(ATTEMPTS.cause.is_not(None), ATTEMPTS.cause != "NONE", column.in_(keys))
-        .group_by(ATTEMPTS.cause)
+        .where(ATTEMPTS.cause.is_not(None), ATTEMPTS.cause != "NONE", row.in_(keys))
     )
+    return _by_value(each.distinct())
 
 
 def _datasets(body: Body, keys: sa.Select[tuple[str]]) -> sa.Select[tuple[str, int]]:
-    column = EXECUTIONS.run if body.by_run else USES.execution
+    row = EXECUTIONS.run if body.by_run else USES.execution
     both = sa.join(schema.artifact_use, schema.artifact, schema.artifact.c.digest == USES.digest)
     if body.by_run:
         both = both.join(schema.execution, EXECUTIONS.id == USES.execution)
-    name = USED_AS.label("value")
-    return (
-        sa.select(name, sa.func.count(sa.distinct(column)))
-        .select_from(both)
-        .where(USES.role == "input", WHICH["datasets"], column.in_(keys))
-        .group_by(name)
-    )
+    each = sa.select(row.label("row"), USED_AS.label("value")).select_from(both)
+    return _by_value(each.where(USES.role == "input", WHICH["datasets"], row.in_(keys)).distinct())
+
+
+def _by_value(each: sa.Select[tuple[str, str]]) -> sa.Select[tuple[str, int]]:
+    """Count rows by value; PostgreSQL knows an expression again only by its name."""
+    found = each.subquery()
+    return sa.select(found.c.value, sa.func.count()).group_by(found.c.value)

@@ -19,7 +19,7 @@ from makeway.errors import InvalidInput
 from makeway.lineage.query import compares, parse, parse_name
 from makeway.wire.search import FoundItem
 
-METRICS_MAX, PARAMS_MAX = 3, 2
+COLUMNS_MAX, PARAMS_MAX = 4, 2  # what fits beside the facets
 TEXT_CHARACTERS = 40
 MEASURED = ("system/", "available/")  # by agents, and not by the program
 PATHS = {"run": "/runs/", "job": "/jobs/", "step": "/steps/"}
@@ -58,9 +58,10 @@ def columns_of(items: Sequence[FoundItem], query: str, order: str) -> Sequence[C
         for key, value in item.params.items():
             values.setdefault(key, set()).add(repr(value))
     params = Counter({key: len(some) for key, some in values.items() if len(some) > 1})
+    told = _first("params", asked, params, PARAMS_MAX)
     chosen = [
-        *(("metrics", name) for name in _first("metrics", asked, metrics, METRICS_MAX)),
-        *(("params", name) for name in _first("params", asked, params, PARAMS_MAX)),
+        *(("metrics", name) for name in _first("metrics", asked, metrics, COLUMNS_MAX - len(told))),
+        *(("params", name) for name in told),
     ]
     return [
         Column(prefix=one[0], name=one[1], next_order=_next(one, name, way),
