@@ -11,7 +11,9 @@ from tests.pages.town import Town, Visitor
 
 PAGES = ("/", "/queue", "/workflows", "/runs/{run}", "/steps/{run}.train-bert",
          "/steps/{run}.serve-bert", "/jobs/{held}", "/jobs/{held}/what-if",
-         "/steps/{running}", "/timeline", "/timeline?by=machine", "/decisions", "/tokens")  # fmt: skip
+         "/steps/{running}", "/timeline", "/timeline?by=machine", "/decisions", "/tokens",
+         "/search?kind=steps&q=state+%3D+%27failed%27", "/search?kind=models", "/lineage?ref=crf",
+         "/lineage/diff?a=crf&b=lstm", "/datasets")  # fmt: skip
 
 
 def paths(town: Town) -> list[str]:

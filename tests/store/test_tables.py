@@ -194,7 +194,7 @@ def test_what_older_runs_measured_is_found_as_if_it_had_always_been(earlier: Loc
 UNDO_0002 = (
     *(
         f"DROP TABLE {table}"
-        for table in ("token", "idempotency", "decision", "lease", "tag", "outbox")
+        for table in ("token", "idempotency", "decision", "lease", "tag", "outbox", "saved_search")
     ),
     *(f"DROP TABLE tracked_{table}" for table in ("experiment", "run", "model", "file")),
     "DROP TABLE sample_chunk",

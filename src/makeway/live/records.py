@@ -19,6 +19,7 @@ from makeway.health.judge import judge
 from makeway.health.remedy import remedy
 from makeway.intake.evidence import incident_of
 from makeway.intake.located import item_of
+from makeway.lineage.query import parse
 from makeway.live.behind import Behind
 from makeway.live.logs import tails
 from makeway.live.rights import assert_may
@@ -27,12 +28,15 @@ from makeway.model.job import JobSpec
 from makeway.store import schema
 from makeway.store.decisions import DecisionFilter, DecisionRow, list_decisions
 from makeway.store.evidence import document_of
+from makeway.store.facets import Facet, facets
 from makeway.store.history import History, Window, history, job_names
 from makeway.store.log import ENTRIES, EVENTS
 from makeway.store.occupancy import Held, held_since, used_now
 from makeway.store.read import get_job, get_run, list_attempts, list_executions, list_runs
 from makeway.store.resolve import resolve_execution, resolve_run
 from makeway.store.rows import AttemptRow, ExecutionRow, RunDetail, RunRow
+from makeway.store.saved import SavedSearch, forget_search, save_search, saved_searches
+from makeway.store.sparks import sparks
 from makeway.store.statement import same
 from makeway.wire.diagnosis import written
 from makeway.wire.tokens import Caller, Scope
@@ -76,7 +80,7 @@ class Records:
     def __init__(self, service: Behind, caller: Caller) -> None:
         """Take whose records they are, and who reads."""
         assert_may(caller, Scope.READ)
-        self._service, self._reader = service, service.reader
+        self._service, self._reader, self._user = service, service.reader, caller.user
 
     def now_ms(self) -> int:
         """Tell the time as the log does."""
@@ -149,3 +153,27 @@ class Records:
     def used_now(self) -> Mapping[str, Mapping[str, float]]:
         """Say what workers use now, by node."""
         return used_now(self._reader)
+
+    # ── searches ──────────────────────────────────────────────────────────────────────────────────
+
+    def facets(self, query: str, kind: str) -> Sequence[Facet]:
+        """Count what a search finds by what it has in common."""
+        return facets(self._reader, parse(query), kind, query)
+
+    def sparks(
+        self, rows: Sequence[str], metric: str, *, by_run: bool
+    ) -> Mapping[str, Sequence[float]]:
+        """Give the shape of a metric for each of these runs or steps."""
+        return sparks(self._reader, rows, metric, by_run=by_run)
+
+    def saved_searches(self) -> Sequence[SavedSearch]:
+        """List the searches that this caller keeps."""
+        return saved_searches(self._reader, self._user)
+
+    def save_search(self, wanted: SavedSearch) -> None:
+        """Keep one for this caller."""
+        save_search(self._service.database, self._user, wanted)
+
+    def forget_search(self, name: str) -> None:
+        """Forget one of this caller's."""
+        forget_search(self._service.database, self._user, name)

@@ -2,8 +2,8 @@
 
 `event` is the truth and only ever grows; each row has a checksum of all that is in it. `run` to
 `decision` are views: folded from the events in the transaction that appends them, and to be had
-again from the log alone. `token`, `idempotency`, `lease` and `outbox` are what a service keeps beside
-them.
+again from the log alone. `token`, `idempotency`, `lease`, `outbox` and `saved_search` are what a service
+keeps beside them.
 Series are no events: a series has a short number, and a sample is a row of three numbers and a
 value under it. Samples of workers that have ended are put together, a thousand in one row of
 `sample_chunk`; `stage` of a series says how far that is (0 there may be rows, 1 none, 2 thinned out).
@@ -62,6 +62,7 @@ __all__ = [
     "run",
     "sample",
     "sample_chunk",
+    "saved_search",
     "series",
     "series_stat",
     "tag",
@@ -305,6 +306,17 @@ token = Table(
     Column("revoked_at_ms", BigInteger),
     Column("last_used_at_ms", BigInteger),
     Column("queues", Json),
+)
+
+saved_search = Table(
+    "saved_search",
+    metadata,
+    Column("user", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("orders", Text, nullable=False),
+    Column("saved_at_ms", BigInteger, nullable=False),
 )
 
 idempotency = Table(

@@ -226,14 +226,14 @@ def _metric(body: Body, name: Name, *, down: bool) -> Expression:
     which = METRICS.name == name.name
     if body.by_run:
         of_run = sa.select(_most(value, down=down)).where(METRICS.run == body.key, which)
-        return of_run.correlate(body.rows).scalar_subquery()
+        return of_run.correlate_except(schema.metric).scalar_subquery()
     of_step = sa.select(value).where(METRICS.subject == body.key, which)
-    found = of_step.correlate(body.rows).scalar_subquery()
+    found = of_step.correlate_except(schema.metric).scalar_subquery()
     if body.name != "artifact":
         return found
     digest = body.attributes["digest"].value
     own = sa.select(value).where(METRICS.subject == digest, which)
-    return sa.func.coalesce(own.correlate(body.rows).scalar_subquery(), found)
+    return sa.func.coalesce(own.correlate_except(schema.metric).scalar_subquery(), found)
 
 
 def _best(
@@ -241,10 +241,11 @@ def _best(
 ) -> Expression:
     key = subject.table.c.key
     own = sa.select(value).where(subject == body.key, key == name)
-    found = own.correlate(body.rows).scalar_subquery()
+    found = own.correlate_except(subject.table).scalar_subquery()
     if not body.by_run:
         return found
     # What a run was given itself goes before what its steps were.
+    either_of = (schema.execution, subject.table)
     either = sa.join(schema.execution, subject.table, EXECUTIONS.id == subject)
     of_steps = (
         sa.select(_most(value, down=down))
@@ -252,7 +253,7 @@ def _best(
         # Not by the index on keys, in which every run is: the text is put together first.
         .where(EXECUTIONS.run == body.key, key + "" == name)
     )
-    return sa.func.coalesce(found, of_steps.correlate(body.rows).scalar_subquery())
+    return sa.func.coalesce(found, of_steps.correlate_except(*either_of).scalar_subquery())
 
 
 def _most(value: Expression, *, down: bool) -> Expression:

@@ -78,7 +78,7 @@ def gantt(lines: Sequence[Line], arrows: Sequence[Arrow], span: Span, told: str)
     if span.now_ms is not None:
         at = _percent(span.at(span.now_ms))
         parts.append(f'<line class="now" x1="{at}" x2="{at}" y1="{HEAD - 4}" y2="{height}"/>')
-    return Markup('<svg class="gantt" height="{}" role="img" aria-label="{}">{}</svg>').format(
+    return Markup('<svg class="gantt" height="{}" role="group" aria-label="{}">{}</svg>').format(
         height, told, joined(parts)
     )
 

@@ -14,7 +14,7 @@ Source:  Sugiyama, Tagawa, Toda, Methods for Visual Understanding of Hierarchica
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -54,6 +54,22 @@ def laid_out(names: Sequence[str], pairs: Sequence[Pair]) -> Layout:
     ways = {pair: _way(chain, middles, depth, passing) for pair, chain in chains.items()}
     width = 2 * EDGE + max(1, len(layers)) * (WIDTH + GAP_X) - GAP_X
     return Layout(places=places, ways=ways, width=width, height=height)
+
+
+def curves(layout: Layout) -> Iterator[tuple[Pair, str]]:
+    """Give every line as what a path of SVG goes along: bent between layers, straight across one."""
+    bend = GAP_X / 2
+    for pair, points in layout.ways.items():
+        way = [f"M{points[0][0]:.0f} {points[0][1]:.0f}"]
+        for at in range(1, len(points)):
+            (x, y), (to_x, to_y) = points[at - 1], points[at]
+            if at % 2 == 0:  # across a layer
+                way.append(f"L{to_x:.0f} {to_y:.0f}")
+            else:
+                way.append(
+                    f"C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
+                )
+        yield pair, "".join(way)
 
 
 def _depths(names: Sequence[str], pairs: Sequence[Pair]) -> dict[str, int]:

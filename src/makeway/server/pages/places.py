@@ -23,6 +23,9 @@ PLACES = (
     Place(title="Queue", path="/queue", key="q", module="makeway.server.pages.queue"),
     Place(title="Timeline", path="/timeline", key="t", module="makeway.server.pages.timeline"),
     Place(title="Workflows", path="/workflows", key="w", module="makeway.server.pages.workflows"),
+    Place(title="Search", path="/search", key="s", module="makeway.server.pages.search"),
+    Place(title="Lineage", path="/lineage", key="l", module="makeway.server.pages.lineage"),
+    Place(title="Datasets", path="/datasets", key="m", module="makeway.server.pages.datasets"),
     Place(title="Decisions", path="/decisions", key="d", module="makeway.server.pages.decisions"),
     Place(title="Tokens", path="/tokens", key="k", module="makeway.server.pages.tokens"),
 )

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from makeway.server.pages import words
 from makeway.server.pages.drawing import joined
-from makeway.server.pages.graph import GAP_X, HEIGHT, WIDTH, Layout, laid_out
+from makeway.server.pages.graph import HEIGHT, WIDTH, Layout, curves, laid_out
 from makeway.store.rows import ExecutionRow
 
 FOLDED_ABOVE = 30
@@ -148,19 +148,9 @@ def _drawn(layout: Layout, boxes: Mapping[str, Box], broken: Collection[tuple[st
 
 
 def _lines(layout: Layout, broken: Collection[tuple[str, str]]) -> Iterator[str]:
-    bend = GAP_X / 2
-    for pair, points in layout.ways.items():
-        way = [f"M{points[0][0]:.0f} {points[0][1]:.0f}"]
-        for at in range(1, len(points)):
-            (x, y), (to_x, to_y) = points[at - 1], points[at]
-            if at % 2 == 0:  # across a layer, straight
-                way.append(f"L{to_x:.0f} {to_y:.0f}")
-            else:
-                way.append(
-                    f"C{x + bend:.0f} {y:.0f} {to_x - bend:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
-                )
+    for pair, way in curves(layout):
         held = " held" if pair in broken else ""
-        yield f'<path class="edge{held}" d="{"".join(way)}"/>'
+        yield f'<path class="edge{held}" d="{way}"/>'
 
 
 def _node(box: Box, x: float, y: float) -> Iterator[str]:

@@ -155,6 +155,12 @@ def _service() -> None:
         *_maybe(Big, "expires_at_ms", "revoked_at_ms", "last_used_at_ms"),
         *_maybe(Text, "queues"),
     )
+    op.create_table(
+        "saved_search",
+        *_key(Text, "user", "name"),
+        *_always(Text, "kind", "query", "orders"),
+        *_always(Big, "saved_at_ms"),
+    )
     op.create_table("tag", *_key(Text, "subject", "key"), *_always(Text, "value"))
     op.create_index("tag_by_value", "tag", ["key", "value"])
     op.create_table(
