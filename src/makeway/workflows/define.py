@@ -167,9 +167,7 @@ class StepFunction(Definition, Generic[Args, Result]):
             "on_failure": (on_failure, rules_of),
         }
         given = {
-            field: checked(value, where)
-            for field, (value, checked) in wanted.items()
-            if value is not None
+            key: read(value, where) for key, (value, read) in wanted.items() if value is not None
         }
         per_worker, steps = type(old.per_worker).of(amounts), (*old.after, *_each(after))
         new = replace(old, per_worker=per_worker, after=steps, **given)
