@@ -328,7 +328,7 @@ def test_an_artifact_that_is_lost_is_named(project: Project) -> None:
     Blobs(project.store).path(lost.output.digest).unlink()
     ended = run(project, "@mw.step\ndef step(a): ...\n", {"a": lost})
     assert ended.error is not None
-    assert ended.error.type == "makeway.errors.NotFound"
+    assert ended.error.type == "FileNotFoundError"
     assert lost.output.digest in ended.error.message
 
 
